@@ -1,0 +1,59 @@
+//! The names of the formats, as users write them in their config.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A native audit log format that this crate reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// PostgreSQL's `log_destination = csvlog`, 22 to 26 columns, 8.4 to 18.
+    PostgresCsvlog,
+    /// PostgreSQL's `log_destination = jsonlog`, 15 to 18.
+    PostgresJsonlog,
+}
+
+impl Format {
+    /// Every format, in the order in which lists show them.
+    pub const ALL: [Format; 2] = [Format::PostgresCsvlog, Format::PostgresJsonlog];
+
+    /// The name that users write.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::PostgresCsvlog => "postgres-csvlog",
+            Format::PostgresJsonlog => "postgres-jsonlog",
+        }
+    }
+
+    /// The database engine that writes it.
+    pub const fn engine(self) -> &'static str {
+        match self {
+            Format::PostgresCsvlog | Format::PostgresJsonlog => "postgresql",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        Format::ALL.into_iter().find(|format| format.name() == name).ok_or(UnknownFormat)
+    }
+}
+
+/// The name is none of [`Format::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownFormat;
+
+impl fmt::Display for UnknownFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no such format")
+    }
+}
+
+impl std::error::Error for UnknownFormat {}

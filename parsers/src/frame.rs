@@ -1,0 +1,68 @@
+//! Framing: where a record ends.
+//!
+//! Owns the choice of framer by format and the contract that all framers keep; the grammars are in the formats'
+//! own files.
+
+use crate::{Format, csvlog, jsonlog};
+
+/// What stands at the start of the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame {
+    /// `buf[..len]` is one whole record, its terminator included.
+    Record {
+        /// In bytes, at least 1.
+        len: usize,
+    },
+    /// `buf[..len]` belongs to no record: a torn row, the middle of one, bytes of something else.
+    Damaged {
+        /// In bytes, at least 1.
+        len: usize,
+        /// Why, for a person: a lower-case fragment.
+        reason: &'static str,
+    },
+    /// The record at the start of the buffer is not whole yet: call again with more bytes after these.
+    Incomplete,
+}
+
+/// Finds record ends in a file that is read piece by piece.
+///
+/// It remembers how far it has looked into the unfinished record, so that a record which arrives in a thousand
+/// pieces is still looked at once. It holds no bytes.
+#[derive(Debug, Clone)]
+pub enum Framer {
+    /// See [`csvlog::CsvFramer`].
+    Csvlog(csvlog::CsvFramer),
+    /// See [`jsonlog::LineFramer`].
+    Jsonlog(jsonlog::LineFramer),
+}
+
+impl Framer {
+    /// A framer for a file that is read from its first byte, or from a known record start.
+    pub fn new(format: Format) -> Self {
+        match format {
+            Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::default()),
+            Format::PostgresJsonlog => Framer::Jsonlog(jsonlog::LineFramer::default()),
+        }
+    }
+
+    /// A framer for a file that is entered at an arbitrary byte: what comes before the first true record start is
+    /// handed out as damaged.
+    pub fn mid_file(format: Format) -> Self {
+        match format {
+            Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::mid_file()),
+            Format::PostgresJsonlog => Framer::Jsonlog(jsonlog::LineFramer::default()),
+        }
+    }
+
+    /// Looks at `buf`, which begins at the first byte not handed out before and holds all that the previous call
+    /// saw and did not hand out. `end` says that nothing will ever follow `buf`.
+    ///
+    /// After `Record` or `Damaged` the caller drops those `len` bytes from the front. With `end` and a `buf` that is not empty the
+    /// answer is never `Incomplete`. The records found do not depend on how the file was cut into pieces.
+    pub fn next(&mut self, buf: &[u8], end: bool) -> Frame {
+        match self {
+            Framer::Csvlog(framer) => framer.next(buf, end),
+            Framer::Jsonlog(framer) => framer.next(buf, end),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Room for unescaped text, kept between rows.
+//!
+//! A parsed record borrows from its frame where the bytes stand as they are, and from here where they had to be
+//! unescaped. The room is sized before parsing starts and handed out front to back, so that no slice ever moves.
+
+/// Reusable room for one row's unescaped text.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+}
+
+impl Scratch {
+    /// Empty; grows to the largest row it has seen.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Room of `len` bytes, forgetting what the previous row left.
+    pub(crate) fn room(&mut self, len: usize) -> Room<'_> {
+        if self.bytes.len() < len {
+            self.bytes.resize(len, 0);
+        }
+        Room { free: &mut self.bytes }
+    }
+
+    /// Gives memory back beyond `keep` bytes: called when a file has gone quiet.
+    pub fn shrink(&mut self, keep: usize) {
+        if self.bytes.len() > keep {
+            self.bytes.truncate(keep);
+            self.bytes.shrink_to_fit();
+        }
+    }
+}
+
+/// What is left of a row's room.
+pub(crate) struct Room<'a> {
+    free: &'a mut [u8],
+}
+
+impl<'a> Room<'a> {
+    /// Copies with `fill`, which gets all the free room and says how many bytes it wrote.
+    pub(crate) fn write(&mut self, fill: impl FnOnce(&mut [u8]) -> usize) -> &'a [u8] {
+        let free = std::mem::take(&mut self.free);
+        let len = fill(free).min(free.len());
+        let (written, rest) = free.split_at_mut(len);
+        self.free = rest;
+        written
+    }
+}

@@ -1,0 +1,199 @@
+//! What the configuration means: every value filled in, every rule checked. `check` prints it, `run` starts from it.
+//!
+//! Nothing here knows TOML, and nothing later reads the file again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sealtrail_parsers::Format;
+
+use super::secret::Secret;
+
+/// All that `run` needs to know.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Who we are and where we keep our state.
+    pub agent: AgentPlan,
+    /// What to read, in the order of the file; at least one.
+    pub sources: Vec<SourcePlan>,
+    /// When to seal and when to roll.
+    pub seal: SealPlan,
+    /// Where to deliver, in the order of the file; at least one (the embedded default is a `file` destination).
+    pub destinations: Vec<DestinationPlan>,
+    /// Status, health and metrics.
+    pub health: HealthPlan,
+    /// SHA-256 of the configuration file's bytes, hex: goes into every seal.
+    pub sha256: String,
+}
+
+/// `[agent]`.
+#[derive(Debug, Clone)]
+pub struct AgentPlan {
+    /// Default: the host's name.
+    pub name: String,
+    /// The trail's name, `org/cluster/host`.
+    pub origin: String,
+    /// Holds `journal/`, `keys/`, `cursors/`, `dead-letter/`, `lock`, `status.sock`.
+    pub state_dir: PathBuf,
+    /// Disk budget of the journal, in bytes.
+    pub journal_max_bytes: u64,
+    /// A record larger than this, in bytes, is kept as head and tail.
+    pub record_max_bytes: usize,
+    /// How often what inotify cannot watch is looked at.
+    pub poll_interval: Duration,
+}
+
+/// One `[[source]]`.
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    /// Unique among the sources.
+    pub name: String,
+    /// Globs; absolute.
+    pub paths: Vec<String>,
+    /// Globs of what to leave out.
+    pub exclude: Vec<String>,
+    /// `None` is `auto`: detected file by file.
+    pub format: Option<Format>,
+    /// Where a file that was there before the agent's first start is entered.
+    pub start_at: StartAt,
+    /// IANA name of the zone in which the server writes its log (`log_timezone`); `None` when the operator said
+    /// nothing, and then only zones that name themselves beyond doubt (UTC, numeric offsets) are believed.
+    pub timezone: Option<String>,
+    /// Put on every record under `labels`.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Where a file that was never seen before is entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartAt {
+    /// At its first byte.
+    #[default]
+    Beginning,
+    /// At its end as it was at the agent's first start; files that appear later are read whole.
+    End,
+}
+
+/// `[seal]`.
+#[derive(Debug, Clone)]
+pub struct SealPlan {
+    /// A row waits no longer than this before it is sealed and synced.
+    pub interval: Duration,
+    /// An empty block is sealed this often when there are no rows.
+    pub heartbeat: Duration,
+    /// A segment is closed at about this size, in bytes on disk.
+    pub segment_max_bytes: u64,
+    /// A segment that holds rows is closed at this age.
+    pub segment_max_age: Duration,
+}
+
+/// One `[[destination]]`.
+#[derive(Debug, Clone)]
+pub struct DestinationPlan {
+    /// Unique among the destinations; names the cursor file, so it is `[A-Za-z0-9._-]+`.
+    pub name: String,
+    /// Whether a segment may be deleted from the journal before this destination has it (`false`), and whether `--drain` waits for it.
+    pub required: bool,
+    /// What it is.
+    pub kind: DestinationKind,
+}
+
+/// What a destination is, with the keys of its type.
+#[derive(Debug, Clone)]
+pub enum DestinationKind {
+    /// A folder of closed segments.
+    File(FilePlan),
+    /// An HTTP collector that takes NDJSON.
+    Http(Box<HttpPlan>),
+    /// An S3 bucket.
+    S3(Box<S3Plan>),
+}
+
+/// `type = "file"`.
+#[derive(Debug, Clone)]
+pub struct FilePlan {
+    /// The folder; made if it is not there.
+    pub path: PathBuf,
+}
+
+/// `type = "http"`.
+#[derive(Debug, Clone)]
+pub struct HttpPlan {
+    /// `https://…`, or `http://…` (said aloud by `check` when not loopback).
+    pub url: String,
+    /// Sent with every request; values are secrets.
+    pub headers: BTreeMap<String, Secret>,
+    /// Sent as `Authorization: Bearer …`.
+    pub token: Option<Secret>,
+    /// TLS beyond the system's roots.
+    pub tls: TlsPlan,
+    /// How bodies are compressed.
+    pub compression: Compression,
+    /// A batch is sent when it has this many bytes, uncompressed.
+    pub batch_max_bytes: usize,
+    /// A request that has no answer by then is tried again.
+    pub timeout: Duration,
+}
+
+/// `compression = …`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// As they are.
+    None,
+    /// RFC 1952.
+    #[default]
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+}
+
+/// `tls = { … }`.
+#[derive(Debug, Clone, Default)]
+pub struct TlsPlan {
+    /// PEM: trusted instead of the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// PEM: client certificate chain.
+    pub cert_file: Option<PathBuf>,
+    /// PEM: its private key.
+    pub key_file: Option<PathBuf>,
+}
+
+/// `type = "s3"`.
+#[derive(Debug, Clone)]
+pub struct S3Plan {
+    /// The bucket.
+    pub bucket: String,
+    /// Put before every key, without slashes at its ends; may be empty.
+    pub prefix: String,
+    /// `None`: from the AWS environment or profile.
+    pub region: Option<String>,
+    /// Another S3 server.
+    pub endpoint: Option<String>,
+    /// `https://endpoint/bucket/key` instead of `https://bucket.endpoint/key`.
+    pub path_style: bool,
+    /// `None`: the whole AWS credential chain.
+    pub credentials: Option<S3Credentials>,
+    /// TLS beyond the system's roots; only `ca_file` is used.
+    pub tls: TlsPlan,
+    /// A request that has no answer by then is tried again.
+    pub timeout: Duration,
+}
+
+/// Credentials given by file or environment in the configuration itself.
+#[derive(Debug, Clone)]
+pub struct S3Credentials {
+    /// Not secret.
+    pub access_key_id: String,
+    /// Secret.
+    pub secret_access_key: Secret,
+}
+
+/// `[health]`.
+#[derive(Debug, Clone)]
+pub struct HealthPlan {
+    /// `/healthz`, `/readyz` and `/metrics` are served here; `None` is off.
+    pub listen: Option<SocketAddr>,
+    /// `sealtrail status` asks here.
+    pub status_socket: PathBuf,
+}
