@@ -197,3 +197,14 @@ pub struct HealthPlan {
     /// `sealtrail status` asks here.
     pub status_socket: PathBuf,
 }
+
+impl DestinationKind {
+    /// The name that users write as `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            DestinationKind::File(_) => "file",
+            DestinationKind::Http(_) => "http",
+            DestinationKind::S3(_) => "s3",
+        }
+    }
+}

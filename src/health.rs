@@ -1,0 +1,149 @@
+//! What the running agent knows about itself: counters that any thread may read.
+//!
+//! Written by whoever does the work (the core thread for sources and journal, each courier for its destination), read by `status`,
+//! `/readyz` and `/metrics`. Plain atomics: nobody waits for anybody. Text for people is behind a mutex that is held only to
+//! swap it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::config::plan::Plan;
+
+/// The whole of it, shared behind an `Arc`.
+#[derive(Debug)]
+pub struct Health {
+    /// Agent's name.
+    pub name: String,
+    /// Trail's name.
+    pub origin: String,
+    /// Start of this run, Unix milliseconds.
+    pub started_ms: u64,
+    /// One a source, in the plan's order.
+    pub sources: Vec<SourceHealth>,
+    /// One a destination, in the plan's order.
+    pub destinations: Vec<DestinationHealth>,
+    /// The journal.
+    pub journal: JournalHealth,
+}
+
+/// One source. Counters count since the start of this run.
+#[derive(Debug, Default)]
+pub struct SourceHealth {
+    /// Its name.
+    pub name: String,
+    /// Bytes of log read.
+    pub bytes_read: AtomicU64,
+    /// Rows read.
+    pub rows_read: AtomicU64,
+    /// Rows that could not be understood, and were kept as they are.
+    pub rows_unparsed: AtomicU64,
+    /// Rows sealed and synced.
+    pub rows_sealed: AtomicU64,
+    /// Bytes in the files that are not read yet, as of the last look.
+    pub lag_bytes: AtomicU64,
+    /// Time of the newest row read, Unix milliseconds; 0 before the first.
+    pub last_row_ms: AtomicU64,
+    /// When it last read anything, Unix milliseconds; 0 before the first.
+    pub last_read_ms: AtomicU64,
+    /// Files known.
+    pub files: AtomicU64,
+    /// Failures to open or read a file.
+    pub errors: AtomicU64,
+    /// The standing problem, if there is one.
+    pub problem: Text,
+}
+
+/// One destination.
+#[derive(Debug, Default)]
+pub struct DestinationHealth {
+    /// Its name.
+    pub name: String,
+    /// `file`, `http`, `s3`.
+    pub kind: &'static str,
+    /// Whether the journal waits for it.
+    pub required: bool,
+    /// First line that it does not have yet: its cursor.
+    pub next_line: AtomicU64,
+    /// Lines delivered in this run.
+    pub lines_delivered: AtomicU64,
+    /// Bytes delivered in this run, as sent.
+    pub bytes_delivered: AtomicU64,
+    /// Requests that had to be made again.
+    pub retries: AtomicU64,
+    /// Lines that it refused and that lie in the dead-letter folder.
+    pub dead_letters: AtomicU64,
+    /// Last success, Unix milliseconds; 0 before the first.
+    pub last_success_ms: AtomicU64,
+    /// It refuses for a reason that will not pass by itself (401, wrong bucket): somebody has to act.
+    pub stopped: AtomicBool,
+    /// The standing problem, if there is one.
+    pub problem: Text,
+}
+
+/// The journal.
+#[derive(Debug, Default)]
+pub struct JournalHealth {
+    /// Lines in the trail.
+    pub lines: AtomicU64,
+    /// Blocks sealed in this run.
+    pub blocks_sealed: AtomicU64,
+    /// Uncompressed bytes of lines sealed in this run.
+    pub bytes_sealed: AtomicU64,
+    /// Bytes on disk.
+    pub bytes_on_disk: AtomicU64,
+    /// Its budget, in bytes.
+    pub bytes_max: AtomicU64,
+    /// Segments on disk.
+    pub segments: AtomicU64,
+    /// Last seal, Unix milliseconds; 0 before the first.
+    pub last_seal_ms: AtomicU64,
+    /// The core thread's last turn, Unix milliseconds: it is alive.
+    pub last_turn_ms: AtomicU64,
+    /// Reading is paused: the budget is used up or the disk is full.
+    pub paused: AtomicBool,
+    /// The standing problem, if there is one.
+    pub problem: Text,
+}
+
+/// A text that is swapped whole.
+#[derive(Debug, Default)]
+pub struct Text(Mutex<Option<String>>);
+
+impl Text {
+    /// Replaces it; says whether it changed, so that the caller logs a change once.
+    pub fn set(&self, text: Option<String>) -> bool {
+        // A poisoned lock holds a whole text all the same: nothing is computed while it is held.
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = *held != text;
+        *held = text;
+        changed
+    }
+
+    /// A copy of it.
+    pub fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Health {
+    /// All zero, with the plan's names.
+    pub fn new(plan: &Plan, now_ms: u64) -> Self {
+        let sources = plan.sources.iter().map(|source| SourceHealth { name: source.name.clone(), ..SourceHealth::default() });
+        let destinations = plan.destinations.iter().map(|destination| DestinationHealth {
+            name: destination.name.clone(),
+            kind: destination.kind.name(),
+            required: destination.required,
+            ..DestinationHealth::default()
+        });
+        let health = Health {
+            name: plan.agent.name.clone(),
+            origin: plan.agent.origin.clone(),
+            started_ms: now_ms,
+            sources: sources.collect(),
+            destinations: destinations.collect(),
+            journal: JournalHealth::default(),
+        };
+        health.journal.bytes_max.store(plan.agent.journal_max_bytes, Ordering::Relaxed);
+        health
+    }
+}

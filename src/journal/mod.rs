@@ -1,0 +1,16 @@
+//! The journal: the trail's segments on this host's disk, and the queue that every destination reads from.
+//!
+//! `write` appends, `read` reads blocks, `recover` finds the truth at start, `retain` makes room. [`Head`] is how far the trail is
+//! sealed and synced: readers never look beyond it.
+
+/// How far the trail is sealed and synced to disk. Published after each block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Head {
+    /// First line of the segment that is open; every segment before it is closed and will never change. When no
+    /// segment is open this equals `lines`, and there is no such file yet.
+    pub segment: u64,
+    /// Length of the open segment's file that is whole and synced, in bytes; 0 when none is open.
+    pub bytes: u64,
+    /// Lines in the trail.
+    pub lines: u64,
+}

@@ -1,0 +1,3 @@
+//! The `sealtrail` binary.
+
+fn main() {}
