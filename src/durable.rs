@@ -63,3 +63,8 @@ pub fn remove(path: &Path) -> io::Result<()> {
 pub fn create_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
+
+/// The file that is locked while an agent runs; made if it is not there.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}

@@ -5,7 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealtrail_parsers::{Parameters, Record, Statement, Status, Value};
+use sealtrail_parsers::{Format, Parameters, Record, Statement, Status, Value};
 use sha2::{Digest, Sha256};
 
 use crate::json;
@@ -14,8 +14,10 @@ use crate::shape::{Meaning, UtcTime};
 /// What all rows of one file share, encoded once.
 #[derive(Debug, Clone)]
 pub struct Origin {
+    /// How its rows are parsed.
+    pub format: Format,
     /// The file's id: what a record's `id` begins with.
-    pub file_id: String,
+    file_id: String,
     /// `"engine":…,"server":…,"source":…,"format":…`.
     identity: Vec<u8>,
     /// `,"labels":{…}` or nothing.
@@ -35,16 +37,16 @@ pub struct Place {
 
 impl Origin {
     /// `path` is lossy where it is not UTF-8.
-    pub fn new(file_id: &str, engine: &str, server: &str, source: &str, format: &str, path: &str, labels: &[(String, String)]) -> Self {
+    pub fn new(file_id: &str, format: Format, server: &str, source: &str, path: &str, labels: &[(String, String)]) -> Self {
         let mut identity = Vec::new();
-        for (name, value) in [("engine", engine), ("server", server), ("source", source), ("format", format)] {
+        for (name, value) in [("engine", format.engine()), ("server", server), ("source", source), ("format", format.name())] {
             identity.extend_from_slice(format!(",\"{name}\":").as_bytes());
             json::string(&mut identity, value.as_bytes());
         }
         let mut at = b",\"at\":{\"file\":".to_vec();
         json::string(&mut at, path.as_bytes());
         at.extend_from_slice(b",\"offset\":");
-        Origin { file_id: file_id.to_owned(), identity, labels: encoded_labels(labels), at }
+        Origin { format, file_id: file_id.to_owned(), identity, labels: encoded_labels(labels), at }
     }
 }
 

@@ -11,11 +11,12 @@ use sealtrail_parsers::{Format, Parsed, Record, Scratch, parse};
 use crate::clock;
 use crate::config::plan::{AgentPlan, SourcePlan};
 use crate::event::{self, Origin, Place, Unparsed};
+use crate::frames::{Frames, Next};
 use crate::health::SourceHealth;
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::shape::{Clock, UtcTime, meaning};
-use crate::tail::follow::{Follower, Next};
+use crate::tail::follow::Follower;
 
 /// Turns rows into lines, for all sources.
 #[derive(Debug)]
@@ -59,31 +60,45 @@ impl Intake {
         }
     }
 
-    /// Takes the whole frames that `follower` has, until `bytes_max` of lines are in the block. `end`: its file is over.
-    pub fn take(&mut self, follower: &mut Follower, end: bool, bytes_max: usize, health: &SourceHealth) {
-        let source = &mut self.sources[follower.source];
-        let Some(format) = follower.format() else { return };
-        let origin = source.origin(follower, format, &self.server);
+    /// What the rows of the follower's file share; encoded anew when its path has changed.
+    pub fn origin(&self, follower: &mut Follower) -> Arc<Origin> {
+        if let Some(origin) = &follower.origin {
+            return Arc::clone(origin);
+        }
+        let id = follower.id().unwrap_or_default();
+        let format = follower.format().unwrap_or(Format::PostgresCsvlog);
+        let origin = self.new_origin(follower.source, id, format, &follower.path().to_string_lossy());
+        Arc::clone(follower.origin.insert(Arc::new(origin)))
+    }
+
+    /// What the rows of a file share.
+    pub fn new_origin(&self, source: usize, file_id: &str, format: Format, path: &str) -> Origin {
+        let source = &self.sources[source];
+        Origin::new(file_id, format, &self.server, &source.name, path, &source.labels)
+    }
+
+    /// Takes the whole frames that are there, until `bytes_max` of lines are in the block. `end`: the file is over. Returns how many
+    /// lines they became.
+    pub fn take(&mut self, source: usize, origin: &Origin, frames: &mut Frames, end: bool, bytes_max: usize, health: &SourceHealth) -> u64 {
+        let before = (self.block.rows.read, self.block.rows.unparsed);
+        let source = &mut self.sources[source];
         while self.block.lines.len() < bytes_max {
-            let (len, unparsed) = match follower.next(self.record_max, end) {
-                Next::Record { len } => take_record(follower, len, format, source, &origin, &self.server, &mut self.scratch, &mut self.block),
-                Next::Damaged { len, reason, oversize } => {
-                    let flag = if oversize { "oversize" } else { "damaged" };
-                    let place = Place { offset: follower.offset(), length: len as u64 };
-                    source.unparsed(&mut self.block, &origin, place, follower.frame(len), Unparsed { reason, flag }, &self.server);
-                    (len, true)
-                }
+            let next = frames.next(self.record_max, end);
+            let mut row = Row { origin, server: &self.server, block: &mut self.block, source };
+            let len = match next {
+                Next::Record { len } => row.record(frames, len, &mut self.scratch),
+                Next::Damaged { len, reason, oversize } => row.damaged(frames, len, reason, oversize),
                 Next::Wait => break,
             };
-            follower.consume(len);
-            self.block.rows.read += 1;
-            self.block.rows.unparsed += u64::from(unparsed);
-            health.rows_read.fetch_add(1, Ordering::Relaxed);
-            health.rows_unparsed.fetch_add(u64::from(unparsed), Ordering::Relaxed);
+            frames.consume(len);
         }
-        if let Some(time) = &source.last_time {
+        let rows = self.block.rows.read - before.0;
+        health.rows_read.fetch_add(rows, Ordering::Relaxed);
+        health.rows_unparsed.fetch_add(self.block.rows.unparsed - before.1, Ordering::Relaxed);
+        if rows > 0 && let Some(time) = &source.last_time {
             health.last_row_ms.store(time.unix_ms(), Ordering::Relaxed);
         }
+        rows
     }
 
     /// Gives memory back when everything is quiet.
@@ -93,68 +108,69 @@ impl Intake {
     }
 }
 
-impl SourceIntake {
-    fn origin(&self, follower: &mut Follower, format: Format, server: &str) -> Arc<Origin> {
-        if let Some(origin) = &follower.origin {
-            return Arc::clone(origin);
+/// One row on its way into the block.
+struct Row<'i> {
+    origin: &'i Origin,
+    server: &'i str,
+    block: &'i mut Block,
+    source: &'i mut SourceIntake,
+}
+
+impl Row<'_> {
+    /// Writes a record's line; where a true record starts inside a broken one, only what stands before it. Returns how many bytes
+    /// became the line.
+    fn record(&mut self, frames: &Frames, len: usize, scratch: &mut Scratch) -> usize {
+        let frame = frames.frame(len);
+        match parse(self.origin.format, frame, scratch) {
+            Parsed::Record(record) => {
+                self.event(frames.offset(), frame, &record);
+                len
+            }
+            Parsed::Unparsed { reason, retry_at } => {
+                let len = retry_at.unwrap_or(len);
+                self.unparsed(frames.offset(), &frame[..len], Unparsed { reason, flag: "unparsed" });
+                len
+            }
         }
-        let id = follower.id().unwrap_or_default();
-        let path = follower.path().to_string_lossy();
-        let origin = Origin::new(id, format.engine(), server, &self.name, format.name(), &path, &self.labels);
-        Arc::clone(follower.origin.insert(Arc::new(origin)))
     }
 
+    fn damaged(&mut self, frames: &Frames, len: usize, reason: &'static str, oversize: bool) -> usize {
+        let flag = if oversize { "oversize" } else { "damaged" };
+        self.unparsed(frames.offset(), frames.frame(len), Unparsed { reason, flag });
+        len
+    }
+
+    fn event(&mut self, offset: u64, frame: &[u8], record: &Record<'_>) {
+        let place = Place { offset, length: frame.len() as u64 };
+        let time = self.source.time(record.time);
+        let start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
+        let meaning = meaning(record, self.server.as_bytes());
+        event::write(&mut self.block.lines, self.origin, place, frame, record, &meaning, &time, start.as_ref());
+        self.block.rows.read += 1;
+    }
+
+    fn unparsed(&mut self, offset: u64, frame: &[u8], why: Unparsed) {
+        let place = Place { offset, length: frame.len() as u64 };
+        let time = self.source.stand_in_time();
+        event::write_unparsed(&mut self.block.lines, self.origin, place, frame, why, &time, self.server);
+        self.block.rows.read += 1;
+        self.block.rows.unparsed += 1;
+    }
+}
+
+impl SourceIntake {
     /// The row's time; where it has none, that of the row before it, or the agent's own.
     fn time(&mut self, text: &[u8]) -> UtcTime {
-        if let Some(time) = self.row_clock.utc(text) {
-            self.last_time = Some(time);
-            return time;
+        match self.row_clock.utc(text) {
+            Some(time) => *self.last_time.insert(time),
+            None => self.stand_in_time(),
         }
-        self.stand_in_time()
     }
 
     fn stand_in_time(&self) -> UtcTime {
         match self.last_time {
             Some(time) => time.derived("previous-row"),
             None => UtcTime::from_rfc3339(clock::rfc3339(clock::unix_ms()).as_bytes()).derived("agent-clock"),
-        }
-    }
-
-    fn event(&mut self, out: &mut Vec<u8>, origin: &Origin, place: Place, frame: &[u8], record: &Record<'_>, server: &str) {
-        let time = self.time(record.time);
-        let start = record.session.start.and_then(|start| self.session_clock.utc(start));
-        event::write(out, origin, place, frame, record, &meaning(record, server.as_bytes()), &time, start.as_ref());
-    }
-
-    fn unparsed(&self, block: &mut Block, origin: &Origin, place: Place, frame: &[u8], why: Unparsed, server: &str) {
-        event::write_unparsed(&mut block.lines, origin, place, frame, why, &self.stand_in_time(), server);
-    }
-}
-
-/// One record; where a true one starts inside a broken one, only what stands before it. Returns how many bytes became a line, and whether
-/// that is an unparsed one.
-#[allow(clippy::too_many_arguments, reason = "the parts of Intake that a row needs, borrowed apart")]
-fn take_record(
-    follower: &Follower,
-    len: usize,
-    format: Format,
-    source: &mut SourceIntake,
-    origin: &Origin,
-    server: &str,
-    scratch: &mut Scratch,
-    block: &mut Block,
-) -> (usize, bool) {
-    let frame = follower.frame(len);
-    let place = |length: usize| Place { offset: follower.offset(), length: length as u64 };
-    match parse(format, frame, scratch) {
-        Parsed::Record(record) => {
-            source.event(&mut block.lines, origin, place(len), frame, &record, server);
-            (len, false)
-        }
-        Parsed::Unparsed { reason, retry_at } => {
-            let len = retry_at.unwrap_or(len);
-            source.unparsed(block, origin, place(len), &frame[..len], Unparsed { reason, flag: "unparsed" }, server);
-            (len, true)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One file being followed: its bytes in order, from where they were last sealed.
 //!
-//! Owns the open handle, the bytes that are read and not yet handed out, and how far the file is accounted for. It hands out
-//! whole frames and never looks into them. What it leaves to others: which files there are (`tail`), what a frame means (`intake`).
+//! Owns the open handle and how far the file is accounted for. What it leaves to others: which files there are (`tail`), where a
+//! frame ends (`frames`), what it means (`intake`).
 //!
 //! The hard cases are at the end of a file. A half-written record waits there until it is whole; only when the file
 //! is renamed away or deleted, and has been quiet for a while, is what is left handed out as damaged.
@@ -12,13 +12,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealtrail_parsers::{Detection, Format, Frame, Framer, detect};
+use sealtrail_parsers::{Detection, Format, detect};
 use sealtrail_seal::FileRange;
 use sha2::{Digest, Sha256};
 
 use super::identity::{Head, Inode, first_line, hex};
 use crate::event::{Origin, file_id};
-use crate::limits::{DAMAGED_LINE_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, IDLE_BUFFER_BYTES_MAX, READ_BYTES};
+use crate::frames::Frames;
+use crate::limits::{DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
 
 /// A file and how far it is read. Lives from the moment the file is found until it is gone and read to its end.
 #[derive(Debug)]
@@ -42,50 +43,14 @@ pub struct Follower {
     /// What its rows' ids begin with; known once the file has a whole first line.
     id: Option<String>,
     format: Option<Format>,
-    framer: Option<Framer>,
-    /// Read and not handed out: `buf[start..]`, whose first byte stands at `offset` in the file.
-    buf: Vec<u8>,
-    start: usize,
-    offset: u64,
-    /// What is left at the front of the buffer of bytes that belong to no record.
-    owed: Option<Owed>,
-    /// The framer is in the middle of a record that is larger than the limit.
-    oversize: bool,
+    /// What is read and not yet a line.
+    pub frames: Frames,
     /// First byte that no seal accounts for yet.
     sealed: u64,
     /// Over the bytes `sealed..offset`.
     hash: Sha256,
     /// Rows handed out since the last seal.
     rows: u64,
-}
-
-/// What stands next in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// A whole record, its terminator included.
-    Record {
-        /// In bytes.
-        len: usize,
-    },
-    /// Bytes that belong to no record.
-    Damaged {
-        /// In bytes.
-        len: usize,
-        /// Why.
-        reason: &'static str,
-        /// A piece of a record that is larger than the limit.
-        oversize: bool,
-    },
-    /// Nothing that is whole.
-    Wait,
-}
-
-/// Bytes that the framer gave up at once and that become lines piece by piece.
-#[derive(Debug, Clone, Copy)]
-struct Owed {
-    len: usize,
-    reason: &'static str,
-    oversize: bool,
 }
 
 /// Why a file cannot be read as a log.
@@ -96,6 +61,10 @@ impl Follower {
     /// A file that was never seen before, read from `offset`.
     pub fn begin(source: usize, path: PathBuf, file: File, inode: Inode, format: Option<Format>, offset: u64) -> io::Result<Self> {
         let (head, _) = Head::read(&file)?;
+        let mut frames = Frames::new(offset);
+        if let Some(format) = format {
+            frames.set_format(format, offset == 0);
+        }
         Ok(Follower {
             source,
             path,
@@ -108,12 +77,7 @@ impl Follower {
             head,
             id: None,
             format,
-            framer: format.map(|format| framer(format, offset)),
-            buf: Vec::new(),
-            start: 0,
-            offset,
-            owed: None,
-            oversize: false,
+            frames,
             sealed: offset,
             hash: Sha256::new(),
             rows: 0,
@@ -125,20 +89,18 @@ impl Follower {
         let format = range.format.parse().ok();
         let mut follower = Self::begin(source, path, file, inode, format, range.to)?;
         // A seal ends at a frame's end: what follows is a record's start, not the middle of one.
-        follower.framer = format.map(Framer::new);
+        if let Some(format) = format {
+            follower.frames.set_format(format, true);
+        }
         follower.id = Some(range.id.clone()).filter(|id| !id.is_empty());
         Ok(follower)
     }
 
     /// Reads what has been appended, at most one read's worth; 0 at the end of the file.
     pub fn read(&mut self, now_ms: u64) -> io::Result<usize> {
-        self.make_room();
-        let len = self.buf.len();
-        self.buf.resize(len + READ_BYTES, 0);
-        let at = self.offset + (len - self.start) as u64;
-        let result = read_at(&self.file, &mut self.buf[len..], at);
+        let file = &self.file;
+        let result = self.frames.fill(READ_BYTES, |room, at| read_at(file, room, at));
         let read = *result.as_ref().unwrap_or(&0);
-        self.buf.truncate(len + read);
         if read > 0 {
             self.last_read_ms = now_ms;
             self.learn_head()?;
@@ -156,12 +118,12 @@ impl Follower {
             let id = (0..).map(|number| file_id(source, line, number)).find(|id| !twin(id));
             self.id = id;
         }
-        if self.framer.is_none() {
+        if !self.frames.has_format() {
             let head = super::identity::first_bytes(&self.file, DETECT_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
             match detect(&head, head.len() >= DETECT_BYTES_MAX) {
                 Detection::Known(format) => {
                     self.format = Some(format);
-                    self.framer = Some(framer(format, self.offset));
+                    self.frames.set_format(format, self.frames.offset() == 0);
                 }
                 Detection::NeedMore => return Ok(false),
                 Detection::Unknown { reason } => return Err(Refused(reason.to_owned())),
@@ -170,80 +132,22 @@ impl Follower {
         Ok(true)
     }
 
-    /// What stands next. `end`: the file is over, nothing will be appended.
-    pub fn next(&mut self, record_max: usize, end: bool) -> Next {
-        if self.owed.is_none() {
-            match self.next_frame(record_max, end) {
-                Frame::Record { len } => return Next::Record { len },
-                Frame::Damaged { len, reason } => self.owed = Some(Owed { len, reason, oversize: reason == OVERSIZE }),
-                Frame::Incomplete => return Next::Wait,
-            }
-        }
-        self.owed.map_or(Next::Wait, |owed| Next::Damaged {
-            len: owed.len.min(DAMAGED_LINE_BYTES_MAX),
-            reason: owed.reason,
-            oversize: owed.oversize,
-        })
-    }
-
-    fn next_frame(&mut self, record_max: usize, end: bool) -> Frame {
-        let pending = &self.buf[self.start..];
-        let Some(framer) = &mut self.framer else { return Frame::Incomplete };
-        if pending.is_empty() {
-            return Frame::Incomplete;
-        }
-        if self.oversize {
-            let stop = framer.continue_oversize(pending);
-            self.oversize = stop.is_none();
-            return Frame::Damaged { len: stop.unwrap_or(pending.len()), reason: OVERSIZE };
-        }
-        match framer.next(pending, end) {
-            Frame::Incomplete if pending.len() > record_max => {
-                self.oversize = true;
-                Frame::Damaged { len: pending.len(), reason: OVERSIZE }
-            }
-            frame => frame,
-        }
-    }
-
-    /// The bytes of what [`Follower::next`] told of.
-    pub fn frame(&self, len: usize) -> &[u8] {
-        &self.buf[self.start..self.start + len]
-    }
-
-    /// Where the next frame starts in the file.
-    pub fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// Accounts for the next `len` bytes, which became one line.
-    pub fn consume(&mut self, len: usize) {
-        self.hash.update(&self.buf[self.start..self.start + len]);
-        self.start += len;
-        self.offset += len as u64;
-        self.rows += 1;
-        self.owed = self.owed.and_then(|owed| owed.len.checked_sub(len).filter(|&left| left > 0).map(|left| Owed { len: left, ..owed }));
-        if self.start == self.buf.len() {
-            self.buf.clear();
-            self.start = 0;
-        }
-    }
-
-    /// Bytes read and not handed out.
-    pub fn pending(&self) -> usize {
-        self.buf.len() - self.start
+    /// Accounts for what has become `rows` lines since the last call.
+    pub fn account(&mut self, rows: u64) {
+        self.hash.update(self.frames.account());
+        self.rows += rows;
     }
 
     /// Whether anything was handed out since the last seal.
     pub fn has_unsealed(&self) -> bool {
-        self.offset > self.sealed
+        self.frames.offset() > self.sealed
     }
 
     /// What the next seal says of this file; from then on it counts as sealed.
     pub fn seal(&mut self, source: &str) -> FileRange {
         let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
-        let range = FileRange { from: self.sealed, to: self.offset, sha256, rows: self.rows, ..self.position(source) };
-        self.sealed = self.offset;
+        let range = FileRange { from: self.sealed, to: self.frames.offset(), sha256, rows: self.rows, ..self.position(source) };
+        self.sealed = self.frames.offset();
         self.rows = 0;
         range
     }
@@ -288,24 +192,9 @@ impl Follower {
         self.format
     }
 
-    /// Gives memory back when the file is quiet.
-    pub fn rest(&mut self) {
-        if self.pending() == 0 && self.buf.capacity() > IDLE_BUFFER_BYTES_MAX {
-            self.buf = Vec::new();
-            self.start = 0;
-        }
-    }
-
     /// The path, for messages.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    fn make_room(&mut self) {
-        if self.start > 0 {
-            self.buf.drain(..self.start);
-            self.start = 0;
-        }
     }
 
     /// A young file's head is hashed again until it is long enough to stay as it is.
@@ -315,13 +204,6 @@ impl Follower {
         }
         Ok(())
     }
-}
-
-const OVERSIZE: &str = "larger than record_max_bytes: kept in pieces";
-
-/// A file entered behind its first byte begins in the middle of a record.
-fn framer(format: Format, offset: u64) -> Framer {
-    if offset == 0 { Framer::new(format) } else { Framer::mid_file(format) }
 }
 
 fn read_at(file: &File, buf: &mut [u8], at: u64) -> io::Result<usize> {

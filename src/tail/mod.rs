@@ -145,7 +145,7 @@ impl Tail {
     pub fn is_over(follower: &Follower, now_ms: u64) -> bool {
         let Some(moved_ms) = follower.moved_since_ms else { return false };
         let quiet_since = moved_ms.max(follower.last_read_ms);
-        let read_to_end = follower.len_on_disk().is_ok_and(|len| follower.offset() + follower.pending() as u64 >= len);
+        let read_to_end = follower.len_on_disk().is_ok_and(|len| follower.frames.offset() + follower.frames.pending() as u64 >= len);
         read_to_end && now_ms.saturating_sub(quiet_since) >= ROTATED_QUIET_MS
     }
 
@@ -189,7 +189,7 @@ impl Tail {
         }
         match self.follow(&file) {
             Ok(follower) => {
-                info!(file = %file.path.display(), from = follower.offset(), "reading");
+                info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
                 self.followers.push(follower);
             }
             Err(error) => {
@@ -223,11 +223,11 @@ impl Tail {
         self.followers.retain_mut(|follower| {
             // A file whose length cannot be had is read on: the read will say what is wrong.
             let len = follower.len_on_disk().unwrap_or(u64::MAX);
-            if len >= follower.offset() {
+            if len >= follower.frames.offset() {
                 return true;
             }
             let path = follower.path.to_string_lossy().into_owned();
-            let message = format!("cut to {len} bytes in place after {} bytes of it were read; what it held in between cannot be known", follower.offset());
+            let message = format!("cut to {len} bytes in place after {} bytes of it were read; what it held in between cannot be known", follower.frames.offset());
             gaps.push(Gap { path, message });
             ended.push(FileRange { ended: true, ..follower.seal(&sources[follower.source].plan.name) });
             false

@@ -7,14 +7,17 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::ModifyKind;
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::warn;
 
 /// What wakes the core thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
-    /// Something changed in a watched folder.
-    Files,
+    /// A file in a watched folder has grown or changed.
+    Data,
+    /// A file appeared, went, or was renamed.
+    Names,
     /// Stop: seal and end.
     Stop,
 }
@@ -31,9 +34,11 @@ pub struct Watch {
 impl Watch {
     /// Wakes through `wakes`. Without inotify everything is looked at on a timer, and that is said once.
     pub fn new(wakes: SyncSender<Wake>) -> Self {
-        let tell = move |_event| {
-            // A full channel holds a wake-up already: one is enough.
-            let _ = wakes.try_send(Wake::Files);
+        let tell = move |event: notify::Result<Event>| {
+            if let Some(wake) = wake_for(event) {
+                // A full channel holds wake-ups already, and the rescan stands behind a name that was missed.
+                let _ = wakes.try_send(wake);
+            }
         };
         let watcher = notify::recommended_watcher(tell)
             .inspect_err(|error| warn!(%error, "cannot watch folders: looking at them on a timer"))
@@ -73,6 +78,15 @@ impl Watch {
     /// Whether some folder is looked at on a timer only.
     pub fn polls(&self) -> bool {
         !self.polled.is_empty()
+    }
+}
+
+/// What an event is worth; opening and closing a file is worth nothing. An error or an overflow means: look at everything.
+fn wake_for(event: notify::Result<Event>) -> Option<Wake> {
+    match event.map(|event| event.kind) {
+        Ok(EventKind::Access(_)) => None,
+        Ok(EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any)) => Some(Wake::Data),
+        _ => Some(Wake::Names),
     }
 }
 
