@@ -16,6 +16,7 @@ pub mod sink;
 
 // What turns it.
 pub mod core;
+pub mod parse;
 pub mod run;
 
 // What looks on.
