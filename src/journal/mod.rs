@@ -3,6 +3,8 @@
 //! `write` appends, `read` reads blocks, `recover` finds the truth at start, `retain` makes room. [`Head`] is how far the trail is
 //! sealed and synced: readers never look beyond it.
 
+pub mod read;
+
 /// How far the trail is sealed and synced to disk. Published after each block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Head {
