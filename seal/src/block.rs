@@ -253,7 +253,7 @@ impl Chain {
     }
 
     /// The tree head over all lines so far, with what identifies the block under construction.
-    pub(crate) fn checkpoint(&self) -> Checkpoint {
+    fn checkpoint(&self) -> Checkpoint {
         let block =
             BlockHead { number: self.block, first: self.block_first, digest: self.digest.clone().finalize().into() };
         Checkpoint {
@@ -264,10 +264,14 @@ impl Chain {
         }
     }
 
-    pub(crate) fn next_block(&mut self) {
+    fn next_block(&mut self) {
         self.block += 1;
         self.block_first = self.lines();
         self.digest = Sha256::new();
+    }
+
+    pub(crate) fn into_tree(self) -> Tree {
+        self.tree
     }
 
     fn check_key(&self, key: &VerifierKey) -> Result<(), ChainError> {
@@ -352,15 +356,16 @@ pub(crate) fn read_signed(note: &str, key: &VerifierKey) -> Result<Signed, NoteE
 fn read_checkpoint(line: &[u8], number: u64, time: &str, key: &VerifierKey) -> Result<Signed, BlockError> {
     let note = read_note(line).ok_or(BlockError::CheckpointLine)?;
     let signed = read_signed(&note, key)?;
-    if !is_checkpoint_line(line, key.name(), number, time, note) {
+    if checkpoint_line_bytes(key.name(), number, time, note) != line {
         return Err(BlockError::CheckpointLine);
     }
     Ok(signed)
 }
 
-/// Whether a line is the one spelling of a checkpoint line.
-pub(crate) fn is_checkpoint_line(line: &[u8], origin: &str, number: u64, time: &str, note: String) -> bool {
-    serde_json::to_vec(&checkpoint_line(origin, number, time, note)).is_ok_and(|expected| expected == line)
+/// The one spelling of the checkpoint line of this number, without its newline.
+pub(crate) fn checkpoint_line_bytes(origin: &str, number: u64, time: &str, note: String) -> Vec<u8> {
+    // Strings and numbers only: this cannot fail; an empty line would compare as different.
+    serde_json::to_vec(&checkpoint_line(origin, number, time, note)).unwrap_or_default()
 }
 
 /// The seal in a line, and the line's time.
