@@ -1,0 +1,86 @@
+//! The default of every number in the configuration, and the range around it.
+//!
+//! A value outside of its range is a mistake and never silently moved into it.
+
+use std::time::Duration;
+
+/// A default between the least and the most that is accepted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound<T> {
+    /// Accepted.
+    pub least: T,
+    /// Taken when the key is not written.
+    pub default: T,
+    /// Accepted.
+    pub most: T,
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// The least is [`JOURNAL_SEGMENTS_MIN`] of the smallest segments; the most is what no disk holds.
+pub(super) const JOURNAL_MAX_BYTES: Bound<u64> = Bound { least: 16 * KIB, default: 10 * GIB, most: 1 << 60 };
+
+/// The journal must hold the open segment, the one being delivered, and some to spare: below this it would stand still.
+pub(super) const JOURNAL_SEGMENTS_MIN: u64 = 4;
+
+/// Below 1 KiB even a plain statement would be cut; above 64 MiB one row would outgrow the agent's memory.
+pub(super) const RECORD_MAX_BYTES: Bound<u64> = Bound { least: KIB, default: 4 * MIB, most: 64 * MIB };
+
+/// How often what inotify cannot watch is looked at.
+pub(super) const POLL_INTERVAL: Bound<Duration> = millis(10, 1_000, 3_600_000);
+
+/// Longer than a minute would break what the agent promises about freshness.
+pub(super) const SEAL_INTERVAL: Bound<Duration> = millis(10, 1_000, 60_000);
+
+/// Silence must be evidence at least once an hour.
+pub(super) const SEAL_HEARTBEAT: Bound<Duration> = millis(100, 60_000, 3_600_000);
+
+/// One segment is one PUT: far below the 5 GiB that S3 takes at once.
+pub(super) const SEGMENT_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: 16 * MIB, most: GIB };
+
+/// A day-old key has signed enough.
+pub(super) const SEGMENT_MAX_AGE: Bound<Duration> = millis(100, 300_000, 86_400_000);
+
+/// Collectors cap bodies at some tens of MiB.
+pub(super) const BATCH_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 64 * MIB };
+
+/// A request that takes longer has failed.
+pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
+
+/// A name is a part of file names.
+pub(super) const NAME_MAX_BYTES: usize = 64;
+
+/// An origin is a line of every checkpoint.
+pub(super) const ORIGIN_MAX_BYTES: usize = 255;
+
+/// Labels are on every record.
+pub(super) const LABELS_MAX: usize = 32;
+
+/// Labels are on every record.
+pub(super) const LABEL_MAX_BYTES: usize = 256;
+
+/// A token is a line, not a document.
+pub(super) const SECRET_FILE_MAX_BYTES: u64 = 64 * KIB;
+
+/// A configuration is read whole.
+pub(super) const FILE_MAX_BYTES: u64 = 4 * MIB;
+
+/// `sun_path` holds 108 bytes on Linux, the last one a zero.
+pub(super) const SOCKET_PATH_MAX_BYTES: usize = 107;
+
+/// `check` stops counting a source's files here.
+pub(super) const MATCHES_MAX: usize = 10_000;
+
+const fn millis(least: u64, default: u64, most: u64) -> Bound<Duration> {
+    Bound {
+        least: Duration::from_millis(least),
+        default: Duration::from_millis(default),
+        most: Duration::from_millis(most),
+    }
+}
+
+const _: () = assert!(JOURNAL_MAX_BYTES.default >= JOURNAL_SEGMENTS_MIN * SEGMENT_MAX_BYTES.default);
+const _: () = assert!(JOURNAL_MAX_BYTES.least == JOURNAL_SEGMENTS_MIN * SEGMENT_MAX_BYTES.least);
+const _: () = assert!(RECORD_MAX_BYTES.most <= usize::MAX as u64 && BATCH_MAX_BYTES.most <= usize::MAX as u64);

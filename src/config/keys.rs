@@ -1,0 +1,151 @@
+//! Every key that a file may hold, and those that a later release will take.
+//!
+//! One list for three readers: the unknown-key message, the test that `config.example.toml` holds them all, and the rule
+//! that a destination takes only the keys of its type.
+
+/// Tables of the file, in the order in which the example shows them.
+pub const TOP: &[&str] = &["agent", "source", "seal", "health", "destination"];
+
+/// Keys of `[agent]`.
+pub const AGENT: &[&str] = &["name", "origin", "state_dir", "journal_max_bytes", "record_max_bytes", "poll_interval"];
+
+/// Keys of `[[source]]`.
+pub const SOURCE: &[&str] = &["name", "paths", "exclude", "format", "start_at", "timezone", "labels"];
+
+/// Keys of `[seal]`.
+pub const SEAL: &[&str] = &["interval", "heartbeat", "segment_max_bytes", "segment_max_age"];
+
+/// Keys of `[health]`.
+pub const HEALTH: &[&str] = &["listen", "status_socket"];
+
+/// Keys of every `[[destination]]`.
+pub const DESTINATION: &[&str] = &["name", "type", "required"];
+
+/// Keys of `[[destination]]` by its type.
+pub const DESTINATION_TYPES: &[(&str, &[&str])] = &[
+    ("file", &["path"]),
+    ("http", &["url", "token", "token_file", "headers", "tls", "compression", "batch_max_bytes", "timeout"]),
+    (
+        "s3",
+        &[
+            "bucket",
+            "prefix",
+            "region",
+            "endpoint",
+            "path_style",
+            "access_key_id",
+            "secret_access_key",
+            "secret_access_key_file",
+            "tls",
+            "timeout",
+        ],
+    ),
+];
+
+/// Keys of a destination's `tls` by its type.
+pub const TLS: &[(&str, &[&str])] = &[("http", &["ca_file", "cert_file", "key_file"]), ("s3", &["ca_file"])];
+
+/// Names that the documentation of later releases uses: said so, instead of a guess at a spelling.
+const LATER: &[(&str, &str)] = &[
+    ("", "identity"),
+    ("", "redact"),
+    ("", "classify"),
+    ("source", "log_line_prefix"),
+    ("destination", "only"),
+    ("destination", "schema"),
+    ("destination", "object_lock"),
+    ("destination", "retention_days"),
+];
+
+/// Destination types of later releases.
+pub(super) const LATER_TYPES: &[&str] = &[
+    "gcs",
+    "azure_blob",
+    "splunk_hec",
+    "elasticsearch",
+    "opensearch",
+    "syslog",
+    "otlp",
+    "kafka",
+    "sentinel",
+    "secops",
+    "datadog",
+    "loki",
+    "stdout",
+];
+
+/// Formats of later releases.
+pub(super) const LATER_FORMATS: &[&str] = &[
+    "postgres-csvlog",
+    "postgres-jsonlog",
+    "postgres-stderr",
+    "postgres-syslog",
+    "pgauditlogtofile-csv",
+    "pgauditlogtofile-json",
+    "mariadb-audit",
+    "mariadb-audit-syslog",
+    "aurora-audit",
+    "percona-audit-xml",
+    "percona-audit-json",
+    "percona-audit-csv",
+    "mysql-audit-json",
+    "mysql-audit-xml",
+    "trellix-audit-json",
+    "mysql-general",
+    "mongodb-audit-json",
+    "mongodb-audit-bson",
+    "oracle-aud",
+    "oracle-xml",
+    "oracle-syslog",
+    "sqlserver-event",
+    "sqlserver-audit-csv",
+    "sqlserver-audit-json",
+    "sqlserver-errorlog",
+    "cloudwatch",
+    "aurora-das",
+    "cloudsql",
+    "azure",
+    "cloudnativepg",
+    "cri",
+    "bytebase-audit",
+    "teleport-audit",
+];
+
+/// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
+pub fn all() -> Vec<String> {
+    let plain = [("agent", AGENT), ("source", SOURCE), ("seal", SEAL), ("health", HEALTH)];
+    let mut names: Vec<String> = Vec::new();
+    for (section, keys) in plain {
+        names.extend(keys.iter().map(|key| format!("{section}.{key}")));
+    }
+    for (kind, keys) in DESTINATION_TYPES {
+        let tls = tls_keys(kind).iter().map(|key| format!("destination({kind}).tls.{key}"));
+        let keys = DESTINATION.iter().chain(*keys).filter(|key| **key != "tls");
+        names.extend(keys.map(|key| format!("destination({kind}).{key}")).chain(tls));
+    }
+    names
+}
+
+/// The keys that only a destination of this type takes.
+pub(super) fn type_keys(kind: &str) -> &'static [&'static str] {
+    by_type(DESTINATION_TYPES, kind)
+}
+
+/// The keys of this type's `tls`.
+pub(super) fn tls_keys(kind: &str) -> &'static [&'static str] {
+    by_type(TLS, kind)
+}
+
+/// The types of destination that take this key.
+pub(super) fn types_with(key: &str) -> Vec<&'static str> {
+    DESTINATION_TYPES.iter().filter(|(_, keys)| keys.contains(&key)).map(|(kind, _)| *kind).collect()
+}
+
+/// Whether a later release takes this key in this section (`""` is the top of the file).
+pub(super) fn is_later(section: &str, key: &str) -> bool {
+    LATER.contains(&(section, key))
+}
+
+fn by_type(table: &[(&str, &'static [&'static str])], kind: &str) -> &'static [&'static str] {
+    table.iter().find(|(name, _)| *name == kind).map_or(&[], |(_, keys)| keys)
+}

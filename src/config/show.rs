@@ -1,0 +1,273 @@
+//! The plan, printed: for a person and for a machine, from one list of rows, so that neither can say what the other does not.
+//!
+//! Values are spelled as the file would spell them. A secret is `***`; what came from a variable is shown by the variable's
+//! name where it could be a secret.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::plan::{Compression, DestinationKind, HttpPlan, Plan, S3Plan, SourcePlan, StartAt, TlsPlan};
+use super::units::{show_about, show_duration, show_size};
+use super::{Matches, Reading, Warning};
+
+/// For a person: every value, `(default)` beside those that the file did not write.
+pub fn human(reading: &Reading, found: &[Matches], warnings: &[Warning]) -> String {
+    let mut out = format!("plan of {}, sha256 {}\n", reading.path.display(), reading.plan.sha256);
+    for table in tables(reading) {
+        section(&mut out, &table, reading);
+        if let Some(found) =
+            table.path.strip_prefix("source.").and_then(|index| found.get(index.parse::<usize>().ok()?))
+        {
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "  {:<WIDTH$}  {}", "matches now", show_matches(found));
+        }
+    }
+    for warning in warnings {
+        let _ = write!(out, "\nwarning: {}: {}\n  hint: {}\n", warning.about, warning.message, warning.hint);
+    }
+    out
+}
+
+/// For a machine: the file's own shape, with every value filled in.
+pub fn json(reading: &Reading, found: &[Matches], warnings: &[Warning]) -> Value {
+    let mut out = Map::new();
+    let mut defaults = Vec::new();
+    out.insert("config".to_owned(), json!({ "path": text(&reading.path), "sha256": reading.plan.sha256 }));
+    for table in tables(reading) {
+        let mut object = Map::new();
+        for row in &table.rows {
+            if row.is_default(&table, reading) {
+                defaults.push(json!(format!("{}.{}", table.path, row.key)));
+            }
+            object.insert(row.key.to_owned(), row.value.clone());
+        }
+        match table.path.split_once('.') {
+            None => {
+                out.insert(table.path, Value::Object(object));
+            }
+            Some((kind, index)) => {
+                if let Some(found) =
+                    index.parse().ok().and_then(|index: usize| found.get(index)).filter(|_| kind == "source")
+                {
+                    object.insert("matches".to_owned(), matches_json(found));
+                }
+                let list = out.entry(format!("{kind}s")).or_insert_with(|| json!([]));
+                if let Value::Array(list) = list {
+                    list.push(Value::Object(object));
+                }
+            }
+        }
+    }
+    out.insert("defaults".to_owned(), Value::Array(defaults));
+    let warnings = warnings.iter().map(|w| json!({ "about": w.about, "message": w.message, "hint": w.hint }));
+    out.insert("warnings".to_owned(), warnings.collect());
+    Value::Object(out)
+}
+
+/// Column of the values.
+const WIDTH: usize = 22;
+
+/// One table of the file, filled in.
+struct Table {
+    title: String,
+    path: String,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    key: &'static str,
+    value: Value,
+    /// Beside the value, for a person.
+    note: String,
+}
+
+impl Row {
+    fn is_default(&self, table: &Table, reading: &Reading) -> bool {
+        let key = format!("{}.{}", table.path, self.key);
+        !(reading.written.holds(&key) || reading.written.holds(&format!("{key}_file")))
+    }
+}
+
+fn section(out: &mut String, table: &Table, reading: &Reading) {
+    let _ = writeln!(out, "\n{}", table.title);
+    for row in &table.rows {
+        let default = if row.is_default(table, reading) { "  (default)" } else { "" };
+        let value = plain(&row.value);
+        let _ = writeln!(out, "  {:<WIDTH$}  {value}{}{default}", row.key, row.note);
+    }
+}
+
+fn tables(reading: &Reading) -> Vec<Table> {
+    let plan = &reading.plan;
+    let mut tables = vec![agent(plan)];
+    tables.extend(plan.sources.iter().enumerate().map(source));
+    tables.push(seal(plan));
+    tables.push(health(plan));
+    tables.extend((0..plan.destinations.len()).map(|index| destination(reading, index)));
+    tables
+}
+
+fn agent(plan: &Plan) -> Table {
+    let agent = &plan.agent;
+    let rows = vec![
+        row("name", json!(agent.name)),
+        row("origin", json!(agent.origin)),
+        row("state_dir", json!(text(&agent.state_dir))),
+        row("journal_max_bytes", json!(show_size(agent.journal_max_bytes))),
+        row("record_max_bytes", json!(show_size(agent.record_max_bytes as u64))),
+        row("poll_interval", json!(show_duration(agent.poll_interval))),
+    ];
+    Table { title: "[agent]".to_owned(), path: "agent".to_owned(), rows }
+}
+
+fn source((index, source): (usize, &SourcePlan)) -> Table {
+    let start_at = match source.start_at {
+        StartAt::Beginning => "beginning",
+        StartAt::End => "end",
+    };
+    let rows = vec![
+        row("name", json!(source.name)),
+        row("paths", json!(source.paths)),
+        row("exclude", json!(source.exclude)),
+        row("format", json!(source.format.map_or("auto", |format| format.name()))),
+        row("start_at", json!(start_at)),
+        row("timezone", json!(source.timezone)),
+        row("labels", json!(source.labels)),
+    ];
+    Table { title: format!("[[source]] {}", source.name), path: format!("source.{index}"), rows }
+}
+
+fn seal(plan: &Plan) -> Table {
+    let rows = vec![
+        row("interval", json!(show_duration(plan.seal.interval))),
+        row("heartbeat", json!(show_duration(plan.seal.heartbeat))),
+        row("segment_max_bytes", json!(show_size(plan.seal.segment_max_bytes))),
+        row("segment_max_age", json!(show_duration(plan.seal.segment_max_age))),
+    ];
+    Table { title: "[seal]".to_owned(), path: "seal".to_owned(), rows }
+}
+
+fn health(plan: &Plan) -> Table {
+    let rows = vec![
+        row("listen", json!(plan.health.listen.map(|listen| listen.to_string()))),
+        row("status_socket", json!(text(&plan.health.status_socket))),
+    ];
+    Table { title: "[health]".to_owned(), path: "health".to_owned(), rows }
+}
+
+fn destination(reading: &Reading, index: usize) -> Table {
+    let destination = &reading.plan.destinations[index];
+    let path = format!("destination.{index}");
+    let mut rows = vec![
+        row("name", json!(destination.name)),
+        row("type", json!(destination.kind.name())),
+        row("required", json!(destination.required)),
+    ];
+    match &destination.kind {
+        DestinationKind::File(file) => rows.push(row("path", json!(text(&file.path)))),
+        DestinationKind::Http(http) => rows.extend(http_rows(http, reading, &path)),
+        DestinationKind::S3(s3) => rows.extend(s3_rows(s3, reading, &path)),
+    }
+    Table { title: format!("[[destination]] {}", destination.name), path, rows }
+}
+
+fn http_rows(http: &HttpPlan, reading: &Reading, path: &str) -> Vec<Row> {
+    let compression = match http.compression {
+        Compression::None => "none",
+        Compression::Gzip => "gzip",
+        Compression::Zstd => "zstd",
+    };
+    let headers: Map<String, Value> = http.headers.keys().map(|name| (name.clone(), json!("***"))).collect();
+    vec![
+        row("url", json!(as_written(&http.url, reading, path, "url"))),
+        secret_row("token", http.token.is_some(), reading, path),
+        row("headers", Value::Object(headers)),
+        row("tls", tls(&http.tls)),
+        row("compression", json!(compression)),
+        row("batch_max_bytes", json!(show_size(http.batch_max_bytes as u64))),
+        row("timeout", json!(show_duration(http.timeout))),
+    ]
+}
+
+fn s3_rows(s3: &S3Plan, reading: &Reading, path: &str) -> Vec<Row> {
+    let endpoint = s3.endpoint.as_ref().map(|endpoint| as_written(endpoint, reading, path, "endpoint"));
+    vec![
+        row("bucket", json!(s3.bucket)),
+        row("prefix", json!(s3.prefix)),
+        row("region", json!(s3.region)),
+        row("endpoint", json!(endpoint)),
+        row("path_style", json!(s3.path_style)),
+        row("access_key_id", json!(s3.credentials.as_ref().map(|credentials| &credentials.access_key_id))),
+        secret_row("secret_access_key", s3.credentials.is_some(), reading, path),
+        row("tls", tls(&s3.tls)),
+        row("timeout", json!(show_duration(s3.timeout))),
+    ]
+}
+
+fn tls(tls: &TlsPlan) -> Value {
+    let files = [("ca_file", &tls.ca_file), ("cert_file", &tls.cert_file), ("key_file", &tls.key_file)];
+    let written =
+        files.into_iter().filter_map(|(key, path)| path.as_ref().map(|path| (key.to_owned(), json!(text(path)))));
+    Value::Object(written.collect())
+}
+
+fn row(key: &'static str, value: Value) -> Row {
+    Row { key, value, note: String::new() }
+}
+
+/// `***`, and for a person where it came from.
+fn secret_row(key: &'static str, set: bool, reading: &Reading, path: &str) -> Row {
+    let written = |key: String| reading.written.text(&key);
+    let from = written(format!("{path}.{key}")).or_else(|| written(format!("{path}.{key}_file")));
+    let note = from.filter(|_| set).map(|from| format!("  (from {from})")).unwrap_or_default();
+    Row { key, value: if set { json!("***") } else { Value::Null }, note }
+}
+
+/// The value, or its text in the file when a variable stands in it: some collectors want their token within the URL.
+fn as_written<'a>(value: &'a str, reading: &'a Reading, path: &str, key: &str) -> &'a str {
+    reading.written.text(&format!("{path}.{key}")).filter(|text| text.contains("${")).unwrap_or(value)
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "(none)".to_owned(),
+        Value::String(text) if text.is_empty() => "(empty)".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "(none)".to_owned(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(object) if object.is_empty() => "(none)".to_owned(),
+        Value::Object(object) => {
+            object.iter().map(|(key, value)| format!("{key} = {}", plain(value))).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn show_matches(found: &Matches) -> String {
+    let more = if found.more { "more than " } else { "" };
+    let files = match found.files.len() {
+        0 => return "no file".to_owned(),
+        1 => "1 file".to_owned(),
+        files => format!("{files} files"),
+    };
+    let unreadable = match found.unreadable_files {
+        0 => String::new(),
+        files => format!(", {files} of them unreadable"),
+    };
+    format!("{more}{files}, {}{unreadable}", show_about(found.bytes))
+}
+
+fn matches_json(found: &Matches) -> Value {
+    json!({
+        "files": found.files.len(),
+        "bytes": found.bytes,
+        "unreadable": found.unreadable_files,
+        "more": found.more,
+    })
+}

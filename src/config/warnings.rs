@@ -1,0 +1,153 @@
+//! What is no mistake but worth a second look before the daemon runs.
+
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::plan::{DestinationKind, DestinationPlan, Plan, SourcePlan};
+use super::{Matches, Reading};
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The section and the key: `[[source]] orders-pg timezone`.
+    pub about: String,
+    /// A lower-case fragment.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// All of them, in the order of the plan. `found` has one entry for each source.
+pub fn warnings(reading: &Reading, found: &[Matches]) -> Vec<Warning> {
+    let plan = &reading.plan;
+    let mut warnings = Vec::new();
+    warnings.extend(about_origin(reading));
+    for (source, found) in plan.sources.iter().zip(found) {
+        warnings.extend(about_files(source, found));
+        warnings.extend(about_timezone(source));
+    }
+    warnings.extend(about_overlap(plan, found));
+    warnings.extend(about_health(plan));
+    warnings.extend(about_required(plan));
+    for (index, destination) in plan.destinations.iter().enumerate() {
+        warnings.extend(about_plain_http(destination));
+        warnings.extend(about_secret_files(reading, index, destination));
+    }
+    warnings
+}
+
+fn warning(about: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Warning {
+    Warning { about: about.into(), message: message.into(), hint: hint.into() }
+}
+
+fn about_origin(reading: &Reading) -> Option<Warning> {
+    let origin = &reading.plan.agent.origin;
+    (!reading.written.holds("agent.origin")).then(|| {
+        let message = format!("is not set: the trail is named {origin:?}, after this host alone");
+        warning("[agent] origin", message, "set it to org/cluster/host, so that no two trails share a name")
+    })
+}
+
+fn about_files(source: &SourcePlan, found: &Matches) -> Option<Warning> {
+    let about = format!("[[source]] {} paths", source.name);
+    if let Some((path, reason)) = &found.unreadable {
+        let others = match found.unreadable_files {
+            1 => String::new(),
+            files => format!(", and {} more", files - 1),
+        };
+        let message = format!("cannot read {}{others}: {reason}", path.display());
+        return Some(warning(
+            about,
+            message,
+            "let the account that runs sealtrail read it, or run check as that account",
+        ));
+    }
+    found.files.is_empty().then(|| {
+        warning(
+            about,
+            "no file matches now",
+            "right if the database has not logged yet; otherwise look at log_directory",
+        )
+    })
+}
+
+fn about_timezone(source: &SourcePlan) -> Option<Warning> {
+    source.timezone.is_none().then(|| {
+        warning(
+            format!("[[source]] {} timezone", source.name),
+            "is not set: only times that name UTC or an offset are beyond doubt",
+            "set it to the server's log_timezone",
+        )
+    })
+}
+
+fn about_overlap(plan: &Plan, found: &[Matches]) -> Option<Warning> {
+    for (index, mine) in found.iter().enumerate() {
+        for (other, theirs) in found.iter().enumerate().skip(index + 1) {
+            let Some(path) = mine.files.intersection(&theirs.files).next() else { continue };
+            let first = plan.sources.get(index).map_or("", |source| source.name.as_str());
+            let second = plan.sources.get(other).map_or("", |source| source.name.as_str());
+            let message = format!("{} matches the paths of {first} as well", path.display());
+            return Some(warning(format!("[[source]] {second} paths"), message, "let each file belong to one source"));
+        }
+    }
+    None
+}
+
+fn about_health(plan: &Plan) -> Option<Warning> {
+    let listen = plan.health.listen.filter(|listen| !listen.ip().is_loopback())?;
+    Some(warning(
+        "[health] listen",
+        format!("{listen} can be reached from other hosts, and asks nobody who they are"),
+        "listen on 127.0.0.1, or let a firewall decide",
+    ))
+}
+
+fn about_required(plan: &Plan) -> Option<Warning> {
+    plan.destinations.iter().all(|destination| !destination.required).then(|| {
+        warning(
+            "[[destination]]",
+            "none is required: segments may leave the journal before any destination has them",
+            "set required = true for the one that holds the evidence",
+        )
+    })
+}
+
+fn about_plain_http(destination: &DestinationPlan) -> Option<Warning> {
+    let (key, url) = match &destination.kind {
+        DestinationKind::Http(http) => ("url", http.url.as_str()),
+        DestinationKind::S3(s3) => ("endpoint", s3.endpoint.as_deref()?),
+        DestinationKind::File(_) => return None,
+    };
+    let url = reqwest::Url::parse(url).ok()?;
+    let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    (url.scheme() == "http" && !loopback).then(|| {
+        let message = format!("http:// to {host}: records and secrets travel in the clear");
+        warning(format!("[[destination]] {} {key}", destination.name), message, "use https://")
+    })
+}
+
+/// Files of secrets that more than their owner and group can read.
+fn about_secret_files(reading: &Reading, index: usize, destination: &DestinationPlan) -> Vec<Warning> {
+    let mut files: Vec<(&str, PathBuf)> = Vec::new();
+    for key in ["token_file", "secret_access_key_file"] {
+        let written = reading.written.text(&format!("destination.{index}.{key}"));
+        files.extend(written.map(|path| (key, PathBuf::from(path))));
+    }
+    if let DestinationKind::Http(http) = &destination.kind {
+        files.extend(http.tls.key_file.clone().map(|path| ("tls key_file", path)));
+    }
+    let open = files.into_iter().filter(|(_, path)| everyone_may_read(path));
+    open.map(|(key, path)| {
+        let message = format!("{} can be read by everyone on this host", path.display());
+        warning(format!("[[destination]] {} {key}", destination.name), message, "chmod o= it")
+    })
+    .collect()
+}
+
+/// A path with a variable in it is not looked at: then `false`.
+fn everyone_may_read(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
