@@ -3,4 +3,7 @@
 pub mod config;
 pub mod journal;
 
+pub mod ship;
+pub mod sink;
+
 pub mod health;
