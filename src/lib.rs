@@ -11,8 +11,8 @@ pub mod intake;
 pub mod shape;
 pub mod event;
 pub mod journal;
-//pub mod ship;
-//pub mod sink;
+pub mod ship;
+pub mod sink;
 
 // What turns it.
 pub mod core;

@@ -149,6 +149,14 @@ impl BlockReader {
         self.limit = self.limit.max(limit);
     }
 
+    /// Lets it read on, up to the end that the file has now: the segment is closed.
+    pub fn set_limit_to_end(&mut self) -> Result<(), ReadError> {
+        let meta = self.file.metadata();
+        let meta = meta.map_err(|source| ReadError::Io { path: self.path.clone(), byte: self.offset, source })?;
+        self.set_limit(meta.len());
+        Ok(())
+    }
+
     /// End of the last block handed out: a frame boundary, also after an error.
     pub fn offset(&self) -> u64 {
         self.offset
