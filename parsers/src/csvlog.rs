@@ -16,7 +16,6 @@ mod framer;
 mod opening;
 
 use columns::Columns;
-pub(crate) use columns::unescape;
 pub use framer::CsvFramer;
 use opening::Found;
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::csvlog::unescape;
+use crate::quoted;
 use crate::record::{Parameters, Statement};
 use crate::scratch::Room;
 
@@ -79,21 +79,11 @@ struct Field<'a> {
 
 impl<'a> Field<'a> {
     fn text(self, room: &mut Room<'a>) -> &'a [u8] {
-        if self.doubled { unescape(self.raw, room) } else { self.raw }
+        if self.doubled { quoted::unescape(self.raw, room) } else { self.raw }
     }
 
     fn cow(self) -> Cow<'a, [u8]> {
-        if !self.doubled {
-            return Cow::Borrowed(self.raw);
-        }
-        let mut text = Vec::with_capacity(self.raw.len());
-        let mut rest = self.raw;
-        while let Some(quote) = memchr(b'"', rest) {
-            text.extend_from_slice(&rest[..=quote]);
-            rest = rest.get(quote + 2..).unwrap_or_default();
-        }
-        text.extend_from_slice(rest);
-        Cow::Owned(text)
+        if self.doubled { Cow::Owned(quoted::to_vec(self.raw)) } else { Cow::Borrowed(self.raw) }
     }
 }
 
@@ -127,16 +117,10 @@ fn field_at(line: &[u8]) -> (Field<'_>, usize) {
         let end = comma(0);
         return (Field { raw: &line[..end], doubled: false }, end);
     }
-    let (mut at, mut doubled) = (1, false);
-    while let Some(len) = memchr(b'"', &line[at..]) {
-        at += len + 1;
-        if line.get(at) != Some(&b'"') {
-            return (Field { raw: &line[1..at - 1], doubled }, comma(at));
-        }
-        doubled = true;
-        at += 1;
+    match quoted::end(&line[1..]) {
+        Some((len, doubled)) => (Field { raw: &line[1..len + 1], doubled }, comma(len + 2)),
+        None => (Field { raw: &line[1..], doubled: quoted::run(&line[1..]) > 1 }, line.len()),
     }
-    (Field { raw: &line[1..], doubled }, line.len())
 }
 
 fn parameters_of(field: &[u8]) -> Parameters<'_> {

@@ -2,8 +2,7 @@
 //!
 //! The server quotes a column always or never, so that quoting is part of a column's shape.
 
-use memchr::memchr;
-
+use crate::quoted;
 use crate::scratch::Room;
 
 /// 14 to 18 write 26 columns, 13 wrote 24, 9.0 to 12 wrote 23, 8.4 wrote 22.
@@ -134,7 +133,7 @@ impl<'a> Columns<'a> {
     pub(super) fn text(&self, number: usize, room: &mut Room<'a>) -> Option<&'a [u8]> {
         let column = self.columns[number - 1];
         match (column.quoted, column.doubled) {
-            (_, true) => Some(unescape(column.raw, room)),
+            (_, true) => Some(quoted::unescape(column.raw, room)),
             (true, false) => Some(column.raw),
             (false, false) => Some(column.raw).filter(|raw| !raw.is_empty()),
         }
@@ -142,27 +141,17 @@ impl<'a> Columns<'a> {
 
     /// Column `number`, from 1, as a number.
     pub(super) fn number(&self, number: usize) -> Option<i64> {
-        std::str::from_utf8(self.columns[number - 1].raw).ok()?.parse().ok()
-    }
-}
-
-/// Copies text with every `""` made one quote.
-pub(crate) fn unescape<'a>(raw: &[u8], room: &mut Room<'a>) -> &'a [u8] {
-    room.write(|out| {
-        let (mut from, mut to) = (0, 0);
-        while let Some(len) = memchr(b'"', &raw[from..]) {
-            let end = from + len + 1;
-            to += copy(&raw[from..end], &mut out[to..]);
-            from = if raw.get(end) == Some(&b'"') { end + 1 } else { end };
+        let raw = self.columns[number - 1].raw;
+        let digits = raw.strip_prefix(b"-").unwrap_or(raw);
+        if digits.is_empty() {
+            return None;
         }
-        to + copy(&raw[from..], &mut out[to..])
-    })
-}
-
-fn copy(from: &[u8], to: &mut [u8]) -> usize {
-    let len = from.len().min(to.len());
-    to[..len].copy_from_slice(&from[..len]);
-    len
+        // Negative throughout: the lowest number has no positive partner.
+        let negative = digits.iter().try_fold(0_i64, |number, digit| {
+            number.checked_mul(10)?.checked_sub(i64::from(digit.wrapping_sub(b'0')))
+        })?;
+        if digits.len() < raw.len() { Some(negative) } else { negative.checked_neg() }
+    }
 }
 
 fn column_at(row: &[u8], at: usize) -> Result<(Column<'_>, usize), &'static str> {
@@ -174,16 +163,9 @@ fn column_at(row: &[u8], at: usize) -> Result<(Column<'_>, usize), &'static str>
 }
 
 fn quoted_at(row: &[u8], start: usize) -> Result<(Column<'_>, usize), &'static str> {
-    let (mut at, mut doubled) = (start, false);
-    while let Some(len) = memchr(b'"', &row[at..]) {
-        at += len + 1;
-        if row.get(at) != Some(&b'"') {
-            return Ok((Column { raw: &row[start..at - 1], quoted: true, doubled }, at));
-        }
-        doubled = true;
-        at += 1;
-    }
-    Err("a quote is not closed")
+    let (len, doubled) = quoted::end(&row[start..]).ok_or("a quote is not closed")?;
+    let end = start + len;
+    Ok((Column { raw: &row[start..end], quoted: true, doubled }, end + 1))
 }
 
 fn is_number(raw: &[u8]) -> bool {

@@ -11,6 +11,7 @@ use memchr::memchr2;
 
 use super::opening::{self, Found, Look};
 use crate::frame::{DAMAGED_MAX, Frame};
+use crate::quoted;
 
 /// The framer of [`crate::Format::PostgresCsvlog`].
 ///
@@ -194,7 +195,9 @@ impl Scan {
         match memchr2(b'"', 0, &buf[self.at..]) {
             Some(len) if buf[self.at + len] == 0 => Some(Step::Broken("a NUL byte stands in it")),
             Some(len) => {
-                (self.at, self.place) = (self.at + len + 1, Place::Quote);
+                let run = quoted::run(&buf[self.at + len..]);
+                self.at += len + run;
+                self.place = if run % 2 == 1 { Place::Quote } else { Place::Quoted };
                 None
             }
             None => {

@@ -15,6 +15,7 @@
 use memchr::memchr;
 
 use super::columns::Shape;
+use crate::quoted;
 
 /// What some bytes are, as far as they reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,24 +131,23 @@ fn column_end(buf: &[u8], shape: Shape) -> Look<usize> {
     }
 }
 
+/// Length of the quoted column that stands here, the comma included.
 fn quoted_end(buf: &[u8]) -> Look<usize> {
-    let mut at = 1;
-    while let Some(len) = buf.get(at..).and_then(|rest| memchr(b'"', rest)) {
-        at += len + 1;
-        match buf.get(at) {
-            Some(b'"') => at += 1,
-            Some(b',') => return Look::Is(at + 1),
-            Some(_) => return Look::Not,
-            None => return Look::Short,
-        }
+    let Some((len, _)) = quoted::end(&buf[1..]) else { return Look::Short };
+    match buf.get(len + 2) {
+        Some(b',') => Look::Is(len + 3),
+        Some(_) => Look::Not,
+        None => Look::Short,
     }
-    Look::Short
 }
 
 /// The rule at the head of this file.
 fn message_opens(buf: &[u8]) -> Look<()> {
-    let Some(quotes) = buf.iter().position(|&byte| byte != b'"') else { return Look::Short };
+    let quotes = quoted::run(buf);
     let text = &buf[quotes..];
+    if text.is_empty() {
+        return Look::Short;
+    }
     if quotes % 2 == 0 || text[0] == b',' || text[0].is_ascii_control() {
         return Look::Not;
     }
