@@ -3,6 +3,7 @@
 //! Owns the bytes that are read and not yet handed out, and the framer's place in them. It serves a followed file and a pipe alike: who
 //! reads the bytes is not its business, nor is what a frame means.
 
+use sealtrail_parsers::frame::LOOK_BACK;
 use sealtrail_parsers::{Format, Frame, Framer};
 
 use crate::limits::{DAMAGED_LINE_BYTES_MAX, IDLE_BUFFER_BYTES_MAX};
@@ -18,7 +19,7 @@ pub struct Frames {
     /// Where `buf[start]` stands in the file.
     offset: u64,
     owed: Option<Owed>,
-    /// The framer is in the middle of a record that is larger than the limit.
+    /// The next frame is the end of a record that is larger than the limit.
     oversize: bool,
 }
 
@@ -107,15 +108,20 @@ impl Frames {
         if pending.is_empty() {
             return Frame::Incomplete;
         }
-        if self.oversize {
-            let stop = framer.continue_oversize(pending);
-            self.oversize = stop.is_none();
-            return Frame::Damaged { len: stop.unwrap_or(pending.len()), reason: OVERSIZE };
-        }
         match framer.next(pending, end) {
-            Frame::Incomplete if pending.len() > record_max => {
+            Frame::Incomplete if pending.len() > record_max.max(LOOK_BACK) => {
+                let len = pending.len() - LOOK_BACK;
+                framer.discard(len);
                 self.oversize = true;
-                Frame::Damaged { len: pending.len(), reason: OVERSIZE }
+                Frame::Damaged { len, reason: OVERSIZE }
+            }
+            Frame::Record { len } if self.oversize => {
+                self.oversize = false;
+                Frame::Damaged { len, reason: OVERSIZE }
+            }
+            Frame::Damaged { len, reason } => {
+                self.oversize = false;
+                Frame::Damaged { len, reason }
             }
             frame => frame,
         }

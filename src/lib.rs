@@ -11,20 +11,21 @@ pub mod intake;
 pub mod shape;
 pub mod event;
 pub mod journal;
-pub mod ship;
-pub mod sink;
+//pub mod ship;
+//pub mod sink;
 
 // What turns it.
 pub mod core;
-pub mod run;
+pub mod parse;
+//pub mod run;
 
 // What looks on.
 pub mod health;
-pub mod status;
-pub mod verify;
+//pub mod status;
+//pub mod verify;
 
 // What all stand on.
 pub mod clock;
 pub mod durable;
 pub mod json;
-pub mod keys;
+//pub mod keys;
