@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::process::Resource;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::plan::Plan;
 use crate::core::{Core, Parts};
@@ -101,7 +101,7 @@ pub fn run(plan: Plan, drain: bool) -> Result<Ended, RunError> {
     let started = open_trail(&plan, drain, wake.clone())?;
     let (head, head_seen) = watch::channel(started.writer.head());
     let stop = Arc::new(AtomicBool::new(false));
-    let edge = Edge::start(&plan, head_seen, &health, Stopper { flag: Arc::clone(&stop), wake }, drain)?;
+    let edge = Edge::start(&plan, head_seen, &health, Stopper { flag: Arc::clone(&stop), wake })?;
     let parts = Parts {
         plan: Arc::clone(&plan),
         journal_dir: plan.agent.state_dir.join("journal"),
@@ -202,12 +202,12 @@ struct Edge {
 }
 
 impl Edge {
-    fn start(plan: &Arc<Plan>, head: watch::Receiver<Head>, health: &Arc<Health>, stopper: Stopper, drain: bool) -> Result<Self, RunError> {
+    fn start(plan: &Arc<Plan>, head: watch::Receiver<Head>, health: &Arc<Health>, stopper: Stopper) -> Result<Self, RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Thread)?;
-        let listener = runtime.block_on(listen(plan))?;
+        let doors = runtime.block_on(open_doors(plan))?;
         let (order, orders) = watch::channel(Order::GoOn);
         let (plan, health) = (Arc::clone(plan), Arc::clone(health));
-        let work = move || runtime.block_on(serve(plan, head, health, stopper, listener, orders, drain));
+        let work = move || runtime.block_on(serve(plan, head, health, stopper, doors, orders));
         let thread = std::thread::Builder::new().name("edge".to_owned()).spawn(work).map_err(RunError::Thread)?;
         Ok(Edge { thread, order })
     }
@@ -219,10 +219,21 @@ impl Edge {
     }
 }
 
-async fn listen(plan: &Plan) -> Result<Option<TcpListener>, RunError> {
-    let Some(address) = plan.health.listen else { return Ok(None) };
-    let listener = TcpListener::bind(address).await;
-    listener.map(Some).map_err(|source| RunError::Listen { address: address.to_string(), source })
+/// Where the agent can be asked how it is.
+struct Doors {
+    health: Option<TcpListener>,
+    status: UnixListener,
+}
+
+async fn open_doors(plan: &Plan) -> Result<Doors, RunError> {
+    let failed = |address: String| move |source| RunError::Listen { address, source };
+    let health = match plan.health.listen {
+        Some(address) => Some(TcpListener::bind(address).await.map_err(failed(address.to_string()))?),
+        None => None,
+    };
+    let socket = &plan.health.status_socket;
+    let status = status::bind(socket).map_err(failed(socket.display().to_string()))?;
+    Ok(Doors { health, status })
 }
 
 /// Everything asynchronous, until it is ordered to end.
@@ -231,41 +242,40 @@ async fn serve(
     head: watch::Receiver<Head>,
     health: Arc<Health>,
     stopper: Stopper,
-    listener: Option<TcpListener>,
+    doors: Doors,
     mut orders: watch::Receiver<Order>,
-    drain: bool,
 ) -> bool {
     let (end, ended) = watch::channel(false);
-    let ship = ship::start(&plan, head.clone(), ended.clone(), Arc::clone(&health));
-    if let Some(listener) = listener {
-        tokio::spawn(health::serve(listener, Arc::clone(&health), ended.clone()));
+    let ship = ship::start(&plan, head, ended.clone(), Arc::clone(&health));
+    if let Some(listener) = doors.health {
+        tokio::spawn(health::http::serve(listener, Arc::clone(&health), ended.clone()));
     }
-    tokio::spawn(status::serve(plan.health.status_socket.clone(), Arc::clone(&health), ended.clone()));
-    tokio::spawn(health::notify::run(Arc::clone(&health), ended.clone()));
+    tokio::spawn(status::serve(doors.status, Arc::clone(&health), ended.clone()));
+    tokio::spawn(health::notify::watch(Arc::clone(&health), ended.clone()));
+    health::notify::ready();
     let stopper = Arc::new(stopper);
     tokio::spawn(signals(Arc::clone(&stopper)));
     // The sender lives in the core's thread until the join: this ends with an order.
     let _ = orders.wait_for(|order| *order != Order::GoOn).await;
     let deliver = *orders.borrow() == Order::Deliver;
-    let delivered = deliver && deliver_all(&ship, &head, &stopper).await;
+    health::notify::stopping();
+    let delivered = deliver && deliver_all(&ship, &stopper).await;
     end.send_replace(true);
-    let grace = Duration::from_millis(STOP_MS / 2);
-    if tokio::time::timeout(grace, ship.stopped()).await.is_err() {
+    if tokio::time::timeout(Duration::from_millis(STOP_MS), ship.stopped()).await.is_err() {
         warn!("a destination did not stop in time: what it has not confirmed is sent again at the next start");
     }
-    delivered || !drain
+    delivered
 }
 
 /// Waits until every required destination has everything, or until a signal says to stop waiting.
-async fn deliver_all(ship: &ship::Ship, head: &watch::Receiver<Head>, stopper: &Stopper) -> bool {
+async fn deliver_all(ship: &ship::Ship, stopper: &Stopper) -> bool {
     let interrupted = async {
         while !stopper.flag.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    let lines = head.borrow().lines;
     tokio::select! {
-        delivered = ship.delivered(lines) => delivered,
+        drained = ship.drained() => drained.inspect_err(|error| error!("{error}")).is_ok(),
         () = interrupted => false,
     }
 }
