@@ -152,6 +152,13 @@ fn a_user_name_cannot_turn_the_inside_of_a_torn_row_out() {
 }
 
 #[test]
+fn a_user_name_of_quotes_is_no_damage() {
+    for user in ["\"", "\"\"", ",", ",\"", "\n"] {
+        assert_eq!(users_in(&(row(user, "statement: SELECT 1") + &fresh())), [user, "fresh"]);
+    }
+}
+
+#[test]
 fn text_that_ends_in_a_record_head_is_no_damage() {
     let message = "statement: SELECT 1 -- 2026-11-20 20:28:31.848 UTC,";
     for message in [message.to_owned(), format!("{message}\"\""), format!("{message}\"")] {

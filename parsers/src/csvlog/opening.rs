@@ -87,19 +87,20 @@ pub(super) fn find(buf: &[u8], from: usize, end: bool) -> Found {
     Found::NotBefore(if end { buf.len() } else { at.max(buf.len().saturating_sub(DOT)) })
 }
 
-/// Does a record open right before the closing quote at `quote`, inside the column that it closes?
+/// Does a record open right before the closing quote at `quote`, inside the column that it closes and whose text
+/// starts at `from`?
 ///
 /// A row that was torn inside quotes runs on into the next one. Its open column then ends at that row's first quote,
 /// behind that row's head; a user name chosen to begin with a comma keeps even the strict grammar content.
-pub(super) fn opening_before(buf: &[u8], quote: usize) -> Look<()> {
-    let text = trim_quotes(&buf[..quote]);
+pub(super) fn opening_before(buf: &[u8], from: usize, quote: usize) -> Look<()> {
+    let text = trim_quotes(buf.get(from..quote).unwrap_or_default());
     if text.last() != Some(&b',') {
         return Look::Not;
     }
     let window = text.len().saturating_sub(HEAD_MAX);
     let Some(dot) = memchr::memrchr(b'.', &text[window..]) else { return Look::Not };
     let Some(start) = (window + dot).checked_sub(DOT) else { return Look::Not };
-    if head(&text[start..]) == Look::Is(text.len() - start) { opening(&buf[start..]) } else { Look::Not }
+    if head(&text[start..]) == Look::Is(text.len() - start) { opening(&buf[from + start..]) } else { Look::Not }
 }
 
 fn opening_within(buf: &[u8]) -> Look<()> {
