@@ -448,7 +448,10 @@ fn destination(mut section: Section<'_, '_>) -> DestinationTable {
         Some("s3") => Some(KindTable::S3(Box::new(s3(&mut section)))),
         // Without a type nobody knows which keys are right: only those that no type has are mistakes.
         _ => {
-            keys::DESTINATION_TYPES.iter().for_each(|(_, keys)| section.forget(keys));
+            for (_, keys) in keys::DESTINATION_TYPES {
+                section.allow(keys);
+                section.forget(keys);
+            }
             None
         }
     };
@@ -662,7 +665,7 @@ fn url(section: &mut Section<'_, '_>, key: &str) -> Option<String> {
     let (message, hint) = match reqwest::Url::parse(&text.value.value) {
         Err(error) => (format!("{:?} is no URL: {error}", text.value.written), example.to_owned()),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-            (format!("scheme {:?} is not supported", url.scheme()), "https:// or http://".to_owned())
+            (format!("{:?} is neither https:// nor http://", text.value.written), example.to_owned())
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
             let keys =

@@ -68,11 +68,6 @@ impl<'c, 'a> Section<'c, 'a> {
         self.context
     }
 
-    /// As [`super::Written`] knows it: `source.0`.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     /// As mistakes show it: `[[source]] orders-pg`.
     pub fn title(&self) -> &str {
         &self.title
