@@ -662,10 +662,12 @@ fn listen(section: &mut Section<'_, '_>) -> Option<SocketAddr> {
 fn url(section: &mut Section<'_, '_>, key: &str) -> Option<String> {
     let text = section.text(key)?;
     let example = "such as \"https://collector.example/ingest\"";
+    // What cannot be taken apart is not shown either where a password may stand in it.
+    let shown = if text.value.written.contains('@') { "it".to_owned() } else { format!("{:?}", text.value.written) };
     let (message, hint) = match reqwest::Url::parse(&text.value.value) {
-        Err(error) => (format!("{:?} is no URL: {error}", text.value.written), example.to_owned()),
+        Err(error) => (format!("{shown} is no URL: {error}"), example.to_owned()),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-            (format!("{:?} is neither https:// nor http://", text.value.written), example.to_owned())
+            (format!("{shown} is neither https:// nor http://"), example.to_owned())
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
             let keys =

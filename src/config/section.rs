@@ -80,7 +80,8 @@ impl<'c, 'a> Section<'c, 'a> {
 
     /// More keys are valid: those of a destination's type.
     pub fn allow(&mut self, keys: &[&'static str]) {
-        self.known.extend(keys);
+        let new = keys.iter().filter(|key| !self.known.contains(key));
+        self.known = self.known.iter().chain(new).copied().collect();
     }
 
     /// Whether the key was written, rightly or wrongly.
