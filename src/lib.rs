@@ -22,10 +22,10 @@ pub mod parse;
 // What looks on.
 pub mod health;
 //pub mod status;
-//pub mod verify;
+pub mod verify;
 
 // What all stand on.
 pub mod clock;
 pub mod durable;
 pub mod json;
-//pub mod keys;
+pub mod keys;
