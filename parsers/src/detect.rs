@@ -111,8 +111,11 @@ fn other_format(text: &[u8]) -> Option<&'static str> {
     if fits(line, b"00000000 00:00:00,") {
         return Some("MariaDB's server_audit log");
     }
-    if fits(line, b"\"0000-00-00 00:00:00") {
-        return Some("a file of pgAudit's pgauditlogtofile");
+    if fits(line, b"\"0000-00-00 00:00:00") || (fits(line, b"0000-00-00 00:00:00.000 ") && holds(line, b",00000,")) {
+        return Some("a file of the extension pgauditlogtofile");
+    }
+    if text.split(|byte| *byte == b'\n').take(3).any(|line| line.ends_with(b"Id Command\tArgument")) {
+        return Some("MySQL's or MariaDB's general log");
     }
     if is_syslog(line) {
         return Some("syslog");

@@ -1,5 +1,7 @@
 //! Which format a file is, and what is said of the others.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use sealtrail_parsers::{Detection, Format, detect};
 
 const CSV: &str = "2026-11-20 20:28:31.135 UTC,,,17061,,6b00ad6f.42a5,1,,2026-11-20 20:28:31 UTC,,0,LOG,00000,\
