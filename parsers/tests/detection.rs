@@ -24,8 +24,8 @@ fn the_first_record_names_the_format() {
 
 #[test]
 fn a_beginning_that_could_still_be_a_record_needs_more() {
-    for text in [CSV, JSON] {
-        for len in 0..60 {
+    for (text, enough) in [(CSV, CSV.find("starting")), (JSON, JSON.find("6b00ad6f"))] {
+        for len in 0..enough.expect("it is there") {
             assert_eq!(detect(&text.as_bytes()[..len], false), Detection::NeedMore, "{len} bytes of {text}");
         }
     }
