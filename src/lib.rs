@@ -1,6 +1,31 @@
 //! The Sealtrail agent. The modules stand in the order in which a row of a database's log meets them.
 
+// What is asked for.
 pub mod config;
-pub mod journal;
+pub mod limits;
 
+// The way of a row.
+pub mod tail;
+pub mod frames;
+pub mod intake;
+pub mod shape;
+pub mod event;
+pub mod journal;
+pub mod ship;
+pub mod sink;
+
+// What turns it.
+pub mod core;
+pub mod parse;
+//pub mod run;
+
+// What looks on.
 pub mod health;
+//pub mod status;
+//pub mod verify;
+
+// What all stand on.
+pub mod clock;
+pub mod durable;
+pub mod json;
+//pub mod keys;

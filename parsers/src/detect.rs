@@ -1,0 +1,144 @@
+//! Which format a file is, told from its first bytes.
+//!
+//! The first record decides. A text log of another kind may quote any text, a whole csvlog row included, so that
+//! rows further down are asked only when the beginning looks like no format that is known: a file that was cut at
+//! the front. What is not read here is named as well as it can be, so that a refusal says what to do.
+
+use crate::{Format, csvlog, jsonlog};
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detection {
+    /// It holds records of this format.
+    Known(Format),
+    /// It cannot be told yet: call again with more bytes.
+    NeedMore,
+    /// It is none of the formats that are read.
+    Unknown {
+        /// What it looks like, for a person: a lower-case fragment.
+        reason: &'static str,
+    },
+}
+
+/// No more than this many bytes are ever needed.
+pub const HEAD_MAX: usize = 64 * 1024;
+
+/// Says what the file that begins with `head` is. `end` says that the file has no more bytes.
+pub fn detect(head: &[u8], end: bool) -> Detection {
+    let end = end || head.len() >= HEAD_MAX;
+    if let Some(reason) = not_text(head) {
+        return Detection::Unknown { reason };
+    }
+    let text = skip_zeros(head);
+    if text.is_empty() {
+        return undecided(end, if head.is_empty() { "the file is empty" } else { "nothing but NUL bytes" });
+    }
+    if let Some(format) = format_at(text) {
+        return Detection::Known(format);
+    }
+    if let Some(reason) = other_format(text) {
+        return Detection::Unknown { reason };
+    }
+    if !end {
+        return Detection::NeedMore;
+    }
+    match format_within(text) {
+        Some(format) => Detection::Known(format),
+        None => Detection::Unknown { reason: "no record of a known format in the first 64 KiB" },
+    }
+}
+
+fn undecided(end: bool, reason: &'static str) -> Detection {
+    if end { Detection::Unknown { reason } } else { Detection::NeedMore }
+}
+
+/// A power cut leaves zeros where the file had grown but its bytes were not written.
+fn skip_zeros(head: &[u8]) -> &[u8] {
+    let zeros = head.iter().take_while(|byte| **byte == 0).count();
+    &head[zeros..]
+}
+
+fn format_at(text: &[u8]) -> Option<Format> {
+    if csvlog::opens(text) == Some(true) {
+        return Some(Format::PostgresCsvlog);
+    }
+    is_jsonlog(text).then_some(Format::PostgresJsonlog)
+}
+
+/// `timestamp` first, then the keys that every row has.
+fn is_jsonlog(text: &[u8]) -> bool {
+    text.starts_with(jsonlog::START) && holds(text, b"\"pid\":") && holds(text, b"\"session_id\":\"")
+}
+
+/// Looks behind a first record that was cut.
+fn format_within(text: &[u8]) -> Option<Format> {
+    if csvlog::next_record(text).is_some() {
+        return Some(Format::PostgresCsvlog);
+    }
+    let line = memchr::memchr(b'\n', text)? + 1;
+    is_jsonlog(&text[line..]).then_some(Format::PostgresJsonlog)
+}
+
+fn not_text(head: &[u8]) -> Option<&'static str> {
+    const MAGIC: [(&[u8], &str); 9] = [
+        (b"\x1f\x8b", "compressed with gzip"),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
+        (b"\xfd7zXZ\0", "compressed with xz"),
+        (b"BZh", "compressed with bzip2"),
+        (b"\x04\x22\x4d\x18", "compressed with lz4"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"\xff\xfe", "UTF-16 text (a SQL Server error log?)"),
+        (b"\xfe\xff", "UTF-16 text"),
+        (b"\xef\xbb\xbf", "it begins with a byte order mark, which no database writes: was it edited?"),
+    ];
+    MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, reason)| *reason)
+}
+
+/// Formats that this crate does not read, by their first line.
+fn other_format(text: &[u8]) -> Option<&'static str> {
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if line.starts_with(b"<AUDIT") || line.starts_with(b"<?xml") {
+        return Some("XML: an Oracle, MySQL or Percona audit log");
+    }
+    if text.starts_with(b"{")
+        && [&b"\"audit_record\""[..], b"\"atype\"", b"\"class_uid\""].iter().any(|key| holds(line, key))
+    {
+        return Some("JSON of another engine's audit log");
+    }
+    if text.starts_with(b"[\n{") || text.starts_with(b"[ {") {
+        return Some("a JSON array: a MySQL audit log");
+    }
+    if fits(line, b"00000000 00:00:00,") {
+        return Some("MariaDB's server_audit log");
+    }
+    if fits(line, b"\"0000-00-00 00:00:00") {
+        return Some("a file of pgAudit's pgauditlogtofile");
+    }
+    if is_syslog(line) {
+        return Some("syslog");
+    }
+    if SEVERITIES.iter().any(|severity| holds(line, severity)) {
+        return Some("PostgreSQL's stderr format: set log_destination to csvlog or jsonlog");
+    }
+    None
+}
+
+const SEVERITIES: [&[u8]; 7] =
+    [b"LOG:  ", b"ERROR:  ", b"FATAL:  ", b"PANIC:  ", b"WARNING:  ", b"NOTICE:  ", b"STATEMENT:  "];
+
+/// `<134>…`, `Nov 20 20:28:31 host …` or `2026-11-20T20:28:31…`.
+fn is_syslog(line: &[u8]) -> bool {
+    let priority = line.first() == Some(&b'<') && line.get(1).is_some_and(u8::is_ascii_digit);
+    let month = line.get(..3).is_some_and(|word| word.iter().all(u8::is_ascii_alphabetic));
+    priority || (month && fits(line.get(7..).unwrap_or_default(), b"00:00:00 ")) || fits(line, b"0000-00-00T00:00:00")
+}
+
+/// Does the line begin like the model, in which 0 stands for any digit?
+fn fits(line: &[u8], model: &[u8]) -> bool {
+    let like = |(byte, like): (&u8, &u8)| if *like == b'0' { byte.is_ascii_digit() } else { byte == like };
+    line.len() >= model.len() && line.iter().zip(model).all(like)
+}
+
+fn holds(text: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(text, needle).is_some()
+}

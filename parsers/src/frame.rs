@@ -50,7 +50,7 @@ impl Framer {
     pub fn mid_file(format: Format) -> Self {
         match format {
             Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::mid_file()),
-            Format::PostgresJsonlog => Framer::Jsonlog(jsonlog::LineFramer::default()),
+            Format::PostgresJsonlog => Framer::Jsonlog(jsonlog::LineFramer::mid_file()),
         }
     }
 
@@ -65,4 +65,22 @@ impl Framer {
             Framer::Jsonlog(framer) => framer.next(buf, end),
         }
     }
+
+    /// Tells that the caller has dropped the first `len` bytes of what the last call found `Incomplete`: the record is
+    /// larger than the caller keeps, and only its end matters now.
+    ///
+    /// The next call sees the bytes after these, and the `len` of its `Record` counts from there. Keep the last
+    /// [`LOOK_BACK`] bytes: should the record turn out to be torn, the next one's first bytes may be among them.
+    pub fn discard(&mut self, len: usize) {
+        match self {
+            Framer::Csvlog(framer) => framer.discard(len),
+            Framer::Jsonlog(framer) => framer.discard(len),
+        }
+    }
 }
+
+/// How many bytes of an unfinished record to keep behind [`Framer::discard`].
+pub const LOOK_BACK: usize = 32 * 1024;
+
+/// The longest damaged frame; longer damage is handed out in several, so that garbage never fills the memory.
+pub const DAMAGED_MAX: usize = 64 * 1024;

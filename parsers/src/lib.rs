@@ -14,6 +14,7 @@ pub mod frame;
 pub mod jsonlog;
 pub mod pgaudit;
 mod postgres;
+mod quoted;
 pub mod record;
 pub mod scratch;
 

@@ -1,0 +1,341 @@
+//! What a row of PostgreSQL's server log means, whichever format it came in.
+//!
+//! Owns the decision what kind of row it is, and which of its columns become fields of the [`Record`]. The user and
+//! the database are the columns' and never read from the message, whose names are not escaped.
+//!
+//! What is hard: everything that is said in words may be translated (`lc_messages`), and any session may put any
+//! words into the log with `RAISE LOG`. So decisions rest first on the SQLSTATE, the command tag and the source
+//! location, and words are believed only of rows that have neither a context nor a query: the server leaves
+//! both out of its audit, connection and statement rows, and writes at least one of them for `RAISE`.
+
+use arrayvec::ArrayVec;
+
+use crate::pgaudit::{self, Audit};
+use crate::record::{Act, Client, EXTRA_MAX, Record, Session, Statement, Status, Value};
+use crate::scratch::Room;
+
+/// One row, unescaped; `None` is the server's NULL.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Row<'a> {
+    pub time: &'a [u8],
+    pub user: Option<&'a [u8]>,
+    pub database: Option<&'a [u8]>,
+    pub pid: Option<i64>,
+    pub address: Option<&'a [u8]>,
+    pub port: Option<u16>,
+    pub session_id: Option<&'a [u8]>,
+    pub line: Option<i64>,
+    pub command_tag: Option<&'a [u8]>,
+    pub start: Option<&'a [u8]>,
+    pub virtual_transaction_id: Option<&'a [u8]>,
+    pub transaction_id: Option<i64>,
+    pub severity: Option<&'a [u8]>,
+    pub sqlstate: Option<&'a [u8]>,
+    pub message: Option<&'a [u8]>,
+    pub detail: Option<&'a [u8]>,
+    pub hint: Option<&'a [u8]>,
+    pub internal_query: Option<&'a [u8]>,
+    pub internal_query_pos: Option<i64>,
+    pub context: Option<&'a [u8]>,
+    pub query: Option<&'a [u8]>,
+    pub query_pos: Option<i64>,
+    pub location: Option<&'a [u8]>,
+    pub application: Option<&'a [u8]>,
+    pub backend_type: Option<&'a [u8]>,
+    pub leader_pid: Option<i64>,
+    pub query_id: Option<i64>,
+    /// What the format held beyond these.
+    pub other: Option<&'a [u8]>,
+}
+
+/// Makes the record of a row. Needs at most as much room as the message is long.
+pub(crate) fn record<'a>(row: Row<'a>, room: &mut Room<'a>) -> Record<'a> {
+    let mut record = Record {
+        time: row.time,
+        user: row.user,
+        database: row.database,
+        client: Client { address: row.address, port: row.port, application: not_empty(row.application) },
+        session: Session {
+            id: row.session_id,
+            line: row.line.and_then(|line| u64::try_from(line).ok()),
+            pid: row.pid.and_then(|pid| u64::try_from(pid).ok()),
+            start: row.start,
+        },
+        ..Record::default()
+    };
+    let rest = give_meaning(&row, &mut record, room);
+    record.extra = extra(&row, &rest);
+    record
+}
+
+/// What the fields of the record did not take up.
+#[derive(Default)]
+struct Rest<'a> {
+    sqlstate: Option<&'a [u8]>,
+    message: Option<&'a [u8]>,
+    query: Option<&'a [u8]>,
+    audit_type: Option<&'a [u8]>,
+    audit_malformed: Option<&'static str>,
+}
+
+fn give_meaning<'a>(row: &Row<'a>, record: &mut Record<'a>, room: &mut Room<'a>) -> Rest<'a> {
+    let rest = Rest { sqlstate: row.sqlstate, message: row.message, query: row.query, ..Rest::default() };
+    let message = row.message.unwrap_or_default();
+    if is_failure(row) {
+        return failure_row(row, record);
+    }
+    if let Some(payload) = pgaudit::payload(message) {
+        return audit_row(row, record, payload, room);
+    }
+    if is_raised(row) {
+        return rest;
+    }
+    if let Some(len) = words_before_statement(message) {
+        record.act = Act::LoggedStatement;
+        record.command = command(row);
+        record.statement = Some(Statement { text: Some(&message[len..]), ..Statement::default() });
+        return Rest { message: Some(&message[..len]).filter(|words| *words != b"statement: "), ..rest };
+    }
+    record.act = connection_act(row, message);
+    if matches!(record.act, Act::Authenticated | Act::Login | Act::Logout) {
+        record.status = Status::Success;
+    }
+    rest
+}
+
+fn audit_row<'a>(row: &Row<'a>, record: &mut Record<'a>, payload: &'a [u8], room: &mut Room<'a>) -> Rest<'a> {
+    let kept = |why| Rest {
+        sqlstate: row.sqlstate,
+        message: row.message,
+        query: row.query,
+        audit_type: None,
+        audit_malformed: Some(why),
+    };
+    if is_raised(row) {
+        return kept("the row has a context or a query, and pgAudit writes neither");
+    }
+    match pgaudit::parse(payload, room) {
+        Some(audit) => {
+            take_audit(record, &audit);
+            Rest { sqlstate: row.sqlstate, audit_type: Some(audit.audit_type), ..Rest::default() }
+        }
+        None => kept("not the nine or ten fields that pgAudit writes"),
+    }
+}
+
+fn take_audit<'a>(record: &mut Record<'a>, audit: &Audit<'a>) {
+    record.act = Act::Statement;
+    record.command = not_empty(Some(audit.command));
+    record.object = audit.object;
+    record.object_type = audit.object_type;
+    // With log_rows the row is written when the statement has run, without it before.
+    record.status = if audit.statement.rows.is_some() { Status::Success } else { Status::Unknown };
+    record.statement = Some(audit.statement);
+}
+
+fn failure_row<'a>(row: &Row<'a>, record: &mut Record<'a>) -> Rest<'a> {
+    record.status = Status::Failure;
+    record.error_code = row.sqlstate;
+    record.error_message = row.message;
+    record.act = failure_act(row);
+    if record.act != Act::FailedStatement {
+        return Rest { query: row.query, ..Rest::default() };
+    }
+    record.command = command(row);
+    record.statement = row.query.map(|query| Statement { text: Some(query), ..Statement::default() });
+    Rest::default()
+}
+
+fn failure_act(row: &Row<'_>) -> Act {
+    let state = row.sqlstate.unwrap_or_default();
+    if row.query.is_some() {
+        Act::FailedStatement
+    } else if is_before_session(row) && (is_command_tag(row, LOGIN_TAGS) || refuses_session(state)) {
+        Act::LoginFailed
+    } else if command(row).is_some() && !ends_session(state) {
+        Act::FailedStatement
+    } else {
+        Act::Message
+    }
+}
+
+/// Before a session runs statements, the process shows nothing, or that it is starting or checking credentials.
+fn is_before_session(row: &Row<'_>) -> bool {
+    row.address.is_some() && (is_command_tag(row, LOGIN_TAGS) || not_empty(row.command_tag).is_none())
+}
+
+const LOGIN_TAGS: &[&[u8]] = &[b"authentication", b"startup", b"startup waiting", b"authentication waiting"];
+
+/// The process title where it is no command tag.
+const IDLE_TAGS: &[&[u8]] = &[
+    b"idle",
+    b"idle in transaction",
+    b"idle in transaction (aborted)",
+    b"PARSE",
+    b"BIND",
+    b"DESCRIBE",
+    b"fastpath function call",
+    b"notify interrupt",
+    b"initializing",
+];
+
+fn is_command_tag(row: &Row<'_>, tags: &[&[u8]]) -> bool {
+    row.command_tag.is_some_and(|tag| tags.contains(&tag))
+}
+
+/// The command that the process title tells of.
+fn command<'a>(row: &Row<'a>) -> Option<&'a [u8]> {
+    let tag = not_empty(row.command_tag)?;
+    if is_command_tag(row, LOGIN_TAGS) || is_command_tag(row, IDLE_TAGS) {
+        return None;
+    }
+    not_empty(Some(tag.strip_suffix(b" waiting").unwrap_or(tag)))
+}
+
+/// Invalid authorization, no such database, too many connections, cannot connect now.
+fn refuses_session(state: &[u8]) -> bool {
+    state.starts_with(b"28") || matches!(state, b"3D000" | b"53300" | b"57P03")
+}
+
+/// Broken connections, and sessions that were told to go.
+fn ends_session(state: &[u8]) -> bool {
+    state.starts_with(b"08") || state.starts_with(b"57P")
+}
+
+/// SQLSTATE classes 00 to 02 are success, warning and no data; some warnings have the class of an error.
+fn is_failure(row: &Row<'_>) -> bool {
+    let state = row.sqlstate.unwrap_or(b"00000");
+    let harmless = [b"00", b"01", b"02"].iter().any(|class| state.starts_with(*class));
+    !harmless && !row.severity.is_some_and(is_warning)
+}
+
+/// WARNING and NOTICE as csvlog may write them: the words of the server's message catalogues.
+fn is_warning(severity: &[u8]) -> bool {
+    const WORDS: &[&str] = &[
+        "WARNING",
+        "NOTICE",
+        "INFO",
+        "DEBUG",
+        "WARNUNG",
+        "HINWEIS",
+        "ATTENTION",
+        "NOTE",
+        "ADVERTENCIA",
+        "NOTICIA",
+        "ATTENZIONE",
+        "NOTIFICA",
+        "AVISO",
+        "NOTA",
+        "ПРЕДУПРЕЖДЕНИЕ",
+        "ЗАМЕЧАНИЕ",
+        "警告",
+        "注意",
+        "경고",
+        "알림",
+        "OSTRZEŻENIE",
+        "UWAGA",
+        "VARNING",
+        "NOTIS",
+        "UYARI",
+        "BİLGİ",
+        "ПОПЕРЕДЖЕННЯ",
+        "ПОВІДОМЛЕННЯ",
+        "VAROVÁNÍ",
+    ];
+    WORDS.iter().any(|word| word.as_bytes() == severity)
+}
+
+/// `RAISE` writes where it stands, and the statement that it is part of.
+fn is_raised(row: &Row<'_>) -> bool {
+    row.context.is_some() || row.query.is_some()
+}
+
+/// Rows of `log_statement`, `log_duration` and `log_min_duration_statement`: length of the words before the SQL.
+fn words_before_statement(message: &[u8]) -> Option<usize> {
+    let duration = duration_len(message).unwrap_or(0);
+    let rest = &message[duration..];
+    if rest.starts_with(b"statement: ") {
+        return Some(duration + b"statement: ".len());
+    }
+    let steps: [&[u8]; 3] = [b"execute ", b"parse ", b"bind "];
+    let step = steps.iter().find(|step| rest.starts_with(step))?;
+    let name = memchr::memmem::find(&rest[step.len()..], b": ")?;
+    Some(duration + step.len() + name + 2)
+}
+
+/// Length of `duration: 0.063 ms  `.
+fn duration_len(message: &[u8]) -> Option<usize> {
+    let rest = message.strip_prefix(b"duration: ")?;
+    let number = rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
+    rest[number..].starts_with(b" ms  ").then_some(b"duration: ".len() + number + b" ms  ".len())
+}
+
+fn connection_act(row: &Row<'_>, message: &[u8]) -> Act {
+    if let Some(act) = act_by_location(row.location.unwrap_or_default()) {
+        return act;
+    }
+    if row.address.is_none() {
+        return Act::Message;
+    }
+    if is_command_tag(row, &[b"authentication"]) {
+        return authentication_act(message);
+    }
+    if row.user.is_none() && not_empty(row.command_tag).is_none() {
+        return Act::ConnectionReceived;
+    }
+    if message.starts_with(b"disconnection: ") { Act::Logout } else { Act::Message }
+}
+
+/// With `log_error_verbosity = verbose` the server names the function that wrote the row, in no language.
+fn act_by_location(location: &[u8]) -> Option<Act> {
+    let function = location.split(|byte| *byte == b',').next()?;
+    match function {
+        b"BackendInitialize" => Some(Act::ConnectionReceived),
+        b"set_authn_id" => Some(Act::Authenticated),
+        b"PerformAuthentication" => Some(Act::Login),
+        b"log_disconnections" => Some(Act::Logout),
+        _ => None,
+    }
+}
+
+/// While credentials are checked the server writes two rows. Translated or not, the first ends in the line of
+/// pg_hba.conf that let the client in: `…/pg_hba.conf:88)`.
+fn authentication_act(message: &[u8]) -> Act {
+    let inner = message.strip_suffix(b")").unwrap_or_default();
+    let digits = inner.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let names_line = digits > 0 && inner[..inner.len() - digits].ends_with(b":");
+    if names_line || message.starts_with(b"connection authenticated: ") { Act::Authenticated } else { Act::Login }
+}
+
+fn extra<'a>(row: &Row<'a>, rest: &Rest<'a>) -> ArrayVec<(&'static str, Value<'a>), EXTRA_MAX> {
+    let text = |text: Option<&'a [u8]>| text.map(Value::Text);
+    let int = |number: Option<i64>| number.map(Value::Int);
+    let columns = [
+        ("command_tag", text(not_empty(row.command_tag))),
+        ("virtual_transaction_id", text(row.virtual_transaction_id)),
+        ("transaction_id", int(row.transaction_id.filter(|id| *id != 0))),
+        ("error_severity", text(row.severity)),
+        ("sql_state_code", text(rest.sqlstate.filter(|state| *state != b"00000"))),
+        ("message", text(rest.message)),
+        ("detail", text(row.detail)),
+        ("hint", text(row.hint)),
+        ("internal_query", text(row.internal_query)),
+        ("internal_query_pos", int(row.internal_query_pos)),
+        ("context", text(row.context)),
+        ("query", text(rest.query)),
+        ("query_pos", int(row.query_pos)),
+        ("location", text(row.location)),
+        ("backend_type", text(row.backend_type)),
+        ("leader_pid", int(row.leader_pid)),
+        ("query_id", int(row.query_id.filter(|id| *id != 0))),
+        ("audit_type", text(rest.audit_type)),
+        ("audit_malformed", text(rest.audit_malformed.map(str::as_bytes))),
+        ("other", text(row.other)),
+    ];
+    const { assert!(EXTRA_MAX >= 20) };
+    columns.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn not_empty(text: Option<&[u8]>) -> Option<&[u8]> {
+    text.filter(|text| !text.is_empty())
+}

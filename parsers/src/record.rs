@@ -5,7 +5,11 @@
 //! Nothing that a row holds is left out: what has no field of its own stands in [`Record::extra`] under the
 //! engine's own name.
 
+use std::borrow::Cow;
+
 use arrayvec::ArrayVec;
+
+use crate::pgaudit;
 
 /// The outcome of parsing one frame.
 #[derive(Debug, Clone)]
@@ -148,6 +152,19 @@ pub enum Parameters<'a> {
     Csv(&'a [u8]),
     /// The engine's literal stand-in: `<not logged>`.
     Withheld(&'a [u8]),
+}
+
+impl<'a> Parameters<'a> {
+    /// The parameters one by one, unquoted. Nothing for a list that is absent or withheld.
+    ///
+    /// pgAudit writes NULL and the empty string alike: as nothing.
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'a, [u8]>> + use<'a> {
+        let line = match *self {
+            Parameters::Csv(line) => Some(line),
+            Parameters::None | Parameters::Withheld(_) => None,
+        };
+        pgaudit::fields(line)
+    }
 }
 
 /// A column without a field of its own.

@@ -11,7 +11,8 @@ pub mod note;
 pub mod tree;
 pub mod verify;
 
-pub use block::Chain;
-pub use line::{AgentLine, FileRange, Held, Rows, Seal, Segment};
-pub use note::{Checkpoint, KeyError, NoteError, Signer, VerifierKey};
+pub use block::{Act, BlockError, Chain, ChainError};
+pub use line::{AgentLine, FileRange, Held, Kind, Rows, Seal, Segment};
+pub use note::{Checkpoint, KeyError, NoteError, Signer, VerifierKey, check_origin};
 pub use tree::{Hash, Tree, leaf_hash};
+pub use verify::{Class, Counts, Finding, FindingKind, Verdict, Verifier};

@@ -9,6 +9,34 @@ use serde::{Deserialize, Serialize};
 /// The schema version that `v` gives on every line.
 pub const VERSION: u32 = 1;
 
+/// The account under which the agent's own acts are recorded.
+pub const AGENT: &str = "(agent)";
+
+/// What a line is, by its first bytes. Every line of a trail begins with `{"v":1,"type":"<kind>"`, to the byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A row of a database's log.
+    Event,
+    /// An act of the agent.
+    Agent,
+    /// A signed tree head.
+    Checkpoint,
+    /// No line of a trail.
+    Other,
+}
+
+impl Kind {
+    /// Looks at the line's first bytes only.
+    pub fn of(line: &[u8]) -> Self {
+        match line.strip_prefix(br#"{"v":1,"type":""#) {
+            Some(rest) if rest.starts_with(br#"event","#) => Self::Event,
+            Some(rest) if rest.starts_with(br#"agent","#) => Self::Agent,
+            Some(rest) if rest.starts_with(br#"checkpoint","#) => Self::Checkpoint,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// A line that the agent itself writes. The four fields (user, action, time, resource) are never missing here either.
 ///
 /// At most one of the optional parts is there; `action` says which.
@@ -71,13 +99,13 @@ pub struct Segment {
 }
 
 /// What a block accounts for. A claim under the checkpoint that follows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seal {
     /// Number of the block in the trail, from 0.
     pub block: u64,
     /// Number of the block's first line.
     pub first: u64,
-    /// How many lines the block holds before this one.
+    /// How many lines the block holds before this one, a segment's head included.
     pub lines: u64,
     /// The kernel's id of this boot; empty where there is none.
     pub boot_id: String,
@@ -103,7 +131,7 @@ pub struct Seal {
 }
 
 /// A byte range of one source file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRange {
     /// The file's id, the same that its records' `id` begins with.
     pub id: String,
@@ -127,7 +155,7 @@ pub struct FileRange {
     pub to: u64,
     /// SHA-256 of the raw bytes `from..to`, hex; empty in a segment's snapshot, where `from` equals `to`.
     pub sha256: String,
-    /// Rows among the block's lines that came from this range.
+    /// Lines of this block whose `id` begins with this file's id: rows of the range, and rows held back before it.
     pub rows: u64,
     /// The file is gone from the disk and was read to its end: nothing more will come of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -148,7 +176,8 @@ pub struct Held {
 /// Rows of a block by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
-    /// Rows read: each is a line of the block, or counted in `filtered`.
+    /// Rows accounted for: each is an `event` line of the block, or counted in `filtered`. A row that was held back
+    /// counts in the block that has its line.
     pub read: u64,
     /// Read and, by configuration, not kept.
     pub filtered: u64,

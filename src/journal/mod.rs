@@ -3,6 +3,18 @@
 //! `write` appends, `read` reads blocks, `recover` finds the truth at start, `retain` makes room. [`Head`] is how far the trail is
 //! sealed and synced: readers never look beyond it.
 
+pub mod read;
+pub mod recover;
+pub mod retain;
+pub mod write;
+
+use std::path::{Path, PathBuf};
+
+/// The file of the segment whose first line is `first`: twenty digits, so that names sort as numbers do.
+pub fn segment_path(dir: &Path, first: u64) -> PathBuf {
+    dir.join(format!("{first:020}.ndjson.zst"))
+}
+
 /// How far the trail is sealed and synced to disk. Published after each block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Head {

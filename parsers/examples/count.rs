@@ -1,0 +1,39 @@
+//! Frames and parses a file, and says how fast: `cargo run --release --example count -- FILE [postgres-jsonlog]`.
+
+use std::time::Instant;
+
+use sealtrail_parsers::{Detection, Frame, Framer, Parsed, Scratch, detect, parse};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args().nth(1).ok_or("usage: count FILE [FORMAT]")?;
+    let bytes = std::fs::read(&path)?;
+    let format = match (std::env::args().nth(2), detect(&bytes[..bytes.len().min(64 * 1024)], true)) {
+        (Some(name), _) => name.parse()?,
+        (None, Detection::Known(format)) => format,
+        (None, Detection::NeedMore) => return Err("cannot tell the format".into()),
+        (None, Detection::Unknown { reason }) => return Err(reason.into()),
+    };
+    let (mut framer, mut scratch) = (Framer::new(format), Scratch::new());
+    let (mut records, mut unparsed, mut damaged, mut at) = (0_u64, 0_u64, 0_u64, 0);
+    let began = Instant::now();
+    loop {
+        at += match framer.next(&bytes[at..], true) {
+            Frame::Record { len } => {
+                match std::hint::black_box(parse(format, &bytes[at..at + len], &mut scratch)) {
+                    Parsed::Record(_) => records += 1,
+                    Parsed::Unparsed { .. } => unparsed += 1,
+                }
+                len
+            }
+            Frame::Damaged { len, .. } => {
+                damaged += 1;
+                len
+            }
+            Frame::Incomplete => break,
+        };
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let speed = bytes.len() as f64 / 1e6 / seconds;
+    println!("{format}: {records} records, {unparsed} unparsed, {damaged} damaged frames, {speed:.0} MB/s");
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! The columns of one csvlog row: split strictly, checked for their shape, unescaped on demand.
+//!
+//! The server quotes a column always or never, so that quoting is part of a column's shape.
+
+use crate::quoted;
+use crate::scratch::Room;
+
+/// 14 to 18 write 26 columns, 13 wrote 24, 9.0 to 12 wrote 23, 8.4 wrote 22.
+pub(super) const COLUMNS_MIN: usize = 22;
+pub(super) const COLUMNS_MAX: usize = 26;
+
+/// What may stand in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// `2026-11-20 20:28:31.135 UTC`, or without milliseconds.
+    Time,
+    /// In quotes, or nothing.
+    Quoted,
+    /// Digits.
+    Number,
+    /// Digits, perhaps with a sign, or nothing.
+    MaybeNumber,
+    /// `6b00ad6f.42a5`.
+    SessionId,
+    /// `3/29`, or nothing.
+    TransactionId,
+    /// `LOG`, in the server's language.
+    Severity,
+    /// `28P01`.
+    SqlState,
+}
+
+impl Shape {
+    /// No column without quotes is longer.
+    pub(super) const BARE_MAX: usize = 128;
+
+    pub(super) const OF_COLUMN: [Shape; COLUMNS_MAX] = [
+        Shape::Time,
+        Shape::Quoted,
+        Shape::Quoted,
+        Shape::Number,
+        Shape::Quoted,
+        Shape::SessionId,
+        Shape::Number,
+        Shape::Quoted,
+        Shape::Time,
+        Shape::TransactionId,
+        Shape::Number,
+        Shape::Severity,
+        Shape::SqlState,
+        Shape::Quoted,
+        Shape::Quoted,
+        Shape::Quoted,
+        Shape::Quoted,
+        Shape::MaybeNumber,
+        Shape::Quoted,
+        Shape::Quoted,
+        Shape::MaybeNumber,
+        Shape::Quoted,
+        Shape::Quoted,
+        Shape::Quoted,
+        Shape::MaybeNumber,
+        Shape::MaybeNumber,
+    ];
+
+    /// May a column of this shape hold `raw`?
+    pub(super) fn fits(self, raw: &[u8], quoted: bool) -> bool {
+        if quoted || self == Shape::Quoted {
+            return self == Shape::Quoted && (quoted || raw.is_empty());
+        }
+        raw.len() <= Shape::BARE_MAX
+            && match self {
+                Shape::Time => is_time(raw),
+                Shape::Number => is_number(raw),
+                Shape::MaybeNumber => raw.is_empty() || is_number(raw.strip_prefix(b"-").unwrap_or(raw)),
+                Shape::SessionId => is_session_id(raw),
+                Shape::TransactionId => raw.iter().all(|&byte| byte.is_ascii_digit() || matches!(byte, b'/' | b'-')),
+                Shape::Severity => !raw.is_empty() && raw.iter().all(|&byte| byte > b' ' && !byte.is_ascii_digit()),
+                Shape::SqlState => raw.len() == 5 && raw.iter().all(u8::is_ascii_alphanumeric),
+                Shape::Quoted => false,
+            }
+    }
+}
+
+/// One column as it stands in the row, without its quotes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Column<'a> {
+    raw: &'a [u8],
+    quoted: bool,
+    doubled: bool,
+}
+
+/// The columns of one row.
+pub(super) struct Columns<'a> {
+    columns: [Column<'a>; COLUMNS_MAX],
+    count: usize,
+}
+
+impl<'a> Columns<'a> {
+    /// Splits a row, with or without its line end, or says why it is none.
+    pub(super) fn split(row: &'a [u8]) -> Result<Self, &'static str> {
+        let row = row.strip_suffix(b"\n").map_or(row, |row| row.strip_suffix(b"\r").unwrap_or(row));
+        let mut columns = Columns { columns: [Column::default(); COLUMNS_MAX], count: 0 };
+        let mut at = 0;
+        loop {
+            let (column, end) = column_at(row, at)?;
+            columns.add(column)?;
+            match row.get(end) {
+                None => break,
+                Some(b',') => at = end + 1,
+                Some(_) => return Err("a quote stands where none can stand"),
+            }
+        }
+        if columns.count < COLUMNS_MIN { Err("fewer than 22 columns") } else { Ok(columns) }
+    }
+
+    fn add(&mut self, column: Column<'a>) -> Result<(), &'static str> {
+        let slot = self.columns.get_mut(self.count).ok_or("more than 26 columns")?;
+        if !Shape::OF_COLUMN[self.count].fits(column.raw, column.quoted) {
+            return Err(MISSHAPEN[self.count]);
+        }
+        *slot = column;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// How many bytes [`Columns::text`] may need for all columns.
+    pub(super) fn doubled_len(&self) -> usize {
+        self.columns.iter().filter(|column| column.doubled).map(|column| column.raw.len()).sum()
+    }
+
+    /// Column `number`, from 1; `None` when the server wrote nothing or the row has no such column.
+    pub(super) fn text(&self, number: usize, room: &mut Room<'a>) -> Option<&'a [u8]> {
+        let column = self.columns[number - 1];
+        match (column.quoted, column.doubled) {
+            (_, true) => Some(quoted::unescape(column.raw, room)),
+            (true, false) => Some(column.raw),
+            (false, false) => Some(column.raw).filter(|raw| !raw.is_empty()),
+        }
+    }
+
+    /// Column `number`, from 1, as a number.
+    pub(super) fn number(&self, number: usize) -> Option<i64> {
+        let raw = self.columns[number - 1].raw;
+        let digits = raw.strip_prefix(b"-").unwrap_or(raw);
+        if digits.is_empty() {
+            return None;
+        }
+        // Negative throughout: the lowest number has no positive partner.
+        let negative = digits.iter().try_fold(0_i64, |number, digit| {
+            number.checked_mul(10)?.checked_sub(i64::from(digit.wrapping_sub(b'0')))
+        })?;
+        if digits.len() < raw.len() { Some(negative) } else { negative.checked_neg() }
+    }
+}
+
+fn column_at(row: &[u8], at: usize) -> Result<(Column<'_>, usize), &'static str> {
+    if row.get(at) == Some(&b'"') {
+        return quoted_at(row, at + 1);
+    }
+    let end = row[at..].iter().position(|&byte| byte == b',').map_or(row.len(), |len| at + len);
+    Ok((Column { raw: &row[at..end], quoted: false, doubled: false }, end))
+}
+
+fn quoted_at(row: &[u8], start: usize) -> Result<(Column<'_>, usize), &'static str> {
+    let (len, doubled) = quoted::end(&row[start..]).ok_or("a quote is not closed")?;
+    let end = start + len;
+    Ok((Column { raw: &row[start..end], quoted: true, doubled }, end + 1))
+}
+
+fn is_number(raw: &[u8]) -> bool {
+    // 19 digits always fit into 64 bits with a sign, except the last few of them.
+    !raw.is_empty() && raw.len() <= 19 && raw.iter().all(u8::is_ascii_digit)
+}
+
+fn is_session_id(raw: &[u8]) -> bool {
+    let hex = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_hexdigit);
+    raw.iter().position(|&byte| byte == b'.').is_some_and(|dot| hex(&raw[..dot]) && hex(&raw[dot + 1..]))
+}
+
+fn is_time(raw: &[u8]) -> bool {
+    const SECONDS: &[u8; 19] = b"0000-00-00 00:00:00";
+    let like = |(&byte, &like): (&u8, &u8)| if like == b'0' { byte.is_ascii_digit() } else { byte == like };
+    raw.len() > SECONDS.len() && raw.iter().zip(SECONDS).all(like)
+}
+
+const MISSHAPEN: [&str; COLUMNS_MAX] = [
+    "column 1 is not a time",
+    "column 2 (user) is not in quotes",
+    "column 3 (database) is not in quotes",
+    "column 4 (process) is not a number",
+    "column 5 (connection) is not in quotes",
+    "column 6 is not a session id",
+    "column 7 (session line) is not a number",
+    "column 8 (command tag) is not in quotes",
+    "column 9 (session start) is not a time",
+    "column 10 is not a virtual transaction id",
+    "column 11 (transaction) is not a number",
+    "column 12 is not a severity",
+    "column 13 is not an SQLSTATE",
+    "column 14 (message) is not in quotes",
+    "column 15 (detail) is not in quotes",
+    "column 16 (hint) is not in quotes",
+    "column 17 (internal query) is not in quotes",
+    "column 18 (internal position) is not a number",
+    "column 19 (context) is not in quotes",
+    "column 20 (query) is not in quotes",
+    "column 21 (position) is not a number",
+    "column 22 (location) is not in quotes",
+    "column 23 (application) is not in quotes",
+    "column 24 (backend type) is not in quotes",
+    "column 25 (leader process) is not a number",
+    "column 26 (query id) is not a number",
+];

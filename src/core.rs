@@ -1,0 +1,452 @@
+//! The agent's loop: read, parse, seal, append. One thread, no channel that could lose or reorder a row.
+//!
+//! Owns every object with state on the way of the data: the tail, the intake and the journal's writer. A turn looks for
+//! files, gives each file a bounded share of reading, and seals when a block is due. Back-pressure is that it stops
+//! reading: the database's own files are the queue then.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::clock;
+use crate::config::plan::Plan;
+use crate::health::Health;
+use crate::intake::Intake;
+use crate::journal::Head;
+use crate::journal::retain::{Kept, retain};
+use crate::journal::write::{Act, WriteError, Writer};
+use crate::limits::{BLOCK_BYTES_MAX, GATHER_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS, TURN_BYTES_MAX};
+use crate::tail::watch::Wake;
+use crate::tail::{Gap, Tail, note};
+
+/// All state of the loop. Times are by the boot clock, in milliseconds.
+pub struct Core {
+    plan: Arc<Plan>,
+    journal_dir: PathBuf,
+    tail: Tail,
+    intake: Intake,
+    writer: Writer,
+    health: Arc<Health>,
+    head: watch::Sender<Head>,
+    wakes: Receiver<Wake>,
+    /// Since when something waits to be sealed.
+    waiting_since_ms: Option<u64>,
+    last_seal_ms: u64,
+    last_look_ms: Option<u64>,
+    last_retain_ms: u64,
+    /// Rows that the block under construction has from each source.
+    unsealed_rows: Vec<u64>,
+    /// Bytes on disk beside the open segment's growth.
+    on_disk: u64,
+    stop: Arc<AtomicBool>,
+}
+
+/// What the loop is made of.
+pub struct Parts {
+    /// What to do.
+    pub plan: Arc<Plan>,
+    /// Where the journal is.
+    pub journal_dir: PathBuf,
+    /// The source files.
+    pub tail: Tail,
+    /// The journal.
+    pub writer: Writer,
+    /// Filled in as it goes.
+    pub health: Arc<Health>,
+    /// Told after each block.
+    pub head: watch::Sender<Head>,
+    /// What wakes it.
+    pub wakes: Receiver<Wake>,
+    /// Set by whoever wants it to end.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Core {
+    /// Ready for its first turn; `acts` are the first lines it will seal.
+    pub fn new(parts: Parts, acts: Vec<Act>) -> Self {
+        let now = clock::since_boot_ms();
+        let mut intake = Intake::new(&parts.plan.agent, &parts.plan.sources);
+        intake.block.acts = acts;
+        Core {
+            unsealed_rows: vec![0; parts.plan.sources.len()],
+            plan: parts.plan,
+            journal_dir: parts.journal_dir,
+            tail: parts.tail,
+            intake,
+            writer: parts.writer,
+            health: parts.health,
+            head: parts.head,
+            wakes: parts.wakes,
+            waiting_since_ms: Some(now),
+            last_seal_ms: now,
+            last_look_ms: None,
+            last_retain_ms: 0,
+            on_disk: 0,
+            stop: parts.stop,
+        }
+    }
+
+    /// Runs until it is told to stop, then seals what is read.
+    pub fn run(mut self) -> Result<(), WriteError> {
+        let gone = self.tail.find_moved(clock::since_boot_ms());
+        self.tell("FILE GONE", false, gone);
+        while !self.stopping() {
+            let busy = self.turn()?;
+            self.wait(busy);
+        }
+        self.finish("stopped", false)
+    }
+
+    /// Reads all there is and ends; the last segment is closed, so that every destination can have it.
+    pub fn drain(mut self) -> Result<(), WriteError> {
+        let gone = self.tail.find_moved(clock::since_boot_ms());
+        self.tell("FILE GONE", false, gone);
+        loop {
+            let busy = self.turn()?;
+            if self.stopping() || !(busy || self.paused()) {
+                break;
+            }
+            self.wait(busy);
+        }
+        for follower in self.tail.followers.iter().filter(|follower| follower.frames.pending() > 0) {
+            let (file, bytes) = (follower.path.display(), follower.frames.pending());
+            warn!(%file, bytes, "the last record is not whole: it waits for the rest");
+        }
+        self.finish("read all there was", true)
+    }
+
+    /// One turn; true when there is more to read at once.
+    fn turn(&mut self) -> Result<bool, WriteError> {
+        let now = clock::since_boot_ms();
+        self.health.journal.last_turn_ms.store(clock::unix_ms(), Ordering::Relaxed);
+        if self.look_is_due(now) {
+            self.look(now);
+        }
+        self.make_room(now);
+        let busy = if self.paused() { self.try_again()? } else { self.read_all(now)? };
+        if self.seal_is_due(now) {
+            self.seal(false)?;
+        }
+        Ok(busy)
+    }
+
+    fn look_is_due(&self, now: u64) -> bool {
+        let every = if self.tail.polls() { ms(self.plan.agent.poll_interval) } else { RESCAN_MS };
+        self.last_look_ms.is_none_or(|last| now.saturating_sub(last) >= every)
+    }
+
+    fn look(&mut self, now: u64) {
+        let (gaps, ended) = self.tail.look(now, &self.health.sources);
+        self.intake.block.rows.gaps += gaps.len() as u64;
+        self.intake.block.files.extend(ended);
+        self.tell("GAP", true, gaps);
+        self.last_look_ms = Some(now);
+        self.measure_lag();
+    }
+
+    /// Puts what happened to files into the trail.
+    fn tell(&mut self, action: &'static str, failure: bool, happened: Vec<Gap>) {
+        for gap in happened {
+            warn!(file = gap.path, "{}", gap.message);
+            self.intake.block.acts.push(Act { action, resource: gap.path, failure, message: gap.message });
+            self.waiting_since_ms.get_or_insert(clock::since_boot_ms());
+        }
+    }
+
+    /// Gives each file its share; true when some file has more.
+    fn read_all(&mut self, now: u64) -> Result<bool, WriteError> {
+        let mut busy = false;
+        let mut index = 0;
+        while index < self.tail.followers.len() {
+            busy |= self.read(index, now)?;
+            if self.writer.waits() {
+                return Ok(true);
+            }
+            if Tail::is_over(&self.tail.followers[index], now) {
+                self.end_file(index)?;
+            } else {
+                index += 1;
+            }
+        }
+        Ok(busy)
+    }
+
+    /// Reads one file for at most a turn's share; true when it has more.
+    fn read(&mut self, index: usize, now: u64) -> Result<bool, WriteError> {
+        // What a pause left in the buffer comes first.
+        self.take(index, false)?;
+        let mut total = 0;
+        while total < TURN_BYTES_MAX {
+            let follower = &mut self.tail.followers[index];
+            if follower.refused {
+                return Ok(false);
+            }
+            let health = &self.health.sources[follower.source];
+            let read = match follower.read(now) {
+                Ok(read) => read,
+                Err(error) => {
+                    health.errors.fetch_add(1, Ordering::Relaxed);
+                    note(health, Some(format!("cannot read {}: {error}", follower.path.display())));
+                    return Ok(false);
+                }
+            };
+            if read == 0 {
+                follower.frames.rest();
+                return Ok(false);
+            }
+            total += read;
+            health.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
+            health.last_read_ms.store(clock::unix_ms(), Ordering::Relaxed);
+            self.take(index, false)?;
+            if read < READ_BYTES || self.writer.waits() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Turns what is read into lines, sealing whenever a block is full.
+    fn take(&mut self, index: usize, end: bool) -> Result<(), WriteError> {
+        if !self.identify(index) {
+            return Ok(());
+        }
+        loop {
+            let follower = &mut self.tail.followers[index];
+            let source = follower.source;
+            let origin = self.intake.origin(follower);
+            let health = &self.health.sources[source];
+            let rows = self.intake.take(source, &origin, &mut follower.frames, end, BLOCK_BYTES_MAX, health);
+            follower.account(rows);
+            self.unsealed_rows[source] += rows;
+            if rows > 0 {
+                self.waiting_since_ms.get_or_insert(clock::since_boot_ms());
+            }
+            if self.intake.block.lines.len() < BLOCK_BYTES_MAX {
+                return Ok(());
+            }
+            self.seal(false)?;
+            if self.writer.waits() {
+                // What is left of the read stays with the follower.
+                return Ok(());
+            }
+        }
+    }
+
+    fn identify(&mut self, index: usize) -> bool {
+        let (before, rest) = self.tail.followers.split_at_mut(index);
+        let Some((follower, after)) = rest.split_first_mut() else { return false };
+        let taken = |id: &str| before.iter().chain(after.iter()).any(|other| other.id() == Some(id));
+        let source = &self.plan.sources[follower.source].name;
+        match follower.identify(source, taken) {
+            Ok(known) => known,
+            Err(refused) => {
+                follower.refused = true;
+                let health = &self.health.sources[follower.source];
+                health.errors.fetch_add(1, Ordering::Relaxed);
+                note(health, Some(format!("not reading {}: {}", follower.path.display(), refused.0)));
+                false
+            }
+        }
+    }
+
+    /// A file that is over: what is left of it is handed out, and it is sealed as ended.
+    fn end_file(&mut self, index: usize) -> Result<(), WriteError> {
+        self.take(index, true)?;
+        if self.tail.followers[index].frames.pending() > 0 && self.writer.waits() {
+            return Ok(());
+        }
+        let range = self.tail.retire(index);
+        self.intake.block.files.push(range);
+        self.waiting_since_ms.get_or_insert(clock::since_boot_ms());
+        Ok(())
+    }
+
+    fn seal_is_due(&self, now: u64) -> bool {
+        if self.writer.waits() {
+            return false;
+        }
+        let waited = self.waiting_since_ms.is_some_and(|since| now.saturating_sub(since) >= ms(self.plan.seal.interval));
+        let quiet = now.saturating_sub(self.last_seal_ms) >= ms(self.plan.seal.heartbeat);
+        waited || quiet || self.segment_is_old()
+    }
+
+    fn segment_is_old(&self) -> bool {
+        self.writer.open_age().is_some_and(|(age, has_rows)| {
+            age >= if has_rows { ms(self.plan.seal.segment_max_age) } else { QUIET_SEGMENT_AGE_MS }
+        })
+    }
+
+    /// The segment ends with this block when it is old, or about as large as it may be. Lines compress to an eighth at most times.
+    fn segment_is_full(&self) -> bool {
+        let expected = self.intake.block.lines.len() as u64 / 8;
+        self.writer.open_bytes() + expected >= self.plan.seal.segment_max_bytes
+    }
+
+    fn seal(&mut self, closes: bool) -> Result<(), WriteError> {
+        let closes = closes || self.segment_is_old() || self.segment_is_full();
+        let block = &mut self.intake.block;
+        for follower in self.tail.followers.iter_mut().filter(|follower| follower.has_unsealed()) {
+            let source = &self.plan.sources[follower.source].name;
+            block.files.push(follower.seal(source));
+        }
+        self.health.journal.bytes_sealed.fetch_add(block.lines.len() as u64, Ordering::Relaxed);
+        let tail = &self.tail;
+        let result = self.writer.seal(block, closes, || tail.positions());
+        self.waiting_since_ms = None;
+        self.last_seal_ms = clock::since_boot_ms();
+        self.after_write(result)
+    }
+
+    /// A full disk is waited for; any other failure ends the agent, since only reading the disk again can tell what is on it.
+    fn after_write(&mut self, result: Result<Head, WriteError>) -> Result<(), WriteError> {
+        let journal = &self.health.journal;
+        match result {
+            Ok(head) => {
+                journal.lines.store(head.lines, Ordering::Relaxed);
+                journal.blocks_sealed.fetch_add(1, Ordering::Relaxed);
+                journal.last_seal_ms.store(clock::unix_ms(), Ordering::Relaxed);
+                if journal.problem.set(None) {
+                    info!("there is room on the disk again");
+                }
+                for (source, rows) in self.health.sources.iter().zip(&mut self.unsealed_rows) {
+                    source.rows_sealed.fetch_add(std::mem::take(rows), Ordering::Relaxed);
+                }
+                self.head.send_replace(head);
+                self.measure_lag();
+                Ok(())
+            }
+            Err(full @ WriteError::Full { .. }) => {
+                if journal.problem.set(Some(format!("{full}: reading is paused until there is"))) {
+                    error!("{full}: reading is paused until there is");
+                }
+                Ok(())
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Reading waits for room: on the disk, or in the journal's budget.
+    fn paused(&self) -> bool {
+        self.writer.waits() || self.on_disk >= self.plan.agent.journal_max_bytes
+    }
+
+    fn try_again(&mut self) -> Result<bool, WriteError> {
+        if self.writer.waits() {
+            let result = self.writer.flush();
+            self.after_write(result)?;
+        }
+        Ok(false)
+    }
+
+    /// Counts the journal and removes what every required destination has.
+    fn make_room(&mut self, now: u64) {
+        if self.last_retain_ms != 0 && now.saturating_sub(self.last_retain_ms) < PAUSE_MS {
+            return;
+        }
+        self.last_retain_ms = now;
+        let required = self.health.destinations.iter().filter(|destination| destination.required);
+        let delivered = required.map(|destination| destination.next_line.load(Ordering::Relaxed)).min().unwrap_or(u64::MAX);
+        match retain(&self.journal_dir, self.plan.agent.journal_max_bytes, self.writer.head(), delivered) {
+            Ok(kept) => self.count_journal(kept),
+            // Nothing is lost by keeping too much; the next attempt comes in a moment.
+            Err(error) => warn!(%error, "cannot make room in the journal"),
+        }
+    }
+
+    fn count_journal(&mut self, kept: Kept) {
+        self.on_disk = kept.bytes;
+        let journal = &self.health.journal;
+        journal.bytes_on_disk.store(kept.bytes, Ordering::Relaxed);
+        journal.segments.store(kept.segments, Ordering::Relaxed);
+        let paused = self.paused();
+        if journal.paused.swap(paused, Ordering::Relaxed) != paused {
+            match paused {
+                true => warn!(bytes = kept.bytes, "reading is paused: the journal's budget or the disk is used up"),
+                false => info!("reading goes on"),
+            }
+        }
+    }
+
+    fn measure_lag(&self) {
+        for (index, source) in self.health.sources.iter().enumerate() {
+            source.lag_bytes.store(self.lag(index), Ordering::Relaxed);
+        }
+    }
+
+    fn lag(&self, source: usize) -> u64 {
+        let followers = self.tail.followers.iter().filter(|follower| follower.source == source);
+        // A file whose length cannot be had is reported by the next read.
+        followers.map(|follower| follower.len_on_disk().unwrap_or(0).saturating_sub(follower.frames.offset())).sum()
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&mut self, busy: bool) {
+        if busy {
+            return self.poll_wakes();
+        }
+        self.intake.rest();
+        let now = clock::since_boot_ms();
+        let timeout = Duration::from_millis(self.next_deadline_ms(now).saturating_sub(now).max(1));
+        match self.wakes.recv_timeout(timeout) {
+            Ok(wake) => {
+                self.woken(wake);
+                std::thread::sleep(Duration::from_millis(GATHER_MS));
+                self.poll_wakes();
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(timeout),
+        }
+    }
+
+    fn poll_wakes(&mut self) {
+        while let Ok(wake) = self.wakes.try_recv() {
+            self.woken(wake);
+        }
+    }
+
+    fn woken(&mut self, wake: Wake) {
+        match wake {
+            Wake::Names => self.last_look_ms = None,
+            // Every turn reads every file, and sees whether to stop.
+            Wake::Data | Wake::Stop => {}
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn next_deadline_ms(&self, now: u64) -> u64 {
+        if self.paused() {
+            return now + PAUSE_MS;
+        }
+        let seal = self.waiting_since_ms.map_or(u64::MAX, |since| since + ms(self.plan.seal.interval));
+        let heartbeat = self.last_seal_ms + ms(self.plan.seal.heartbeat);
+        let look = if self.tail.polls() { ms(self.plan.agent.poll_interval) } else { RESCAN_MS };
+        [seal, heartbeat, now + look].into_iter().min().unwrap_or(now)
+    }
+
+    /// The last block says that the agent stopped; a pending one that still finds no room is read again at the next start.
+    fn finish(mut self, why: &str, closes: bool) -> Result<(), WriteError> {
+        if self.writer.waits() {
+            self.try_again()?;
+            if self.writer.waits() {
+                warn!("stopping although the disk is full: what is not sealed is read again at the next start");
+                return Ok(());
+            }
+        }
+        self.intake.block.acts.push(Act { action: "STOPPED", resource: String::new(), failure: false, message: why.to_owned() });
+        self.seal(closes)?;
+        info!(lines = self.writer.head().lines, "sealed and stopped");
+        Ok(())
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,333 @@
+//! An event's line: the bytes that are sealed.
+//!
+//! `docs/record.md` says what each field means. A line depends only on the row, its file and the plan, never on its place in the
+//! trail, so that the same row read again gives the same line. Fields are written in the order of that document.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sealtrail_parsers::{Format, Parameters, Record, Statement, Status, Value};
+use sha2::{Digest, Sha256};
+
+use crate::json;
+use crate::shape::{Meaning, UtcTime};
+
+/// What all rows of one file share, encoded once.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// How its rows are parsed.
+    pub format: Format,
+    /// The file's id: what a record's `id` begins with.
+    file_id: String,
+    /// `"engine":…,"server":…,"source":…,"format":…`.
+    identity: Vec<u8>,
+    /// `,"labels":{…}` or nothing.
+    labels: Vec<u8>,
+    /// `,"at":{"file":…,"offset":`.
+    at: Vec<u8>,
+}
+
+/// Where a row stands in its file.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Of its first byte.
+    pub offset: u64,
+    /// Of the original bytes, its terminator included.
+    pub length: u64,
+}
+
+impl Origin {
+    /// `path` is lossy where it is not UTF-8.
+    pub fn new(file_id: &str, format: Format, server: &str, source: &str, path: &str, labels: &[(String, String)]) -> Self {
+        let mut identity = Vec::new();
+        for (name, value) in [("engine", format.engine()), ("server", server), ("source", source), ("format", format.name())] {
+            identity.extend_from_slice(format!(",\"{name}\":").as_bytes());
+            json::string(&mut identity, value.as_bytes());
+        }
+        let mut at = b",\"at\":{\"file\":".to_vec();
+        json::string(&mut at, path.as_bytes());
+        at.extend_from_slice(b",\"offset\":");
+        Origin { format, file_id: file_id.to_owned(), identity, labels: encoded_labels(labels), at }
+    }
+}
+
+fn encoded_labels(labels: &[(String, String)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (index, (name, value)) in labels.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b",\"labels\":{" } else { b"," });
+        json::string(&mut out, name.as_bytes());
+        out.push(b':');
+        json::string(&mut out, value.as_bytes());
+    }
+    if !labels.is_empty() {
+        out.push(b'}');
+    }
+    out
+}
+
+/// Writes one event as a line, newline included.
+///
+/// `frame` is the row's original bytes: kept in base64 where they are not UTF-8.
+pub fn write(out: &mut Vec<u8>, origin: &Origin, place: Place, frame: &[u8], record: &Record<'_>, meaning: &Meaning<'_>, time: &UtcTime, session_start: Option<&UtcTime>) {
+    let mut line = Line { out, utf8: std::str::from_utf8(frame).is_ok() };
+    line.head(origin, place, time);
+    line.text("user", meaning.user.value);
+    line.text("action", meaning.action.value);
+    line.resource(meaning);
+    line.outcome(record);
+    line.raw(",\"category\":\"");
+    line.raw(meaning.category.name());
+    line.raw(if meaning.admin { "\",\"admin\":true" } else { "\",\"admin\":false" });
+    line.out.extend_from_slice(&origin.identity);
+    line.maybe_text("database", record.database);
+    line.client(record);
+    line.session(record, session_start);
+    line.statement(record);
+    line.derived(meaning);
+    if !line.utf8 {
+        line.raw(",\"flags\":[\"invalid_utf8\"]");
+    }
+    line.out.extend_from_slice(&origin.labels);
+    line.extra(record);
+    if !line.utf8 {
+        line.raw(",\"raw_base64\":\"");
+        line.base64(frame);
+        line.raw("\"");
+    }
+    line.at(origin, place);
+}
+
+/// Why bytes are no row, and what was done about them.
+#[derive(Debug, Clone, Copy)]
+pub struct Unparsed {
+    /// For a person.
+    pub reason: &'static str,
+    /// `damaged`, `oversize`, `unparsed`: a flag of the record.
+    pub flag: &'static str,
+}
+
+/// Writes a line for bytes that could not be understood: kept as text, or in base64 where they are not UTF-8.
+pub fn write_unparsed(out: &mut Vec<u8>, origin: &Origin, place: Place, frame: &[u8], why: Unparsed, time: &UtcTime, server: &str) {
+    let utf8 = std::str::from_utf8(frame).is_ok();
+    let mut line = Line { out, utf8 };
+    line.head(origin, place, time);
+    line.raw(",\"user\":\"(unknown)\",\"action\":\"UNPARSED\"");
+    line.text("resource", server.as_bytes());
+    line.raw(",\"resource_type\":\"server\",\"outcome\":\"unknown\",\"category\":\"unparsed\",\"admin\":false");
+    line.out.extend_from_slice(&origin.identity);
+    line.raw(",\"derived\":{\"user\":\"fallback:unknown\",\"action\":\"fallback:unparsed\",\"resource\":\"fallback:server\"}");
+    line.raw(",\"flags\":[");
+    line.quoted(why.flag.as_bytes());
+    line.raw(if utf8 { "]" } else { ",\"invalid_utf8\"]" });
+    line.out.extend_from_slice(&origin.labels);
+    line.raw(",\"extra\":{\"reason\":");
+    line.quoted(why.reason.as_bytes());
+    line.raw("}");
+    if utf8 {
+        line.text("raw", frame);
+    } else {
+        line.raw(",\"raw_base64\":\"");
+        line.base64(frame);
+        line.raw("\"");
+    }
+    line.at(origin, place);
+}
+
+/// A line under construction. Every field but the first begins with its comma.
+struct Line<'o> {
+    out: &'o mut Vec<u8>,
+    /// The whole row is UTF-8, so each of its texts is.
+    utf8: bool,
+}
+
+impl Line<'_> {
+    fn raw(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn quoted(&mut self, text: &[u8]) {
+        self.out.push(b'"');
+        if self.utf8 { json::escaped_utf8(self.out, text) } else { json::escaped(self.out, text) }
+        self.out.push(b'"');
+    }
+
+    fn key(&mut self, name: &str) {
+        self.raw(",\"");
+        self.raw(name);
+        self.raw("\":");
+    }
+
+    fn text(&mut self, name: &str, text: &[u8]) {
+        self.key(name);
+        self.quoted(text);
+    }
+
+    fn maybe_text(&mut self, name: &str, text: Option<&[u8]>) {
+        if let Some(text) = text {
+            self.text(name, text);
+        }
+    }
+
+    fn number(&mut self, name: &str, number: Option<u64>) {
+        if let Some(number) = number {
+            self.key(name);
+            json::unsigned(self.out, number);
+        }
+    }
+
+    fn base64(&mut self, bytes: &[u8]) {
+        let start = self.out.len();
+        self.out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+        // The room is exact: encoding cannot fail.
+        let written = STANDARD.encode_slice(bytes, &mut self.out[start..]).unwrap_or(0);
+        self.out.truncate(start + written);
+    }
+
+    fn head(&mut self, origin: &Origin, place: Place, time: &UtcTime) {
+        self.raw("{\"v\":1,\"type\":\"event\",\"id\":\"");
+        self.raw(&origin.file_id);
+        self.raw(":");
+        json::unsigned(self.out, place.offset);
+        self.raw("\",\"time\":\"");
+        self.out.extend_from_slice(time.as_bytes());
+        self.raw("\"");
+        if let Some(source) = time.source {
+            self.text("time_source", source.as_bytes());
+        }
+    }
+
+    fn resource(&mut self, meaning: &Meaning<'_>) {
+        self.key("resource");
+        self.out.push(b'"');
+        for part in [meaning.resource_database, Some(&b"."[..]).filter(|_| meaning.resource_database.is_some()), Some(meaning.resource.value)] {
+            json::escaped(self.out, part.unwrap_or_default());
+        }
+        self.out.push(b'"');
+        self.raw(",\"resource_type\":\"");
+        let start = self.out.len();
+        json::escaped(self.out, meaning.resource_type);
+        self.out[start..].make_ascii_lowercase();
+        self.raw("\"");
+    }
+
+    fn outcome(&mut self, record: &Record<'_>) {
+        self.raw(match record.status {
+            Status::Success => ",\"outcome\":\"success\"",
+            Status::Failure => ",\"outcome\":\"failure\"",
+            Status::Unknown => ",\"outcome\":\"unknown\"",
+        });
+        if record.error_code.is_some() || record.error_message.is_some() {
+            self.object("error", |line| {
+                line.maybe_text("code", record.error_code);
+                line.maybe_text("message", record.error_message);
+            });
+        }
+    }
+
+    fn client(&mut self, record: &Record<'_>) {
+        let client = &record.client;
+        self.object("client", |line| {
+            line.maybe_text("address", client.address);
+            line.number("port", client.port.map(u64::from));
+            line.maybe_text("application", client.application);
+        });
+    }
+
+    fn session(&mut self, record: &Record<'_>, start: Option<&UtcTime>) {
+        let session = &record.session;
+        self.object("session", |line| {
+            line.maybe_text("id", session.id);
+            line.number("line", session.line);
+            line.number("pid", session.pid);
+            // A start that is no time stays as it was written.
+            line.maybe_text("start", start.map(UtcTime::as_bytes).or(session.start));
+        });
+    }
+
+    fn statement(&mut self, record: &Record<'_>) {
+        let Some(statement) = &record.statement else { return };
+        self.object("statement", |line| {
+            line.maybe_text("text", statement.text);
+            line.maybe_text("withheld", statement.withheld);
+            line.maybe_text("class", statement.class);
+            line.number("id", statement.id);
+            line.number("substatement_id", statement.substatement_id);
+            line.parameters(statement);
+            line.number("rows", statement.rows);
+        });
+    }
+
+    fn parameters(&mut self, statement: &Statement<'_>) {
+        match statement.parameters {
+            Parameters::None => {}
+            Parameters::Withheld(word) => self.text("parameters_withheld", word),
+            Parameters::Csv(_) => {
+                self.raw(",\"parameters\":[");
+                for (index, parameter) in statement.parameters.iter().enumerate() {
+                    self.raw(if index == 0 { "" } else { "," });
+                    self.quoted(&parameter);
+                }
+                self.raw("]");
+            }
+        }
+    }
+
+    fn derived(&mut self, meaning: &Meaning<'_>) {
+        let fields = [("user", meaning.user), ("action", meaning.action), ("resource", meaning.resource)];
+        self.object("derived", |line| {
+            for (name, field) in fields {
+                line.maybe_text(name, field.derived.map(str::as_bytes));
+            }
+        });
+    }
+
+    fn extra(&mut self, record: &Record<'_>) {
+        self.object("extra", |line| {
+            for (name, value) in &record.extra {
+                match value {
+                    Value::Text(text) => line.text(name, text),
+                    Value::Int(number) => {
+                        line.key(name);
+                        json::signed(line.out, *number);
+                    }
+                }
+            }
+        });
+    }
+
+    fn at(&mut self, origin: &Origin, place: Place) {
+        self.out.extend_from_slice(&origin.at);
+        json::unsigned(self.out, place.offset);
+        self.number("length", Some(place.length));
+        self.raw("}}\n");
+    }
+
+    /// `,"name":{…}` with what `fill` writes, or nothing when it writes nothing.
+    fn object(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
+        let before = self.out.len();
+        self.key(name);
+        let brace = self.out.len();
+        fill(self);
+        if self.out.len() == brace {
+            self.out.truncate(before);
+            return;
+        }
+        // The first field's comma becomes the opening brace.
+        self.out[brace] = b'{';
+        self.out.push(b'}');
+    }
+}
+
+/// A file's id: 96 bits of SHA-256 over the source's name and the file's first line, so that it is the same for a
+/// file that was renamed, copied or compressed, and whatever else has its inode.
+///
+/// `twin` tells files of one source apart that begin with the same line.
+pub fn file_id(source: &str, first_line: &[u8], twin: u32) -> String {
+    let mut hash = Sha256::new();
+    hash.update(source.as_bytes());
+    hash.update([0]);
+    hash.update(first_line);
+    if twin > 0 {
+        hash.update(twin.to_be_bytes());
+    }
+    hash.finalize()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+}

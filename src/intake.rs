@@ -1,0 +1,176 @@
+//! Frames become lines: parse, give meaning, encode.
+//!
+//! Owns the block under construction and what one source's rows share. Every byte that a follower hands out becomes part of exactly
+//! one line; what no parser understands becomes an `unparsed` line with the bytes in it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sealtrail_parsers::{Format, Parsed, Record, Scratch, parse};
+
+use crate::clock;
+use crate::config::plan::{AgentPlan, SourcePlan};
+use crate::event::{self, Origin, Place, Unparsed};
+use crate::frames::{Frames, Next};
+use crate::health::SourceHealth;
+use crate::journal::write::Block;
+use crate::limits::IDLE_BUFFER_BYTES_MAX;
+use crate::shape::{Clock, UtcTime, meaning};
+use crate::tail::follow::Follower;
+
+/// Turns rows into lines, for all sources.
+#[derive(Debug)]
+pub struct Intake {
+    server: String,
+    record_max: usize,
+    sources: Vec<SourceIntake>,
+    scratch: Scratch,
+    /// What the next seal will cover.
+    pub block: Block,
+}
+
+/// What the rows of one source share.
+#[derive(Debug)]
+struct SourceIntake {
+    name: String,
+    labels: Vec<(String, String)>,
+    row_clock: Clock,
+    /// Sessions begin in the past: their times have a memory of their own, so that neither spoils the other's.
+    session_clock: Clock,
+    /// The time of the last row that had one: what stands in for it on a row that has none.
+    last_time: Option<UtcTime>,
+}
+
+impl Intake {
+    /// For the plan's sources, in their order.
+    pub fn new(agent: &AgentPlan, sources: &[SourcePlan]) -> Self {
+        let sources = sources.iter().map(|plan| SourceIntake {
+            name: plan.name.clone(),
+            labels: plan.labels.clone().into_iter().collect(),
+            row_clock: Clock::new(plan.timezone.as_deref()),
+            session_clock: Clock::new(plan.timezone.as_deref()),
+            last_time: None,
+        });
+        Intake {
+            server: agent.name.clone(),
+            record_max: agent.record_max_bytes,
+            sources: sources.collect(),
+            scratch: Scratch::new(),
+            block: Block::default(),
+        }
+    }
+
+    /// What the rows of the follower's file share; encoded anew when its path has changed.
+    pub fn origin(&self, follower: &mut Follower) -> Arc<Origin> {
+        if let Some(origin) = &follower.origin {
+            return Arc::clone(origin);
+        }
+        let id = follower.id().unwrap_or_default();
+        let format = follower.format().unwrap_or(Format::PostgresCsvlog);
+        let origin = self.new_origin(follower.source, id, format, &follower.path().to_string_lossy());
+        Arc::clone(follower.origin.insert(Arc::new(origin)))
+    }
+
+    /// What the rows of a file share.
+    pub fn new_origin(&self, source: usize, file_id: &str, format: Format, path: &str) -> Origin {
+        let source = &self.sources[source];
+        Origin::new(file_id, format, &self.server, &source.name, path, &source.labels)
+    }
+
+    /// Takes the whole frames that are there, until `bytes_max` of lines are in the block. `end`: the file is over. Returns how many
+    /// lines they became.
+    pub fn take(&mut self, source: usize, origin: &Origin, frames: &mut Frames, end: bool, bytes_max: usize, health: &SourceHealth) -> u64 {
+        let before = (self.block.rows.read, self.block.rows.unparsed);
+        let source = &mut self.sources[source];
+        while self.block.lines.len() < bytes_max {
+            let next = frames.next(self.record_max, end);
+            let mut row = Row { origin, server: &self.server, block: &mut self.block, source };
+            let len = match next {
+                Next::Record { len } => row.record(frames, len, &mut self.scratch),
+                Next::Damaged { len, reason, oversize } => row.damaged(frames, len, reason, oversize),
+                Next::Wait => break,
+            };
+            frames.consume(len);
+        }
+        let rows = self.block.rows.read - before.0;
+        health.rows_read.fetch_add(rows, Ordering::Relaxed);
+        health.rows_unparsed.fetch_add(self.block.rows.unparsed - before.1, Ordering::Relaxed);
+        if rows > 0 && let Some(time) = &source.last_time {
+            health.last_row_ms.store(time.unix_ms(), Ordering::Relaxed);
+        }
+        rows
+    }
+
+    /// Gives memory back when everything is quiet.
+    pub fn rest(&mut self) {
+        self.scratch.shrink(IDLE_BUFFER_BYTES_MAX);
+        self.block.lines.shrink_to(IDLE_BUFFER_BYTES_MAX);
+    }
+}
+
+/// One row on its way into the block.
+struct Row<'i> {
+    origin: &'i Origin,
+    server: &'i str,
+    block: &'i mut Block,
+    source: &'i mut SourceIntake,
+}
+
+impl Row<'_> {
+    /// Writes a record's line; where a true record starts inside a broken one, only what stands before it. Returns how many bytes
+    /// became the line.
+    fn record(&mut self, frames: &Frames, len: usize, scratch: &mut Scratch) -> usize {
+        let frame = frames.frame(len);
+        match parse(self.origin.format, frame, scratch) {
+            Parsed::Record(record) => {
+                self.event(frames.offset(), frame, &record);
+                len
+            }
+            Parsed::Unparsed { reason, retry_at } => {
+                let len = retry_at.unwrap_or(len);
+                self.unparsed(frames.offset(), &frame[..len], Unparsed { reason, flag: "unparsed" });
+                len
+            }
+        }
+    }
+
+    fn damaged(&mut self, frames: &Frames, len: usize, reason: &'static str, oversize: bool) -> usize {
+        let flag = if oversize { "oversize" } else { "damaged" };
+        self.unparsed(frames.offset(), frames.frame(len), Unparsed { reason, flag });
+        len
+    }
+
+    fn event(&mut self, offset: u64, frame: &[u8], record: &Record<'_>) {
+        let place = Place { offset, length: frame.len() as u64 };
+        let time = self.source.time(record.time);
+        let start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
+        let meaning = meaning(record, self.server.as_bytes());
+        event::write(&mut self.block.lines, self.origin, place, frame, record, &meaning, &time, start.as_ref());
+        self.block.rows.read += 1;
+    }
+
+    fn unparsed(&mut self, offset: u64, frame: &[u8], why: Unparsed) {
+        let place = Place { offset, length: frame.len() as u64 };
+        let time = self.source.stand_in_time();
+        event::write_unparsed(&mut self.block.lines, self.origin, place, frame, why, &time, self.server);
+        self.block.rows.read += 1;
+        self.block.rows.unparsed += 1;
+    }
+}
+
+impl SourceIntake {
+    /// The row's time; where it has none, that of the row before it, or the agent's own.
+    fn time(&mut self, text: &[u8]) -> UtcTime {
+        match self.row_clock.utc(text) {
+            Some(time) => *self.last_time.insert(time),
+            None => self.stand_in_time(),
+        }
+    }
+
+    fn stand_in_time(&self) -> UtcTime {
+        match self.last_time {
+            Some(time) => time.derived("previous-row"),
+            None => UtcTime::from_rfc3339(clock::rfc3339(clock::unix_ms()).as_bytes()).derived("agent-clock"),
+        }
+    }
+}

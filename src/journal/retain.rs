@@ -1,0 +1,40 @@
+//! Making room: delivered segments go, oldest first, once the journal is over half its budget.
+//!
+//! A segment goes only when it is closed and every required destination has all of it. What is not needed is kept as long as
+//! there is room, so that `verify` on this host can look back.
+
+use std::io;
+use std::path::Path;
+
+use tracing::info;
+
+use super::{Head, read};
+use crate::durable;
+
+/// What is on the disk after making room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Bytes of all segments.
+    pub bytes: u64,
+    /// How many.
+    pub segments: u64,
+}
+
+/// Removes what may go. `delivered`: the first line that some required destination does not have yet.
+pub fn retain(dir: &Path, budget_bytes: u64, head: Head, delivered: u64) -> io::Result<Kept> {
+    let segments = read::segments(dir)?;
+    let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
+    let mut kept = segments.len() as u64;
+    for pair in segments.windows(2) {
+        let (segment, next) = (&pair[0], &pair[1]);
+        let done = next.first <= delivered && next.first <= head.segment;
+        if bytes <= budget_bytes / 2 || !done {
+            break;
+        }
+        durable::remove(&segment.path)?;
+        info!(segment = segment.first, bytes = segment.bytes, "removed: every required destination has it");
+        bytes -= segment.bytes;
+        kept -= 1;
+    }
+    Ok(Kept { bytes, segments: kept })
+}

@@ -1,0 +1,270 @@
+//! Appending to the journal: blocks of lines, sealed and synced, in segments that roll.
+//!
+//! Owns the chain (the trail's state), the signing key and the open segment's file. A block is built in memory, compressed into
+//! one zstd frame, appended with one write and one sync, and only then published. A block that the disk has no room for is kept as
+//! it is and written when there is room: nothing after it is built before that.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use sealtrail_seal::block::{Act as ActLine, ChainError};
+use sealtrail_seal::{Chain, FileRange, Rows, Seal, Signer};
+use tracing::info;
+
+use super::{Head, segment_path};
+use crate::limits::ZSTD_LEVEL;
+use crate::{clock, durable};
+
+/// The journal, open for appending.
+pub struct Writer {
+    dir: PathBuf,
+    chain: Chain,
+    signer: Signer,
+    open: Option<Open>,
+    /// A frame that is built and not yet on the disk.
+    pending: Option<Pending>,
+    boot_id: String,
+    /// SHA-256 of the configuration, for seals.
+    config: String,
+    /// How far the trail is on the disk.
+    head: Head,
+}
+
+/// The open segment.
+struct Open {
+    first: u64,
+    file: File,
+    /// Bytes that are whole and synced.
+    bytes: u64,
+    /// When it was begun, by the boot clock.
+    begun_ms: u64,
+    /// Whether it holds anything but the format's own lines.
+    has_rows: bool,
+}
+
+struct Pending {
+    frame: Vec<u8>,
+    /// The segment's first line; the file is made when the frame is written.
+    first: u64,
+    closes: bool,
+    has_rows: bool,
+}
+
+/// What a block accounts for, as far as the journal does not know it itself.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// Whole lines, each with its newline.
+    pub lines: Vec<u8>,
+    /// Acts of the agent itself, written before the rows.
+    pub acts: Vec<Act>,
+    /// The files read from.
+    pub files: Vec<FileRange>,
+    /// What became of the rows.
+    pub rows: Rows,
+}
+
+/// An act of the agent.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// `STARTED`, `STOPPED`, `RECOVERED`, `GAP`, …
+    pub action: &'static str,
+    /// What it is about; the trail itself when empty.
+    pub resource: String,
+    /// Whether it tells of something that went wrong.
+    pub failure: bool,
+    /// For a person.
+    pub message: String,
+}
+
+/// Where the recovery ended: what a writer goes on from.
+pub struct Resume {
+    /// The trail's state after the last good block.
+    pub chain: Chain,
+    /// The open segment: its first line, its length, whether it holds rows; `None` when the last one is closed.
+    pub open: Option<(u64, u64, bool)>,
+}
+
+/// Why a block is not on the disk.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// There is no room. The block is kept; try again with [`Writer::flush`].
+    #[error("no room on the disk for {path}")]
+    Full {
+        /// The segment.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The disk failed. What is on it is unknown until it is read again: the agent has to stop.
+    #[error("cannot write {path}")]
+    Disk {
+        /// The segment.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The block could not be built.
+    #[error("cannot build a block")]
+    Build(#[from] ChainError),
+    /// The block could not be compressed.
+    #[error("cannot compress a block")]
+    Compress(#[source] io::Error),
+}
+
+impl Writer {
+    /// Goes on where `resume` stands.
+    pub fn new(dir: &Path, resume: Resume, signer: Signer, config: String) -> io::Result<Self> {
+        let open = match resume.open {
+            Some((first, bytes, has_rows)) => {
+                let file = durable::open_append(&segment_path(dir, first))?;
+                Some(Open { first, file, bytes, begun_ms: clock::since_boot_ms(), has_rows })
+            }
+            None => None,
+        };
+        let boot_id = clock::boot_id();
+        let head = head(&resume.chain, open.as_ref());
+        Ok(Writer { dir: dir.to_owned(), chain: resume.chain, signer, open, pending: None, boot_id, config, head })
+    }
+
+    /// How far the trail is on the disk.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Bytes in the open segment; 0 when none is open.
+    pub fn open_bytes(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.bytes)
+    }
+
+    /// Age of the open segment in milliseconds, and whether it holds rows.
+    pub fn open_age(&self) -> Option<(u64, bool)> {
+        self.open.as_ref().map(|open| (clock::since_boot_ms().saturating_sub(open.begun_ms), open.has_rows))
+    }
+
+    /// Seals `block` and empties it; `closes` ends the segment with it. `positions` is asked for when a segment begins.
+    ///
+    /// On [`WriteError::Full`] the block is kept and counts as sealed: call [`Writer::flush`] until it succeeds.
+    pub fn seal(&mut self, block: &mut Block, closes: bool, positions: impl FnOnce() -> Vec<FileRange>) -> Result<Head, WriteError> {
+        self.pending = Some(self.build(block, closes, positions)?);
+        self.flush()
+    }
+
+    /// Writes the block that waits, if one does.
+    pub fn flush(&mut self) -> Result<Head, WriteError> {
+        if let Some(pending) = self.pending.take() {
+            let path = segment_path(&self.dir, pending.first);
+            if let Err(source) = self.write(&pending, &path) {
+                self.pending = Some(pending);
+                return Err(refused(path, source));
+            }
+            self.head = head(&self.chain, self.open.as_ref());
+        }
+        Ok(self.head)
+    }
+
+    /// Whether a block waits for room.
+    pub fn waits(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    fn build(&mut self, block: &mut Block, closes: bool, positions: impl FnOnce() -> Vec<FileRange>) -> Result<Pending, WriteError> {
+        let time = clock::rfc3339(clock::unix_ms());
+        let has_rows = !block.lines.is_empty() || !block.acts.is_empty();
+        let mut before = Vec::new();
+        let first = match &self.open {
+            Some(open) => open.first,
+            None => self.chain.lines(),
+        };
+        if self.open.is_none() {
+            self.chain.begin_segment(self.signer.verifier(), positions(), &time, &mut before)?;
+        }
+        for act in block.acts.drain(..) {
+            self.act(&act, &time, &mut before)?;
+        }
+        for line in block.lines.split_inclusive(|&byte| byte == b'\n') {
+            self.chain.push(&line[..line.len() - 1]);
+        }
+        let mut after = Vec::new();
+        let seal = self.seal_of(block, closes);
+        self.chain.end_block(seal, &time, &self.signer, &mut after)?;
+        let frame = compress([&before, &block.lines, &after]).map_err(WriteError::Compress)?;
+        block.lines.clear();
+        Ok(Pending { frame, first, closes, has_rows })
+    }
+
+    fn act(&mut self, act: &Act, time: &str, out: &mut Vec<u8>) -> Result<(), ChainError> {
+        let origin = self.chain.origin().to_owned();
+        let (resource, resource_type) = if act.resource.is_empty() { (&origin, "trail") } else { (&act.resource, "file") };
+        let outcome = if act.failure { "failure" } else { "success" };
+        let line = ActLine { action: act.action, resource, resource_type, outcome, message: Some(&act.message) };
+        self.chain.agent_line(&line, time, out)
+    }
+
+    fn seal_of(&self, block: &mut Block, closes: bool) -> Seal {
+        Seal {
+            block: self.chain.block(),
+            first: self.chain.block_first(),
+            lines: self.chain.lines() - self.chain.block_first(),
+            boot_id: self.boot_id.clone(),
+            since_boot_ms: clock::since_boot_ms(),
+            clock: clock::state().to_owned(),
+            files: std::mem::take(&mut block.files),
+            held: Vec::new(),
+            rows: std::mem::take(&mut block.rows),
+            config: self.config.clone(),
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            closes,
+            next_key: closes.then(|| self.signer.verifier().to_string()),
+        }
+    }
+
+    /// One append and one sync; a new segment's name is synced too. What was half written is cut off again.
+    fn write(&mut self, pending: &Pending, path: &Path) -> io::Result<()> {
+        if self.open.is_none() {
+            // Left from an attempt that failed half-way: empty, or cut back to nothing below.
+            let file = durable::open_append(path).or_else(|_| durable::create_new(path))?;
+            durable::sync_dir(&self.dir)?;
+            self.open = Some(Open { first: pending.first, file, bytes: 0, begun_ms: clock::since_boot_ms(), has_rows: false });
+        }
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if let Err(error) = durable::append(&mut open.file, &pending.frame) {
+            // The next attempt starts where this one did; if the cut fails too, that attempt will say so.
+            let _ = durable::truncate(&open.file, open.bytes);
+            return Err(error);
+        }
+        open.bytes += pending.frame.len() as u64;
+        open.has_rows |= pending.has_rows;
+        if pending.closes {
+            info!(segment = pending.first, bytes = open.bytes, "segment closed");
+            self.open = None;
+        }
+        Ok(())
+    }
+}
+
+fn head(chain: &Chain, open: Option<&Open>) -> Head {
+    let lines = chain.lines();
+    match open {
+        Some(open) => Head { segment: open.first, bytes: open.bytes, lines },
+        None => Head { segment: lines, bytes: 0, lines },
+    }
+}
+
+/// One zstd frame with its content's size and checksum.
+fn compress(parts: [&Vec<u8>; 3]) -> io::Result<Vec<u8>> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+    encoder.include_checksum(true)?;
+    encoder.set_pledged_src_size(Some(parts.iter().map(|part| part.len() as u64).sum()))?;
+    for part in parts {
+        encoder.write_all(part)?;
+    }
+    encoder.finish()
+}
+
+fn refused(path: PathBuf, source: io::Error) -> WriteError {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WriteError::Full { path, source },
+        _ => WriteError::Disk { path, source },
+    }
+}

@@ -1,0 +1,61 @@
+//! Every bound of the agent: how much, why that much, and what happens at it.
+//!
+//! Nothing in the agent grows without one of these. A bound never loses a row: at it the agent waits, splits or
+//! flags, as its line says.
+
+/// Bytes asked of a file in one read. Large enough that system calls vanish in the cost, small enough for the cache.
+pub const READ_BYTES: usize = 256 * KIB;
+
+/// Bytes read from one file before the next file has its turn, so that a backlog does not starve a live log.
+pub const TURN_BYTES_MAX: usize = MIB;
+
+/// Uncompressed bytes of lines in a block. At it the block is sealed at once, before its interval is over. It is what one
+/// fsync pays for, and what a reader of the journal holds at a time.
+pub const BLOCK_BYTES_MAX: usize = 6 * MIB;
+
+/// Bytes of a damaged region that make one `unparsed` line. A longer region becomes several lines.
+pub const DAMAGED_LINE_BYTES_MAX: usize = 256 * KIB;
+
+/// A buffer larger than this is given back when its file is quiet.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 64 * KIB;
+
+/// The first bytes of a file that tell it from another with the same inode.
+pub const HEAD_BYTES_MAX: usize = 1024;
+
+/// Files followed at a time. At it further files wait, and the source says so.
+pub const FILES_MAX: usize = 4096;
+
+/// Bytes of a file's head that format detection may look at.
+pub const DETECT_BYTES_MAX: usize = 64 * KIB;
+
+/// Wake-ups that wait for the core thread. More are not needed: one is enough to make it look everywhere.
+pub const WAKES_MAX: usize = 16;
+
+/// After a wake-up, how long writes may gather before they are read: fewer turns for a steadily growing log.
+pub const GATHER_MS: u64 = 20;
+
+/// A file that was renamed away or deleted is read through its open handle until it has been quiet for this long:
+/// a server keeps writing to a renamed file until it is told to reopen.
+pub const ROTATED_QUIET_MS: u64 = 10_000;
+
+/// How often the folders are listed again although nothing was reported, in case a report was lost.
+pub const RESCAN_MS: u64 = 10_000;
+
+/// How often a full disk or an exhausted journal budget is looked at again.
+pub const PAUSE_MS: u64 = 500;
+
+/// A segment with nothing but heartbeats stays open this long.
+pub const QUIET_SEGMENT_AGE_MS: u64 = 3_600_000;
+
+/// How long the agent has to flush, seal and exit when it is told to stop.
+pub const STOP_MS: u64 = 5_000;
+
+/// Level of the journal's zstd frames: level 1 costs a third of level 3's time and the files are a tenth larger.
+pub const ZSTD_LEVEL: i32 = 1;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "a turn has room for one read");
+const _: () = assert!(TURN_BYTES_MAX <= BLOCK_BYTES_MAX, "a turn does not overfill a block");
+const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES, "a head is had in one read");

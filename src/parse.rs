@@ -1,0 +1,149 @@
+//! `sealtrail parse`: records on stdout, without state, config or seal.
+//!
+//! The same frames, meaning and bytes as in the trail; only the order of work is that of a pipe.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use sealtrail_parsers::{Detection, Format, detect};
+
+use crate::config::plan::{AgentPlan, SourcePlan, StartAt};
+use crate::event::{self, Origin};
+use crate::frames::Frames;
+use crate::health::SourceHealth;
+use crate::intake::Intake;
+use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
+use crate::tail::identity::first_line;
+
+/// What to parse and how.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// For `at.file`.
+    pub path: String,
+    /// `None`: detect it.
+    pub format: Option<Format>,
+    /// The zone in which the server wrote.
+    pub timezone: Option<String>,
+    /// Stands in `server`.
+    pub server: String,
+    /// A record larger than this is kept in pieces.
+    pub record_max_bytes: usize,
+}
+
+/// How many rows there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All.
+    pub rows: u64,
+    /// Those that could not be understood.
+    pub unparsed: u64,
+}
+
+/// Why there is no parsing it.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// The input cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Its name.
+        path: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The output cannot be written.
+    #[error("cannot write the records")]
+    Write(#[source] io::Error),
+    /// The format is not known and cannot be told.
+    #[error("cannot tell the format of {path}: {reason}")]
+    Format {
+        /// The input's name.
+        path: String,
+        /// What it looks like.
+        reason: String,
+    },
+}
+
+/// Writes a line for every row of `input`.
+pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> Result<Counts, ParseError> {
+    let mut intake = intake(request);
+    let mut frames = Frames::new(0);
+    let health = SourceHealth::default();
+    let mut counts = Counts::default();
+    let mut origin: Option<Origin> = None;
+    let mut end = false;
+    while !end {
+        end = read(request, input, &mut frames)? == 0;
+        if origin.is_none() {
+            origin = identify(request, &intake, &mut frames, end)?;
+        }
+        let Some(origin) = &origin else { continue };
+        frames.account();
+        while intake.take(0, origin, &mut frames, end, BLOCK_BYTES_MAX, &health) > 0 {
+            out.write_all(&intake.block.lines).map_err(ParseError::Write)?;
+            intake.block.lines.clear();
+        }
+        counts = Counts { rows: intake.block.rows.read, unparsed: intake.block.rows.unparsed };
+    }
+    out.flush().map_err(ParseError::Write)?;
+    Ok(counts)
+}
+
+fn read(request: &Request, input: &mut impl Read, frames: &mut Frames) -> Result<usize, ParseError> {
+    let read = frames.fill(READ_BYTES, |room, _| read_some(input, room));
+    read.map_err(|source| ParseError::Read { path: request.path.clone(), source })
+}
+
+fn read_some(input: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match input.read(room) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// The file's id and format, once there is enough of it.
+fn identify(request: &Request, intake: &Intake, frames: &mut Frames, end: bool) -> Result<Option<Origin>, ParseError> {
+    let head = frames.frame(frames.pending().min(DETECT_BYTES_MAX));
+    let line = match first_line(&head[..head.len().min(HEAD_BYTES_MAX)]) {
+        Some(line) => line,
+        None if end && !head.is_empty() => head,
+        None => return Ok(None),
+    };
+    let id = event::file_id(SOURCE, line, 0);
+    let format = match request.format {
+        Some(format) => format,
+        None => match detect(head, end || head.len() >= DETECT_BYTES_MAX) {
+            Detection::Known(format) => format,
+            Detection::NeedMore => return Ok(None),
+            Detection::Unknown { reason } => {
+                return Err(ParseError::Format { path: request.path.clone(), reason: reason.to_owned() });
+            }
+        },
+    };
+    frames.set_format(format, true);
+    Ok(Some(intake.new_origin(0, &id, format, &request.path)))
+}
+
+const SOURCE: &str = "parse";
+
+fn intake(request: &Request) -> Intake {
+    let agent = AgentPlan {
+        name: request.server.clone(),
+        origin: String::new(),
+        state_dir: std::path::PathBuf::new(),
+        journal_max_bytes: 0,
+        record_max_bytes: request.record_max_bytes,
+        poll_interval: Duration::ZERO,
+    };
+    let source = SourcePlan {
+        name: SOURCE.to_owned(),
+        paths: Vec::new(),
+        exclude: Vec::new(),
+        format: request.format,
+        start_at: StartAt::Beginning,
+        timezone: request.timezone.clone(),
+        labels: std::collections::BTreeMap::new(),
+    };
+    Intake::new(&agent, &[source])
+}

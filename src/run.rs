@@ -1,0 +1,297 @@
+//! The daemon: start, the threads, the end.
+//!
+//! All threads of the agent are started here. The calling thread runs the core; one thread runs the edge (destinations, signals,
+//! health and status) on a tokio runtime of its own. They share counters, the published head, and nothing else.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use rustix::process::Resource;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::config::plan::Plan;
+use crate::core::{Core, Parts};
+use crate::health::Health;
+use crate::journal::Head;
+use crate::journal::recover::{RecoverError, recover};
+use crate::journal::write::{Act, WriteError, Writer};
+use crate::keys::{self, KeysError};
+use crate::limits::{STOP_MS, WAKES_MAX};
+use crate::tail::Tail;
+use crate::tail::watch::{Wake, Watch};
+use crate::{clock, durable, health, ship, status};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Told to stop, or drained with everything delivered.
+    Done,
+    /// Drained, but a required destination does not have everything.
+    Undelivered,
+}
+
+/// Why the agent cannot start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The state folder cannot be made or opened.
+    #[error("cannot use the state folder {path}")]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Another agent runs with this state folder.
+    #[error("another agent is running with the state folder {0}")]
+    Locked(PathBuf),
+    /// The signing key.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The journal cannot be gone on from.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// The journal cannot be written.
+    #[error("the journal cannot be written")]
+    Write(#[from] WriteError),
+    /// The health address cannot be bound.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// As configured.
+        address: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A thread or the runtime cannot be had.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+impl RunError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            RunError::State { .. } => "it has to be writable by the user that the agent runs as: see [agent] state_dir".to_owned(),
+            RunError::Locked(_) => "stop the other one, or give this one a state_dir of its own".to_owned(),
+            RunError::Keys(error) => error.hint(),
+            RunError::Recover(error) => error.hint(),
+            RunError::Write(_) => "check the disk; nothing is lost: what was not sealed is read again at the next start".to_owned(),
+            RunError::Listen { .. } => "choose another address in [health] listen, or stop what uses this one".to_owned(),
+            RunError::Thread(_) => "check the limits on processes and memory".to_owned(),
+        }
+    }
+}
+
+/// Runs until SIGTERM or SIGINT; with `drain` until everything is read and delivered.
+pub fn run(plan: Plan, drain: bool) -> Result<Ended, RunError> {
+    let plan = Arc::new(plan);
+    let _lock = lock(&plan.agent.state_dir)?;
+    raise_open_files();
+    let (wake, wakes) = sync_channel(WAKES_MAX);
+    let health = Arc::new(Health::new(&plan, clock::unix_ms()));
+    let started = open_trail(&plan, drain, wake.clone())?;
+    let (head, head_seen) = watch::channel(started.writer.head());
+    let stop = Arc::new(AtomicBool::new(false));
+    let edge = Edge::start(&plan, head_seen, &health, Stopper { flag: Arc::clone(&stop), wake })?;
+    let parts = Parts {
+        plan: Arc::clone(&plan),
+        journal_dir: plan.agent.state_dir.join("journal"),
+        tail: started.tail,
+        writer: started.writer,
+        health: Arc::clone(&health),
+        head: head.clone(),
+        wakes,
+        stop: Arc::clone(&stop),
+    };
+    let core = Core::new(parts, started.acts);
+    let result = if drain { core.drain() } else { core.run() };
+    let interrupted = stop.load(Ordering::Relaxed);
+    let delivered = edge.finish(drain && result.is_ok() && !interrupted);
+    drop(head);
+    result?;
+    Ok(if drain && !delivered { Ended::Undelivered } else { Ended::Done })
+}
+
+/// What the past left us.
+struct Started {
+    tail: Tail,
+    writer: Writer,
+    acts: Vec<Act>,
+}
+
+fn open_trail(plan: &Plan, drain: bool, wake: SyncSender<Wake>) -> Result<Started, RunError> {
+    let state = &plan.agent.state_dir;
+    let journal = state.join("journal");
+    let failed = |source| RunError::State { path: journal.clone(), source };
+    durable::create_dir(&journal).map_err(failed)?;
+    let signer = keys::load_or_create(state, &plan.agent.origin)?;
+    let recovered = recover(&journal, &plan.agent.origin, signer.verifier())?;
+    let mut acts = recovered.acts;
+    acts.push(started(plan, drain));
+    info!(origin = plan.agent.origin, lines = recovered.resume.chain.lines(), key = %signer.verifier(), "trail opened");
+    let writer = Writer::new(&journal, recovered.resume, signer, plan.sha256.clone()).map_err(failed)?;
+    let tail = Tail::new(&plan.sources, recovered.files, recovered.first_run, Watch::new(wake));
+    Ok(Started { tail, writer, acts })
+}
+
+fn started(plan: &Plan, drain: bool) -> Act {
+    let how = if drain { "drain" } else { "run" };
+    let message = format!("sealtrail {} {how}, {} sources, {} destinations", env!("CARGO_PKG_VERSION"), plan.sources.len(), plan.destinations.len());
+    Act { action: "STARTED", resource: String::new(), failure: false, message }
+}
+
+/// Held for as long as the file lives; the kernel lets go of it when the process ends, however it ends.
+fn lock(state_dir: &Path) -> Result<File, RunError> {
+    let path = state_dir.join("lock");
+    let failed = |source| RunError::State { path: path.clone(), source };
+    durable::create_dir(state_dir).map_err(failed)?;
+    let file = durable::open_lock(&path).map_err(failed)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Locked(state_dir.to_owned())),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// One open file a log: as many as the administrator allows.
+fn raise_open_files() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "cannot raise the limit on open files");
+    }
+}
+
+/// How the edge tells the core to stop.
+struct Stopper {
+    flag: Arc<AtomicBool>,
+    wake: SyncSender<Wake>,
+}
+
+impl Stopper {
+    fn stop(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+        // A full channel wakes the core as well, and it looks at the flag every turn.
+        let _ = self.wake.try_send(Wake::Stop);
+    }
+}
+
+/// What the edge is told at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    GoOn,
+    /// Deliver everything to the required destinations, then end.
+    Deliver,
+    /// End within the time that is left.
+    End,
+}
+
+/// The thread with everything asynchronous.
+struct Edge {
+    thread: JoinHandle<bool>,
+    order: watch::Sender<Order>,
+}
+
+impl Edge {
+    fn start(plan: &Arc<Plan>, head: watch::Receiver<Head>, health: &Arc<Health>, stopper: Stopper) -> Result<Self, RunError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Thread)?;
+        let doors = runtime.block_on(open_doors(plan))?;
+        let (order, orders) = watch::channel(Order::GoOn);
+        let (plan, health) = (Arc::clone(plan), Arc::clone(health));
+        let work = move || runtime.block_on(serve(plan, head, health, stopper, doors, orders));
+        let thread = std::thread::Builder::new().name("edge".to_owned()).spawn(work).map_err(RunError::Thread)?;
+        Ok(Edge { thread, order })
+    }
+
+    /// Ends the edge; true when every required destination has everything.
+    fn finish(self, deliver: bool) -> bool {
+        self.order.send_replace(if deliver { Order::Deliver } else { Order::End });
+        self.thread.join().unwrap_or(false)
+    }
+}
+
+/// Where the agent can be asked how it is.
+struct Doors {
+    health: Option<TcpListener>,
+    status: UnixListener,
+}
+
+async fn open_doors(plan: &Plan) -> Result<Doors, RunError> {
+    let failed = |address: String| move |source| RunError::Listen { address, source };
+    let health = match plan.health.listen {
+        Some(address) => Some(TcpListener::bind(address).await.map_err(failed(address.to_string()))?),
+        None => None,
+    };
+    let socket = &plan.health.status_socket;
+    let status = status::bind(socket).map_err(failed(socket.display().to_string()))?;
+    Ok(Doors { health, status })
+}
+
+/// Everything asynchronous, until it is ordered to end.
+async fn serve(
+    plan: Arc<Plan>,
+    head: watch::Receiver<Head>,
+    health: Arc<Health>,
+    stopper: Stopper,
+    doors: Doors,
+    mut orders: watch::Receiver<Order>,
+) -> bool {
+    let (end, ended) = watch::channel(false);
+    let ship = ship::start(&plan, head, ended.clone(), Arc::clone(&health));
+    if let Some(listener) = doors.health {
+        tokio::spawn(health::http::serve(listener, Arc::clone(&health), ended.clone()));
+    }
+    tokio::spawn(status::serve(doors.status, Arc::clone(&health), ended.clone()));
+    tokio::spawn(health::notify::watch(Arc::clone(&health), ended.clone()));
+    health::notify::ready();
+    let stopper = Arc::new(stopper);
+    tokio::spawn(signals(Arc::clone(&stopper)));
+    // The sender lives in the core's thread until the join: this ends with an order.
+    let _ = orders.wait_for(|order| *order != Order::GoOn).await;
+    let deliver = *orders.borrow() == Order::Deliver;
+    health::notify::stopping();
+    let delivered = deliver && deliver_all(&ship, &stopper).await;
+    end.send_replace(true);
+    if tokio::time::timeout(Duration::from_millis(STOP_MS), ship.stopped()).await.is_err() {
+        warn!("a destination did not stop in time: what it has not confirmed is sent again at the next start");
+    }
+    delivered
+}
+
+/// Waits until every required destination has everything, or until a signal says to stop waiting.
+async fn deliver_all(ship: &ship::Ship, stopper: &Stopper) -> bool {
+    let interrupted = async {
+        while !stopper.flag.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        drained = ship.drained() => drained.inspect_err(|error| error!("{error}")).is_ok(),
+        () = interrupted => false,
+    }
+}
+
+/// SIGTERM and SIGINT stop; SIGHUP says that it does not reload yet.
+async fn signals(stopper: Arc<Stopper>) {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
+        warn!("cannot catch signals: stopping the agent by signal loses nothing, but is not clean");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => stopper.stop(),
+            _ = interrupt.recv() => stopper.stop(),
+            _ = hangup.recv() => info!("SIGHUP: the configuration is not reloaded in this release; restart the agent to change it (nothing is lost by that)"),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The table that says which category an action belongs to, and whether it is privileged.
+//!
+//! The first six categories are the ones that a SOC 2 auditor samples. A person should be able to read [`RULES`] and change it
+//! in this one place.
+
+use sealtrail_parsers::{Act, Record};
+
+/// What a row is about, for an auditor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Category {
+    /// Who came, who was refused, who left.
+    Authentication,
+    /// Rights and roles given and taken.
+    PermissionChange,
+    /// Row security, labels, audit and server settings.
+    PolicyChange,
+    /// Data that left the database as a whole: exports and dumps.
+    DataExposure,
+    /// DDL, anonymous code.
+    ChangeExecution,
+    /// Data read.
+    DataRead,
+    /// Data changed.
+    DataWrite,
+    /// Everything else that was understood.
+    Operation,
+    /// A row that could not be understood.
+    Unparsed,
+}
+
+impl Category {
+    /// As records spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Category::Authentication => "authentication",
+            Category::PermissionChange => "permission_change",
+            Category::PolicyChange => "policy_change",
+            Category::DataExposure => "data_exposure",
+            Category::ChangeExecution => "change_execution",
+            Category::DataRead => "data_read",
+            Category::DataWrite => "data_write",
+            Category::Operation => "operation",
+            Category::Unparsed => "unparsed",
+        }
+    }
+}
+
+/// Actions by their beginning, the first match counts; the flag says whether it is privileged.
+const RULES: &[(&str, Category, bool)] = &[
+    ("GRANT", Category::PermissionChange, true),
+    ("REVOKE", Category::PermissionChange, true),
+    ("CREATE ROLE", Category::PermissionChange, true),
+    ("ALTER ROLE", Category::PermissionChange, true),
+    ("DROP ROLE", Category::PermissionChange, true),
+    ("CREATE USER", Category::PermissionChange, true),
+    ("ALTER USER", Category::PermissionChange, true),
+    ("DROP USER", Category::PermissionChange, true),
+    ("ALTER DEFAULT PRIVILEGES", Category::PermissionChange, true),
+    ("REASSIGN OWNED", Category::PermissionChange, true),
+    ("DROP OWNED", Category::PermissionChange, true),
+    ("ALTER SYSTEM", Category::PolicyChange, true),
+    ("CREATE POLICY", Category::PolicyChange, true),
+    ("ALTER POLICY", Category::PolicyChange, true),
+    ("DROP POLICY", Category::PolicyChange, true),
+    ("SECURITY LABEL", Category::PolicyChange, true),
+    ("COPY TO", Category::DataExposure, false),
+    ("COPY FROM", Category::DataWrite, false),
+    ("CREATE TABLE AS", Category::ChangeExecution, true),
+    ("SELECT INTO", Category::ChangeExecution, true),
+    ("SELECT", Category::DataRead, false),
+    ("FETCH", Category::DataRead, false),
+    ("DECLARE CURSOR", Category::DataRead, false),
+    ("INSERT", Category::DataWrite, false),
+    ("UPDATE", Category::DataWrite, false),
+    ("DELETE", Category::DataWrite, false),
+    ("MERGE", Category::DataWrite, false),
+    ("TRUNCATE", Category::DataWrite, false),
+    ("CREATE", Category::ChangeExecution, true),
+    ("ALTER", Category::ChangeExecution, true),
+    ("DROP", Category::ChangeExecution, true),
+    ("COMMENT", Category::ChangeExecution, true),
+    ("IMPORT FOREIGN SCHEMA", Category::ChangeExecution, true),
+    ("REFRESH MATERIALIZED VIEW", Category::ChangeExecution, false),
+    ("REINDEX", Category::ChangeExecution, false),
+    ("CLUSTER", Category::ChangeExecution, false),
+    ("DO", Category::ChangeExecution, true),
+];
+
+/// The category of a record whose action is `action`, and whether it is privileged.
+pub fn of(record: &Record<'_>, action: &[u8]) -> (Category, bool) {
+    match record.act {
+        Act::ConnectionReceived | Act::Authenticated | Act::Login | Act::LoginFailed | Act::Logout => {
+            (Category::Authentication, false)
+        }
+        Act::Message => (Category::Operation, false),
+        Act::Statement | Act::FailedStatement | Act::LoggedStatement => of_action(action),
+    }
+}
+
+fn of_action(action: &[u8]) -> (Category, bool) {
+    let matches = |(prefix, _, _): &&(&str, Category, bool)| starts_with_words(action, prefix.as_bytes());
+    RULES.iter().find(matches).map_or((Category::Operation, false), |&(_, category, admin)| (category, admin))
+}
+
+fn starts_with_words(action: &[u8], words: &[u8]) -> bool {
+    action.starts_with(words) && action.get(words.len()).is_none_or(|&next| next == b' ')
+}
+
+/// The verb that a statement begins with, after blanks and comments, if it is one that [`RULES`] or [`VERBS`] know.
+pub fn verb(statement: &[u8]) -> Option<&'static [u8]> {
+    let rest = skip_blanks_and_comments(statement);
+    let len = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let word = &rest[..len];
+    VERBS.iter().find(|verb| verb.as_bytes().eq_ignore_ascii_case(word)).map(|verb| verb.as_bytes())
+}
+
+/// Single words only: what a second word would add is read from the statement in a later release.
+const VERBS: &[&str] = &[
+    "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "COPY", "SET",
+    "RESET", "SHOW", "BEGIN", "COMMIT", "ROLLBACK", "START", "END", "ABORT", "SAVEPOINT", "RELEASE", "PREPARE", "EXECUTE",
+    "DEALLOCATE", "DECLARE", "FETCH", "MOVE", "CLOSE", "EXPLAIN", "ANALYZE", "VACUUM", "REINDEX", "CLUSTER", "LOCK", "COMMENT",
+    "DO", "CALL", "LISTEN", "NOTIFY", "UNLISTEN", "DISCARD", "CHECKPOINT", "LOAD", "REASSIGN", "REFRESH", "SECURITY", "IMPORT",
+    "VALUES", "WITH", "TABLE",
+];
+
+fn skip_blanks_and_comments(statement: &[u8]) -> &[u8] {
+    let mut rest = statement;
+    loop {
+        rest = rest.trim_ascii_start();
+        rest = if rest.starts_with(b"--") {
+            &rest[memchr::memchr(b'\n', rest).unwrap_or(rest.len())..]
+        } else if rest.starts_with(b"/*") {
+            after_block_comment(rest)
+        } else {
+            return rest;
+        };
+    }
+}
+
+/// PostgreSQL's block comments nest.
+fn after_block_comment(text: &[u8]) -> &[u8] {
+    let mut depth = 0usize;
+    let mut at = 0;
+    while at + 1 < text.len() {
+        match &text[at..at + 2] {
+            b"/*" => (depth, at) = (depth + 1, at + 2),
+            b"*/" => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            return &text[at..];
+        }
+    }
+    &[]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_word_sequence_decides() {
+        assert_eq!(of_action(b"ALTER SYSTEM"), (Category::PolicyChange, true));
+        assert_eq!(of_action(b"ALTER TABLE"), (Category::ChangeExecution, true));
+        assert_eq!(of_action(b"COPY TO"), (Category::DataExposure, false));
+        assert_eq!(of_action(b"DOUBT"), (Category::Operation, false));
+    }
+
+    #[test]
+    fn a_verb_is_found_behind_blanks_and_comments() {
+        assert_eq!(verb(b" -- one\n /* two /* nested */ */\n sElect 1"), Some(&b"SELECT"[..]));
+        assert_eq!(verb(b"SELEC 1"), None);
+        assert_eq!(verb(b"/* never closed"), None);
+        assert_eq!(verb(b""), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! The server's time to RFC 3339 in UTC.
+//!
+//! PostgreSQL writes local time with the zone's abbreviation, and abbreviations are ambiguous worldwide (`IST`, `CST`): only UTC
+//! and numeric offsets speak for themselves. For all others the operator states `log_timezone` in the config, and the
+//! abbreviation only decides which of the two hours it is when clocks are set back. What could not be known is said in
+//! `time_source`, never guessed in silence.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// `2026-11-20T20:28:31.135Z` and up to nanoseconds.
+const TEXT_MAX: usize = 40;
+
+/// A time in RFC 3339, UTC, with the source's own precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UtcTime {
+    text: [u8; TEXT_MAX],
+    len: u8,
+    /// How it was derived; `None` when the row states it beyond doubt.
+    pub source: Option<&'static str>,
+}
+
+impl UtcTime {
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.len)]
+    }
+
+    /// Milliseconds since 1970, or 0 for a time before that.
+    pub fn unix_ms(&self) -> u64 {
+        let text = std::str::from_utf8(self.as_bytes()).unwrap_or_default();
+        text.parse::<jiff::Timestamp>().map_or(0, |time| u64::try_from(time.as_millisecond()).unwrap_or(0))
+    }
+
+    /// The same time, derived from `source`.
+    pub fn derived(self, source: &'static str) -> Self {
+        UtcTime { source: Some(source), ..self }
+    }
+
+    /// From text that is RFC 3339 already.
+    pub fn from_rfc3339(text: &[u8]) -> Self {
+        let mut time = UtcTime { text: [0; TEXT_MAX], len: 0, source: None };
+        time.append(text);
+        time
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        let at = usize::from(self.len);
+        let len = bytes.len().min(TEXT_MAX - at);
+        self.text[at..at + len].copy_from_slice(&bytes[..len]);
+        self.len += len as u8;
+    }
+}
+
+/// Converts one source's times. Remembers the last minute's offset, since rows come in order.
+#[derive(Debug)]
+pub struct Clock {
+    zone: Option<TimeZone>,
+    last: Option<Minute>,
+}
+
+/// The offset in force in one local minute.
+#[derive(Debug)]
+struct Minute {
+    /// `2026-11-20 20:28` and the abbreviation.
+    key: Vec<u8>,
+    /// The minute in UTC: `2026-11-20T20:28`.
+    utc: [u8; 16],
+    source: Option<&'static str>,
+}
+
+impl Clock {
+    /// `zone` is the operator's `timezone`, checked by the config; `None` when there is none.
+    pub fn new(zone: Option<&str>) -> Self {
+        Clock { zone: zone.and_then(|name| TimeZone::get(name).ok()), last: None }
+    }
+
+    /// `text` is `YYYY-MM-DD HH:MM:SS[.fraction] ZONE`; `None` if it is not.
+    pub fn utc(&mut self, text: &[u8]) -> Option<UtcTime> {
+        let (local, zone) = split(text)?;
+        let known = self.last.as_ref().is_some_and(|last| last.key[..16] == local[..16] && &last.key[16..] == zone);
+        if !known {
+            self.last = Some(self.minute(local, zone)?);
+        }
+        let last = self.last.as_ref()?;
+        Some(assemble(&last.utc, &local[16..], last.source))
+    }
+
+    fn minute(&self, local: &[u8], zone: &[u8]) -> Option<Minute> {
+        let minute: DateTime = std::str::from_utf8(&with_t(&local[..16])).ok()?.parse().ok()?;
+        let (seconds, source) = self.offset(minute, zone);
+        let utc = minute.checked_sub(jiff::SignedDuration::from_secs(seconds)).ok()?;
+        let text = utc.strftime("%Y-%m-%dT%H:%M").to_string();
+        let key = [&local[..16], zone].concat();
+        Some(Minute { key, utc: text.as_bytes().try_into().ok()?, source })
+    }
+
+    /// Seconds east of UTC, and how that is known.
+    fn offset(&self, minute: DateTime, zone: &[u8]) -> (i64, Option<&'static str>) {
+        if let Some(seconds) = plain_offset(zone) {
+            return (seconds, None);
+        }
+        let Some(stated) = &self.zone else {
+            return (0, Some("assumed:utc"));
+        };
+        let ambiguous = stated.to_ambiguous_zoned(minute);
+        let earlier = ambiguous.clone().earlier();
+        let later = ambiguous.later();
+        let candidates = [earlier, later];
+        let named = candidates.iter().flatten().find(|zoned| zoned.strftime("%Z").to_string().as_bytes() == zone);
+        match (named, &candidates[0]) {
+            (Some(zoned), _) => (i64::from(zoned.offset().seconds()), Some("config:timezone")),
+            (None, Ok(zoned)) => (i64::from(zoned.offset().seconds()), Some("config:timezone,other-abbreviation")),
+            (None, Err(_)) => (0, Some("assumed:utc")),
+        }
+    }
+}
+
+/// Local part and zone, if the local part has the form `YYYY-MM-DD HH:MM:SS[.fraction]`.
+fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    const FORM: &[u8; 19] = b"0000-00-00 00:00:00";
+    let fits = |(&byte, &form): (&u8, &u8)| if form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    if text.len() < 21 || !text.iter().zip(FORM).all(fits) || text[17] > b'5' {
+        return None;
+    }
+    let space = 19 + memchr::memchr(b' ', &text[19..])?;
+    let fraction = &text[19..space];
+    let fraction_fits = fraction.is_empty() || (fraction[0] == b'.' && fraction.len() <= 10 && fraction[1..].iter().all(u8::is_ascii_digit));
+    fraction_fits.then_some((&text[..space], &text[space + 1..]))
+}
+
+fn with_t(minute: &[u8]) -> [u8; 16] {
+    let mut text = [b'T'; 16];
+    text[..10].copy_from_slice(&minute[..10]);
+    text[11..].copy_from_slice(&minute[11..16]);
+    text
+}
+
+fn assemble(minute: &[u8; 16], seconds: &[u8], source: Option<&'static str>) -> UtcTime {
+    let mut time = UtcTime { text: [0; TEXT_MAX], len: 0, source };
+    time.append(minute);
+    time.append(seconds);
+    time.append(b"Z");
+    time
+}
+
+/// Seconds east of UTC of a zone that speaks for itself: UTC by name, and `-03`, `+0530`, `+05:30` as zones without
+/// letters are written.
+fn plain_offset(zone: &[u8]) -> Option<i64> {
+    if matches!(zone, b"UTC" | b"GMT" | b"Z") {
+        return Some(0);
+    }
+    let (sign, digits) = match zone.split_first()? {
+        (b'+', digits) => (1, digits),
+        (b'-', digits) => (-1, digits),
+        _ => return None,
+    };
+    let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse::<u8>().ok().map(i64::from);
+    let (hours, minutes) = match digits.len() {
+        2 => (number(digits)?, 0),
+        4 => (number(&digits[..2])?, number(&digits[2..])?),
+        5 if digits[2] == b':' => (number(&digits[..2])?, number(&digits[3..])?),
+        _ => return None,
+    };
+    Some(sign * (hours * 3600 + minutes * 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc(zone: Option<&str>, text: &str) -> (String, Option<&'static str>) {
+        let time = Clock::new(zone).utc(text.as_bytes()).unwrap();
+        (String::from_utf8(time.as_bytes().to_vec()).unwrap(), time.source)
+    }
+
+    #[test]
+    fn utc_is_taken_as_it_is() {
+        assert_eq!(utc(None, "2026-11-20 20:28:31.135 UTC"), ("2026-11-20T20:28:31.135Z".into(), None));
+    }
+
+    #[test]
+    fn the_precision_of_the_source_is_kept() {
+        assert_eq!(utc(None, "2026-11-20 20:28:31 GMT").0, "2026-11-20T20:28:31Z");
+        assert_eq!(utc(None, "2026-11-20 20:28:31.035695494 UTC").0, "2026-11-20T20:28:31.035695494Z");
+    }
+
+    #[test]
+    fn a_numeric_offset_speaks_for_itself() {
+        assert_eq!(utc(None, "2026-11-20 17:40:24.001 -03"), ("2026-11-20T20:40:24.001Z".into(), None));
+        assert_eq!(utc(None, "2026-01-01 02:00:00.000 +0530"), ("2025-12-31T20:30:00.000Z".into(), None));
+    }
+
+    #[test]
+    fn an_ambiguous_abbreviation_needs_the_stated_zone() {
+        let stated = utc(Some("Asia/Kolkata"), "2026-11-21 01:58:38.500 IST");
+        assert_eq!(stated, ("2026-11-20T20:28:38.500Z".into(), Some("config:timezone")));
+        let unstated = utc(None, "2026-11-21 01:58:38.500 IST");
+        assert_eq!(unstated, ("2026-11-21T01:58:38.500Z".into(), Some("assumed:utc")));
+    }
+
+    #[test]
+    fn the_abbreviation_tells_the_two_hours_of_a_fall_back_apart() {
+        let mut clock = Clock::new(Some("Europe/Berlin"));
+        let mut at = |text: &str| String::from_utf8(clock.utc(text.as_bytes()).unwrap().as_bytes().to_vec()).unwrap();
+        assert_eq!(at("2026-10-25 02:30:00.000 CEST"), "2026-10-25T00:30:00.000Z");
+        assert_eq!(at("2026-10-25 02:30:00.000 CET"), "2026-10-25T01:30:00.000Z");
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", "yesterday", "2026-11-20 20:28:31.135", "2026-11-20 20:28:31,135 UTC", "2026-11-20 20:28:31.12x UTC", "2026-02-30 20:28:31.123 UTC", "2026-11-20 24:28:31.123 UTC", "2026-11-20 20:28:61.123 UTC"] {
+            assert_eq!(Clock::new(None).utc(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! A courier: one task that carries the journal to one destination, and knows nothing of the others.
+//!
+//! Its loop: take the next batch from the feed, hand it over until the far side says yes, write the cursor, again. What a
+//! destination cannot take now is tried again for ever; what it will not take until somebody acts is tried again slowly; a
+//! single line that it will never take goes to the dead-letter folder. The cursor moves over a line in no other way.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+
+use super::cursor::{Cursor, Stand};
+use super::dead_letter::DeadLetters;
+use super::feed::{Feed, FeedError};
+use super::pace::{Backoff, Pace};
+use crate::config::plan::{AgentPlan, DestinationPlan};
+use crate::health::{DestinationHealth, Health};
+use crate::journal::Head;
+use crate::journal::read::segments;
+use crate::sink::{self, Accepted, Batch, Lines, Refusal, Sink};
+
+/// Whether the courier goes on, or was told to stop.
+type Going<T = ()> = ControlFlow<(), T>;
+
+/// One destination's courier.
+///
+/// State: none that counts. The cursor is on disk; the feed is made from it; the sink keeps connections only.
+pub(super) struct Courier {
+    pub(super) plan: DestinationPlan,
+    pub(super) agent: AgentPlan,
+    pub(super) head: watch::Receiver<Head>,
+    pub(super) desk: Desk,
+}
+
+/// What it takes to hand a batch over and to write down that it was.
+pub(super) struct Desk {
+    name: String,
+    cursor: Cursor,
+    dead_letters: DeadLetters,
+    health: Arc<Health>,
+    /// Which of the health's destinations this is.
+    index: usize,
+    stop: Stop,
+    pace: Pace,
+    /// What was said about the destination last, so that a change is said once.
+    said: Said,
+}
+
+/// How the destination is, as far as it was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Well,
+    Later,
+    Stopped,
+}
+
+/// What became of one part of a batch.
+enum Settled {
+    Accepted(Accepted),
+    Split { why: String, answer: String },
+}
+
+impl Courier {
+    /// Works until it is told to stop.
+    pub(super) async fn run(mut self) {
+        // Either way it ends because it was told to.
+        let _ = self.work().await;
+    }
+
+    async fn work(&mut self) -> Going {
+        let sink = self.open_sink().await?;
+        loop {
+            let next_line = self.find_place().await?;
+            let mut feed = Feed::new(&self.journal(), &self.agent.origin, sink.takes(), next_line);
+            let error = loop {
+                let head = *self.head.borrow_and_update();
+                match feed.next(head).await {
+                    Ok(Some(batch)) => self.desk.hand_over(sink.as_ref(), batch).await?,
+                    Ok(None) => self.wait_for_more().await?,
+                    Err(error) => break error,
+                }
+            };
+            self.desk.stopped(&said_with_causes(&error), error.hint());
+            self.desk.rest_stopped().await?;
+        }
+    }
+
+    /// Certificates that cannot be read today may be readable tomorrow.
+    async fn open_sink(&mut self) -> Going<Box<dyn Sink>> {
+        loop {
+            match sink::open(&self.plan, &self.agent) {
+                Ok(sink) => return Going::Continue(sink),
+                Err(Refusal::Stop { why, hint }) => self.desk.stopped(&why, &hint),
+                Err(Refusal::Later { why, .. } | Refusal::Split { why, .. }) => self.desk.later(&why),
+            }
+            self.desk.rest_stopped().await?;
+        }
+    }
+
+    /// Where to begin: at the cursor, or, without one, at the oldest line there is.
+    async fn find_place(&mut self) -> Going<u64> {
+        loop {
+            match self.place() {
+                Ok(Some(next_line)) => {
+                    self.desk.health().next_line.store(next_line, Relaxed);
+                    self.desk.moved();
+                    return Going::Continue(next_line);
+                }
+                Ok(None) => self.wait_for_more().await?,
+                Err(error) => {
+                    self.desk.stopped(&error, "let the agent's user read and write its own state folder");
+                    self.desk.rest_stopped().await?;
+                }
+            }
+        }
+    }
+
+    /// `None` while there is no trail yet.
+    fn place(&self) -> Result<Option<u64>, String> {
+        let head = *self.head.borrow();
+        let path = self.desk.cursor.path().display();
+        let stand = self.desk.cursor.load().map_err(|error| format!("cannot read the cursor {path}: {error}"))?;
+        if head.lines == 0 {
+            return Ok(None);
+        }
+        let oldest = || match segments(&self.journal()) {
+            Ok(files) => Ok(files.first().map_or(0, |file| file.first)),
+            Err(error) => Err(format!("cannot read the journal {}: {error}", self.journal().display())),
+        };
+        match stand {
+            Stand::At(next_line) => Ok(Some(next_line)),
+            Stand::New => {
+                let oldest = oldest()?;
+                tracing::info!(destination = %self.plan.name, line = oldest, "destination is new: beginning at the oldest line");
+                Ok(Some(oldest))
+            }
+            Stand::Damaged => {
+                let oldest = oldest()?;
+                tracing::warn!(
+                    destination = %self.plan.name, line = oldest,
+                    "cursor {path} is damaged: delivering again all that the journal has, which is harmless"
+                );
+                Ok(Some(oldest))
+            }
+        }
+    }
+
+    async fn wait_for_more(&mut self) -> Going {
+        tokio::select! {
+            biased;
+            () = self.desk.stop.told() => Going::Break(()),
+            changed = self.head.changed() => match changed {
+                Ok(()) => Going::Continue(()),
+                // The journal is closed: no more will come, and what there was is handed over.
+                Err(_) => { self.desk.stop.told().await; Going::Break(()) }
+            },
+        }
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.agent.state_dir.join("journal")
+    }
+}
+
+impl Desk {
+    pub(super) fn new(
+        agent: &AgentPlan,
+        index: usize,
+        name: &str,
+        health: Arc<Health>,
+        stop: Stop,
+        pace: Pace,
+    ) -> Self {
+        Desk {
+            name: name.to_owned(),
+            cursor: Cursor::new(&agent.state_dir, name),
+            dead_letters: DeadLetters::new(&agent.state_dir, name),
+            health,
+            index,
+            stop,
+            pace,
+            said: Said::Well,
+        }
+    }
+
+    /// Hands a batch over, in halves of halves where the far side wants that. A part that is accepted is written down at once.
+    async fn hand_over(&mut self, sink: &dyn Sink, batch: Batch<'_>) -> Going {
+        // Depth first: never more than two parts a level, so at most 64 levels of u64 lines.
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            match self.settle(sink, &part).await? {
+                Settled::Accepted(accepted) => self.accepted(&part, accepted).await?,
+                Settled::Split { why, answer } => match part {
+                    Batch::Lines(lines) => match lines.halves() {
+                        Some((head, tail)) => parts.extend([Batch::Lines(tail), Batch::Lines(head)]),
+                        None => self.bury(&lines, &why, &answer).await?,
+                    },
+                    Batch::Segment(_) => {
+                        self.stopped(&why, "lower `segment_max_bytes`, or raise the destination's limit");
+                        self.rest_stopped().await?;
+                        parts.push(part);
+                    }
+                },
+            }
+            // Between two requests is the time to stop.
+            if self.stop.is_told() {
+                return Going::Break(());
+            }
+        }
+        Going::Continue(())
+    }
+
+    /// Tries until the far side has decided.
+    async fn settle(&mut self, sink: &dyn Sink, batch: &Batch<'_>) -> Going<Settled> {
+        let mut backoff = Backoff::new(self.pace);
+        loop {
+            let answer = tokio::select! {
+                biased;
+                answer = sink.deliver(batch) => answer,
+                () = self.stop.told_and(self.pace.grace) => return Going::Break(()),
+            };
+            let wait = match answer {
+                Ok(accepted) => return Going::Continue(Settled::Accepted(accepted)),
+                Err(Refusal::Split { why, answer }) => return Going::Continue(Settled::Split { why, answer }),
+                Err(Refusal::Later { after, why }) => {
+                    self.later(&why);
+                    backoff.later(after)
+                }
+                Err(Refusal::Stop { why, hint }) => {
+                    self.stopped(&why, &hint);
+                    backoff.stopped()
+                }
+            };
+            self.health().retries.fetch_add(1, Relaxed);
+            self.rest(wait).await?;
+        }
+    }
+
+    async fn accepted(&mut self, part: &Batch<'_>, accepted: Accepted) -> Going {
+        self.advance(part.last() + 1).await?;
+        let health = self.health();
+        health.lines_delivered.fetch_add(part.last() - part.first() + 1, Relaxed);
+        health.bytes_delivered.fetch_add(accepted.bytes, Relaxed);
+        health.last_success_ms.store(now_ms(), Relaxed);
+        self.well();
+        Going::Continue(())
+    }
+
+    /// A line that is refused by itself. The cursor passes it only once it is kept.
+    async fn bury(&mut self, line: &Lines<'_>, why: &str, answer: &str) -> Going {
+        loop {
+            match self.dead_letters.keep(line, answer) {
+                Ok(path) => {
+                    tracing::warn!(
+                        destination = %self.name, line = line.first, kept = %path.display(),
+                        "destination refuses this line: {why}; it is kept as a dead letter"
+                    );
+                    self.advance(line.last + 1).await?;
+                    self.health().dead_letters.fetch_add(1, Relaxed);
+                    return Going::Continue(());
+                }
+                Err(error) => self.later(&format!("cannot keep line {} as a dead letter: {error}", line.first)),
+            }
+            self.rest(self.pace.most).await?;
+        }
+    }
+
+    /// Writes the cursor. While that fails nothing more is sent: what was sent would be sent again and again.
+    async fn advance(&mut self, next_line: u64) -> Going {
+        let mut backoff = Backoff::new(self.pace);
+        while let Err(error) = self.cursor.store(next_line) {
+            self.later(&format!("cannot write the cursor {}: {error}", self.cursor.path().display()));
+            self.rest(backoff.later(None)).await?;
+        }
+        self.health().next_line.store(next_line, Relaxed);
+        self.moved();
+        Going::Continue(())
+    }
+
+    fn well(&mut self) {
+        self.health().stopped.store(false, Relaxed);
+        self.health().problem.set(None);
+        if std::mem::replace(&mut self.said, Said::Well) != Said::Well {
+            tracing::info!(destination = %self.name, "destination takes batches again");
+        }
+    }
+
+    fn later(&mut self, why: &str) {
+        self.health().stopped.store(false, Relaxed);
+        self.health().problem.set(Some(why.to_owned()));
+        if std::mem::replace(&mut self.said, Said::Later) != Said::Later {
+            tracing::warn!(destination = %self.name, "destination does not take batches now, trying again: {why}");
+        }
+    }
+
+    fn stopped(&mut self, why: &str, hint: &str) {
+        let changed = self.health().problem.set(Some(format!("{why}\n  hint: {hint}")));
+        self.health().stopped.store(true, Relaxed);
+        if std::mem::replace(&mut self.said, Said::Stopped) != Said::Stopped || changed {
+            tracing::error!(destination = %self.name, hint, "destination refuses, somebody has to act: {why}");
+        }
+        self.moved();
+    }
+
+    /// After a refusal that will not pass by itself.
+    async fn rest_stopped(&mut self) -> Going {
+        self.rest(Backoff::new(self.pace).stopped()).await
+    }
+
+    async fn rest(&mut self, wait: Duration) -> Going {
+        tokio::select! {
+            biased;
+            () = self.stop.told() => Going::Break(()),
+            () = tokio::time::sleep(wait) => Going::Continue(()),
+        }
+    }
+
+    /// Wakes whoever waits for everything to be delivered.
+    fn moved(&self) {
+        self.stop.moved.send_modify(|count| *count += 1);
+    }
+
+    fn health(&self) -> &DestinationHealth {
+        &self.health.destinations[self.index]
+    }
+}
+
+/// The word to stop, and the bell that is rung when anything moved.
+#[derive(Clone)]
+pub(super) struct Stop {
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) moved: watch::Sender<u64>,
+}
+
+impl Stop {
+    fn is_told(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Returns when told. A teller that is gone can tell no more, and has ended: that counts as told.
+    async fn told(&mut self) {
+        let _ = self.stop.wait_for(|stop| *stop).await;
+    }
+
+    async fn told_and(&mut self, grace: Duration) {
+        self.told().await;
+        tokio::time::sleep(grace).await;
+    }
+}
+
+fn said_with_causes(error: &FeedError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

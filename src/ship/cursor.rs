@@ -1,0 +1,82 @@
+//! A destination's cursor: the first line that it does not have yet, in a file of its own.
+//!
+//! Owned by one courier. Written after the far side has said yes and before anything else is sent, so a crash in between makes a
+//! second delivery and never a hole. A damaged file costs a second delivery too, of all that the journal still has.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::durable;
+
+/// Where a destination stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stand {
+    /// There is no cursor: the destination is new.
+    New,
+    /// The first line that it does not have.
+    At(u64),
+    /// There is a file, but no number in it.
+    Damaged,
+}
+
+/// The file `state_dir/cursors/<destination>.json`.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    path: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    next_line: u64,
+}
+
+impl Cursor {
+    pub(crate) fn new(state_dir: &Path, destination: &str) -> Self {
+        Cursor { path: state_dir.join("cursors").join(format!("{destination}.json")) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads it. An error is one of the disk; what the file holds is never one.
+    pub(crate) fn load(&self) -> io::Result<Stand> {
+        match std::fs::read(&self.path) {
+            Ok(bytes) => Ok(match serde_json::from_slice::<Content>(&bytes) {
+                Ok(content) => Stand::At(content.next_line),
+                Err(_) => Stand::Damaged,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Stand::New),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes it and syncs it.
+    pub(crate) fn store(&self, next_line: u64) -> io::Result<()> {
+        if let Some(dir) = self.path.parent() {
+            durable::make_dir(dir)?;
+        }
+        durable::replace(&self.path, format!("{{\"next_line\":{next_line}}}\n").as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_is_loaded_and_damage_is_told_from_absence() {
+        let dir = tempfile::tempdir().unwrap();
+        let cursor = Cursor::new(dir.path(), "archive");
+        assert_eq!(cursor.load().unwrap(), Stand::New);
+        cursor.store(41).unwrap();
+        cursor.store(42).unwrap();
+        assert_eq!(cursor.load().unwrap(), Stand::At(42));
+        for damage in ["", "{\"next_line\":", "{\"next_line\":-1}", "\0\0\0\0"] {
+            std::fs::write(cursor.path(), damage).unwrap();
+            assert_eq!(cursor.load().unwrap(), Stand::Damaged, "{damage:?}");
+        }
+    }
+}

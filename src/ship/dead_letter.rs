@@ -1,0 +1,29 @@
+//! Where a line goes that a destination refuses by itself: a folder, with the answer beside it. Never to nowhere.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::durable;
+use crate::sink::Lines;
+
+/// The folder `state_dir/dead-letter/<destination>/`.
+#[derive(Debug)]
+pub(crate) struct DeadLetters {
+    dir: PathBuf,
+}
+
+impl DeadLetters {
+    pub(crate) fn new(state_dir: &Path, destination: &str) -> Self {
+        DeadLetters { dir: state_dir.join("dead-letter").join(destination) }
+    }
+
+    /// Keeps the line as `<line, 20 digits>.ndjson` and, first, the answer as `<line, 20 digits>.answer.txt`. Both are
+    /// synced when this returns. The same line again replaces itself.
+    pub(crate) fn keep(&self, line: &Lines<'_>, answer: &str) -> io::Result<PathBuf> {
+        durable::make_dir(&self.dir)?;
+        durable::replace(&self.dir.join(format!("{:020}.answer.txt", line.first)), answer.as_bytes())?;
+        let path = self.dir.join(format!("{:020}.ndjson", line.first));
+        durable::replace(&path, line.ndjson)?;
+        Ok(path)
+    }
+}

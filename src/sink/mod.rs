@@ -1,0 +1,260 @@
+//! Destinations: the far side of the journal. One trait with one method that delivers; what a refusal means is said in three words.
+//!
+//! A sink knows its protocol and nothing else: no cursor, no retry, no back-off, no batching. All of that is in [`crate::ship`],
+//! once. A sink keeps nothing that must survive a restart.
+
+use std::fmt;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::config::plan::{AgentPlan, DestinationKind, DestinationPlan};
+
+pub mod file;
+pub mod http;
+mod keys;
+pub mod s3;
+mod tls;
+
+/// What an async method of a [`Sink`] returns.
+pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A place that evidence is delivered to.
+///
+/// # The contract
+///
+/// * `Ok` means that the batch survives a power cut on the far side, as far as the protocol can promise it; each
+///   destination's page in `docs/destinations/` says how far that is. When in doubt it is `Err`: a second delivery is harmless.
+/// * The same batch may come again, also after an `Ok` (the agent was killed before it wrote its cursor). A sink then
+///   sends what lets the far side see that (a deterministic name, an `Idempotency-Key`), and takes "I have that already" for `Ok`.
+/// * The bytes are not changed. A segment arrives as it lies in the journal; lines arrive as they are in it.
+/// * The future may be dropped at any await: nothing half-written may then pass for a delivered batch.
+/// * One call at a time. A sink neither retries nor sleeps, and gives up by itself after the time-out of its plan.
+/// * Neither errors nor logs contain credentials or anything of the records.
+pub trait Sink: Send + Sync {
+    /// Whether it wants lines as they are sealed, or whole segments once they are closed.
+    fn takes(&self) -> Takes;
+
+    /// Delivers one batch.
+    fn deliver<'a>(&'a self, batch: &'a Batch<'a>) -> Doing<'a, Result<Accepted, Refusal>>;
+
+    /// Tries all that can be tried without writing: the name resolves, it answers, it knows us, we may write.
+    fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>>;
+}
+
+/// What a sink wants to be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// Lines, up to the head, in batches of about this many bytes.
+    Lines {
+        /// A batch is cut before it gets larger; a single line may be.
+        batch_max_bytes: usize,
+    },
+    /// Closed segments, whole.
+    Segments,
+}
+
+/// What is delivered at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Batch<'a> {
+    /// A closed segment.
+    Segment(Segment<'a>),
+    /// Consecutive lines.
+    Lines(Lines<'a>),
+}
+
+/// A closed segment: a file that never changes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// The file in the journal.
+    pub path: &'a Path,
+    /// The trail's name.
+    pub origin: &'a str,
+    /// Its first line.
+    pub first: u64,
+    /// Its last line.
+    pub last: u64,
+    /// UTC date of its first line's time, `YYYY-MM-DD`.
+    pub date: &'a str,
+    /// Length of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: [u8; 32],
+}
+
+/// Consecutive lines of the trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lines<'a> {
+    /// The trail's name.
+    pub origin: &'a str,
+    /// The first line.
+    pub first: u64,
+    /// The last line; the same as `first` when there is one.
+    pub last: u64,
+    /// The lines, each with its newline.
+    pub ndjson: &'a [u8],
+}
+
+/// The far side has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// Bytes as sent: 0 when it had the batch already and nothing was sent.
+    pub bytes: u64,
+}
+
+/// The far side does not have it, or may not have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It may pass: try again.
+    Later {
+        /// Not before this, says the far side.
+        after: Option<Duration>,
+        /// What happened.
+        why: String,
+    },
+    /// It will not pass by itself: somebody has to act.
+    Stop {
+        /// What happened.
+        why: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Not this much at once. Of a single line: not this line, ever.
+    Split {
+        /// What happened.
+        why: String,
+        /// The far side's answer, for the dead-letter folder only: it may quote the record.
+        answer: String,
+    },
+}
+
+/// What a probe found to be in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probed {
+    /// For a person.
+    pub checked: &'static str,
+}
+
+/// The step at which a probe failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeError {
+    /// Which.
+    pub step: Step,
+    /// What happened.
+    pub why: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// The steps of reaching a destination, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Reading what the configuration points at: certificates, keys, credentials.
+    Configure,
+    /// Name to address.
+    Resolve,
+    /// Address to connection.
+    Connect,
+    /// Connection to trusted connection.
+    Tls,
+    /// It knows who we are.
+    Authenticate,
+    /// We may write.
+    Write,
+    /// It answers as such a destination does.
+    Answer,
+}
+
+impl Batch<'_> {
+    /// First line.
+    pub fn first(&self) -> u64 {
+        match self {
+            Batch::Segment(segment) => segment.first,
+            Batch::Lines(lines) => lines.first,
+        }
+    }
+
+    /// Last line.
+    pub fn last(&self) -> u64 {
+        match self {
+            Batch::Segment(segment) => segment.last,
+            Batch::Lines(lines) => lines.last,
+        }
+    }
+}
+
+impl<'a> Lines<'a> {
+    /// The two halves, cut at a line's end; `None` of a single line.
+    pub fn halves(&self) -> Option<(Lines<'a>, Lines<'a>)> {
+        let count = self.last - self.first + 1;
+        let newline = memchr::memchr_iter(b'\n', self.ndjson).nth((count / 2).checked_sub(1)? as usize)?;
+        let (head, tail) = self.ndjson.split_at(newline + 1);
+        let middle = self.first + count / 2;
+        Some((Lines { last: middle - 1, ndjson: head, ..*self }, Lines { first: middle, ndjson: tail, ..*self }))
+    }
+}
+
+impl Refusal {
+    /// Shorthand for what may pass and has no time set.
+    pub(crate) fn later(why: impl Into<String>) -> Self {
+        Refusal::Later { after: None, why: why.into() }
+    }
+
+    /// Shorthand for what somebody has to act on.
+    pub(crate) fn stop(why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Refusal::Stop { why: why.into(), hint: hint.into() }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Configure => "configure",
+            Step::Resolve => "resolve",
+            Step::Connect => "connect",
+            Step::Tls => "tls",
+            Step::Authenticate => "authenticate",
+            Step::Write => "write",
+            Step::Answer => "answer",
+        })
+    }
+}
+
+/// Makes the sink of a plan. Fails where a file that the plan points at cannot be used; connects to nothing.
+pub fn open(destination: &DestinationPlan, agent: &AgentPlan) -> Result<Box<dyn Sink>, Refusal> {
+    let keys = agent.state_dir.join("keys");
+    Ok(match &destination.kind {
+        DestinationKind::File(plan) => Box::new(file::FileSink::new(plan, keys)),
+        DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan)?),
+        DestinationKind::S3(plan) => Box::new(s3::S3Sink::new(plan, &agent.origin, keys)?),
+    })
+}
+
+/// Reads a file that the configuration names; the path is said, the content never.
+fn read_named(path: &PathBuf, what: &str) -> Result<Vec<u8>, Refusal> {
+    std::fs::read(path).map_err(|error| {
+        Refusal::stop(
+            format!("cannot read {what} {}: {error}", path.display()),
+            format!("put the PEM file there and let the agent's user read it, or change `{what}` in the configuration"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_cover_every_line_once_and_end_at_line_ends() {
+        let lines = Lines { origin: "o", first: 10, last: 14, ndjson: b"a\nb\nc\nd\ne\n" };
+        let (head, tail) = lines.halves().unwrap();
+        assert_eq!((head.first, head.last, head.ndjson), (10, 11, &b"a\nb\n"[..]));
+        assert_eq!((tail.first, tail.last, tail.ndjson), (12, 14, &b"c\nd\ne\n"[..]));
+    }
+
+    #[test]
+    fn a_single_line_has_no_halves() {
+        assert_eq!(Lines { origin: "o", first: 3, last: 3, ndjson: b"a\n" }.halves(), None);
+    }
+}
