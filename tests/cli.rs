@@ -112,6 +112,21 @@ fn check_as_json_is_one_document_on_stdout_whatever_the_answer() {
 }
 
 #[test]
+fn check_connect_answers_1_when_a_destination_cannot_be_reached() {
+    let far = tempfile::tempdir().unwrap();
+    // Nobody listens on port 1 of this host.
+    let destinations = format!(
+        "[[destination]]\nname = \"near\"\ntype = \"file\"\npath = {:?}\n[[destination]]\nname = \"far\"\ntype = \"http\"\nurl = \"http://127.0.0.1:1/\"\n",
+        far.path()
+    );
+    let (_folder, path) = config(&format!("{SOURCE}{destinations}"));
+    let output = sealtrail(["check", "--connect", "--json", "-c", &path]);
+    assert_eq!(output.status.code(), Some(1));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&document["connect"][0]["ok"], &document["connect"][1]["ok"]), (&true.into(), &false.into()));
+}
+
+#[test]
 fn a_mistake_in_the_configuration_stops_run_with_1() {
     let (_folder, path) = config("banana = 1\n");
     let output = sealtrail(["run", "-c", &path]);
