@@ -97,7 +97,7 @@ fn give_meaning<'a>(row: &Row<'a>, record: &mut Record<'a>, room: &mut Room<'a>)
         return Rest { message: Some(&message[..len]).filter(|words| *words != b"statement: "), ..rest };
     }
     record.act = connection_act(row, message);
-    if matches!(record.act, Act::Authenticated | Act::Login) {
+    if matches!(record.act, Act::Authenticated | Act::Login | Act::Logout) {
         record.status = Status::Success;
     }
     rest

@@ -448,7 +448,10 @@ fn destination(mut section: Section<'_, '_>) -> DestinationTable {
         Some("s3") => Some(KindTable::S3(Box::new(s3(&mut section)))),
         // Without a type nobody knows which keys are right: only those that no type has are mistakes.
         _ => {
-            keys::DESTINATION_TYPES.iter().for_each(|(_, keys)| section.forget(keys));
+            for (_, keys) in keys::DESTINATION_TYPES {
+                section.allow(keys);
+                section.forget(keys);
+            }
             None
         }
     };
@@ -659,10 +662,12 @@ fn listen(section: &mut Section<'_, '_>) -> Option<SocketAddr> {
 fn url(section: &mut Section<'_, '_>, key: &str) -> Option<String> {
     let text = section.text(key)?;
     let example = "such as \"https://collector.example/ingest\"";
+    // What cannot be taken apart is not shown either where a password may stand in it.
+    let shown = if text.value.written.contains('@') { "it".to_owned() } else { format!("{:?}", text.value.written) };
     let (message, hint) = match reqwest::Url::parse(&text.value.value) {
-        Err(error) => (format!("{:?} is no URL: {error}", text.value.written), example.to_owned()),
+        Err(error) => (format!("{shown} is no URL: {error}"), example.to_owned()),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-            (format!("scheme {:?} is not supported", url.scheme()), "https:// or http://".to_owned())
+            (format!("{shown} is neither https:// nor http://"), example.to_owned())
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
             let keys =

@@ -68,11 +68,6 @@ impl<'c, 'a> Section<'c, 'a> {
         self.context
     }
 
-    /// As [`super::Written`] knows it: `source.0`.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     /// As mistakes show it: `[[source]] orders-pg`.
     pub fn title(&self) -> &str {
         &self.title
@@ -85,7 +80,8 @@ impl<'c, 'a> Section<'c, 'a> {
 
     /// More keys are valid: those of a destination's type.
     pub fn allow(&mut self, keys: &[&'static str]) {
-        self.known.extend(keys);
+        let new = keys.iter().filter(|key| !self.known.contains(key));
+        self.known = self.known.iter().chain(new).copied().collect();
     }
 
     /// Whether the key was written, rightly or wrongly.

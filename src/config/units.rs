@@ -83,7 +83,7 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 fn scaled(number: &str, unit: &str, units: &[(&str, u64)]) -> Result<u64, Wrong> {
-    if number.is_empty() || unit.starts_with('.') {
+    if number.is_empty() || unit.is_empty() || unit.starts_with('.') {
         return Err(Wrong::Number);
     }
     let (_, scale) = units.iter().find(|(name, _)| *name == unit).ok_or(Wrong::Unit)?;

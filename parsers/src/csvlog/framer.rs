@@ -40,8 +40,8 @@ enum State {
 struct Scan {
     at: usize,
     place: Place,
-    /// Where the stretch without quotes began; of use in `ColumnStart` and `Bare`.
-    bare: usize,
+    /// Where the stretch outside or inside quotes began.
+    stretch: usize,
     /// The caller gave up the record's first bytes.
     headless: bool,
 }
@@ -133,7 +133,7 @@ impl State {
 
 impl Default for Scan {
     fn default() -> Self {
-        Scan { at: 0, place: Place::Head, bare: 0, headless: false }
+        Scan { at: 0, place: Place::Head, stretch: 0, headless: false }
     }
 }
 
@@ -141,7 +141,7 @@ impl Scan {
     fn go(&mut self, buf: &[u8], end: bool) -> Step {
         // A caller that breaks the contract and shows fewer bytes than before gets wrong frames, but no panic.
         self.at = self.at.min(buf.len());
-        self.bare = self.bare.min(self.at);
+        self.stretch = self.stretch.min(self.at);
         loop {
             let step = match self.place {
                 Place::Head => self.head(buf),
@@ -165,7 +165,7 @@ impl Scan {
     }
 
     fn bare(&mut self, buf: &[u8]) -> Option<Step> {
-        let limit = buf.len().min(self.bare + BARE_MAX);
+        let limit = buf.len().min(self.stretch + BARE_MAX);
         let Some(len) = memchr2(b'"', b'\n', &buf[self.at..limit]) else { return Some(self.bare_on(buf, limit)) };
         let found = self.at + len;
         if buf[found] == b'\n' {
@@ -175,12 +175,12 @@ impl Scan {
         if !opens {
             return Some(Step::Broken("a quote stands where none can stand"));
         }
-        (self.at, self.place) = (found + 1, Place::Quoted);
+        (self.at, self.place, self.stretch) = (found + 1, Place::Quoted, found + 1);
         None
     }
 
     fn bare_on(&mut self, buf: &[u8], limit: usize) -> Step {
-        if limit - self.bare == BARE_MAX {
+        if limit - self.stretch == BARE_MAX {
             return Step::Broken("too many bytes without quotes");
         }
         if limit > self.at {
@@ -217,7 +217,7 @@ impl Scan {
             Some(b',' | b'\n' | b'\r') => {}
             Some(_) => return Some(Step::Broken("a quote stands where none can stand")),
         }
-        match opening::opening_before(buf, self.at.saturating_sub(1)) {
+        match opening::opening_before(buf, self.stretch, self.at.saturating_sub(1)) {
             Look::Is(()) => Some(Step::Broken("another record begins inside its quotes")),
             Look::Short if !end => Some(Step::MissingBytes),
             Look::Short | Look::Not => self.close(buf),
@@ -244,13 +244,13 @@ impl Scan {
     }
 
     fn column_start(&mut self, at: usize) -> Option<Step> {
-        (self.at, self.place, self.bare) = (at, Place::ColumnStart, at);
+        (self.at, self.place, self.stretch) = (at, Place::ColumnStart, at);
         None
     }
 
     fn discard(&mut self, len: usize) {
         self.at = self.at.saturating_sub(len);
-        self.bare = self.bare.saturating_sub(len);
+        self.stretch = self.stretch.saturating_sub(len);
         self.headless |= len > 0;
     }
 }

@@ -87,19 +87,20 @@ pub(super) fn find(buf: &[u8], from: usize, end: bool) -> Found {
     Found::NotBefore(if end { buf.len() } else { at.max(buf.len().saturating_sub(DOT)) })
 }
 
-/// Does a record open right before the closing quote at `quote`, inside the column that it closes?
+/// Does a record open right before the closing quote at `quote`, inside the column that it closes and whose text
+/// starts at `from`?
 ///
 /// A row that was torn inside quotes runs on into the next one. Its open column then ends at that row's first quote,
 /// behind that row's head; a user name chosen to begin with a comma keeps even the strict grammar content.
-pub(super) fn opening_before(buf: &[u8], quote: usize) -> Look<()> {
-    let text = trim_quotes(&buf[..quote]);
+pub(super) fn opening_before(buf: &[u8], from: usize, quote: usize) -> Look<()> {
+    let text = trim_quotes(buf.get(from..quote).unwrap_or_default());
     if text.last() != Some(&b',') {
         return Look::Not;
     }
     let window = text.len().saturating_sub(HEAD_MAX);
     let Some(dot) = memchr::memrchr(b'.', &text[window..]) else { return Look::Not };
     let Some(start) = (window + dot).checked_sub(DOT) else { return Look::Not };
-    if head(&text[start..]) == Look::Is(text.len() - start) { opening(&buf[start..]) } else { Look::Not }
+    if head(&text[start..]) == Look::Is(text.len() - start) { opening(&buf[from + start..]) } else { Look::Not }
 }
 
 fn opening_within(buf: &[u8]) -> Look<()> {
@@ -170,4 +171,58 @@ fn is_zone(byte: u8) -> bool {
 fn trim_quotes(text: &[u8]) -> &[u8] {
     let len = text.iter().rposition(|&byte| byte != b'"').map_or(0, |last| last + 1);
     &text[..len]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: &str = "2026-11-20 20:28:31.848 UTC,,,1,,a.b,1,,2026-11-20 20:28:31 UTC,,0,LOG,00000,";
+
+    fn opens_with(message: &str) -> Look<()> {
+        opening(format!("{COLUMNS}{message}").as_bytes())
+    }
+
+    #[test]
+    fn a_message_that_begins_with_a_word_opens_a_record() {
+        assert_eq!(opens_with("\"starting"), Look::Is(()));
+        assert_eq!(opens_with("\"\"\"quoted\"\" word"), Look::Is(()));
+    }
+
+    #[test]
+    fn a_message_whose_quotes_are_doubled_is_inside_another_column() {
+        assert_eq!(opens_with("\"\"statement: x\"\""), Look::Not);
+        assert_eq!(opens_with("\"\"\"\"statement: x\"\"\"\""), Look::Not);
+        assert_eq!(opens_with("statement: x"), Look::Not);
+    }
+
+    #[test]
+    fn a_closing_quote_opens_no_message() {
+        for behind in [",,,", "\n", "\r\n", "\0"] {
+            assert_eq!(opens_with(&format!("\"{behind}")), Look::Not);
+            assert_eq!(opens_with(&format!("\"\"\"{behind}")), Look::Not);
+        }
+    }
+
+    #[test]
+    fn a_quote_that_a_crash_left_alone_before_a_fresh_row_opens_no_message() {
+        assert_eq!(opens_with(&format!("\"{COLUMNS}\"x")), Look::Not);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_not_told_yet() {
+        let text = format!("{COLUMNS}\"starting");
+        for len in 0..text.len() - "starting".len() {
+            assert_eq!(opening(&text.as_bytes()[..len]), Look::Short, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_column_of_the_wrong_shape_opens_no_record() {
+        for (right, wrong) in [(",1,,a.b", ",x,,a.b"), ("a.b", "ab"), ("00000", "0000"), (",,,1", ",u,,1"), ("UTC", "")]
+        {
+            let text = format!("{COLUMNS}\"starting").replacen(right, wrong, 1);
+            assert_eq!(opening(text.as_bytes()), Look::Not, "{text}");
+        }
+    }
 }

@@ -3,6 +3,16 @@
 //! Written by whoever does the work (the core thread for sources and journal, each courier for its destination), read by `status`,
 //! `/readyz` and `/metrics`. Plain atomics: nobody waits for anybody. Text for people is behind a mutex that is held only to
 //! swap it.
+//!
+//! Who reads it: [`verdict`] says whether the agent is alive and ready, [`metrics`] writes the numbers down, [`http`] serves both,
+//! and [`notify`] tells systemd.
+
+pub mod http;
+pub mod metrics;
+pub mod notify;
+pub mod verdict;
+
+mod guests;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -128,7 +138,8 @@ impl Text {
 impl Health {
     /// All zero, with the plan's names.
     pub fn new(plan: &Plan, now_ms: u64) -> Self {
-        let sources = plan.sources.iter().map(|source| SourceHealth { name: source.name.clone(), ..SourceHealth::default() });
+        let sources =
+            plan.sources.iter().map(|source| SourceHealth { name: source.name.clone(), ..SourceHealth::default() });
         let destinations = plan.destinations.iter().map(|destination| DestinationHealth {
             name: destination.name.clone(),
             kind: destination.kind.name(),

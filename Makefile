@@ -1,0 +1,65 @@
+# `make demo` and `make test` are all that a fresh Debian-like machine with a Rust toolchain needs: they install what is missing, by
+# package name, and say what. `make help` lists the rest.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+TOOLS := $(TARGET)/tools
+export PATH := $(TOOLS)/bin:$(PATH)
+
+DENY_VERSION := 0.20.2
+TIME ?= 60
+
+.PHONY: help demo test lint advisories bench fuzz tools deny-tool
+
+help: ## list the commands
+	@sed -nE 's/^([a-z]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## build the agent and run the whole job on bundled real logs, then verify the result
+	@packaging/install-packages.sh build
+	cargo build --release --locked --package sealtrail
+	"$(TARGET)/release/sealtrail" demo
+
+test: tools lint ## all checks and all tests; the test runner's summary comes last
+	cargo test --workspace --locked --doc
+	@$(MAKE) --no-print-directory runner
+
+# A fresh machine does not have nextest, and building it takes longer than it saves.
+.PHONY: runner
+runner:
+	if cargo nextest --version >/dev/null 2>&1; then \
+	  cargo nextest run --workspace --locked --no-fail-fast; \
+	else \
+	  cargo test --workspace --locked --all-targets --no-fail-fast; \
+	fi
+
+lint: deny-tool ## format, clippy, licences and sources of dependencies
+	cargo fmt --all --check
+	cargo clippy --workspace --locked --all-targets -- -D warnings
+	cargo deny check --hide-inclusion-graph licenses bans sources
+
+advisories: deny-tool ## known vulnerabilities of dependencies; fetches the RustSec database
+	cargo deny check --hide-inclusion-graph advisories
+
+bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept in target/bench
+	@packaging/install-packages.sh test
+	cargo build --release --locked --package sealtrail
+	bench/bench.py all
+
+fuzz: ## fuzz every target for TIME seconds: make fuzz TIME=60
+	fuzz/run.sh $(TIME)
+
+tools: ## install what the tests need
+	@packaging/install-packages.sh test
+	@packaging/install-test-tools.sh
+	@if [ -x tests/install.sh ]; then tests/install.sh; fi
+
+# Its own build folder: the project's may be locked by a build under way.
+deny-tool:
+	@if ! cargo deny --version >/dev/null 2>&1; then \
+	  echo "installing with cargo into $(TOOLS)/bin: cargo-deny $(DENY_VERSION)"; \
+	  CARGO_TARGET_DIR="$(TOOLS)/build" cargo install --quiet --locked cargo-deny --version $(DENY_VERSION) --root "$(TOOLS)"; \
+	  rm -rf "$(TOOLS)/build"; \
+	fi

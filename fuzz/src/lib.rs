@@ -1,0 +1,60 @@
+//! What the targets share: the promises that framing and parsing make for any bytes.
+
+use sealtrail_parsers::{Format, Frame, Framer, Parsed, Scratch, Value, parse};
+
+/// The first two bytes say how the rest is cut into pieces; whole and cut, it must give the same frames.
+pub fn frames_do_not_depend_on_cuts(format: Format, data: &[u8]) {
+    let Some((&[step, mode], file)) = data.split_first_chunk() else { return };
+    let framer = if mode % 2 == 0 { Framer::new(format) } else { Framer::mid_file(format) };
+    let whole = frames(framer.clone(), &[file]);
+    let pieces: Vec<_> = file.chunks(usize::from(step) + 1).collect();
+    assert_eq!(frames(framer.clone(), &pieces), whole);
+    let (front, back) = file.split_at(file.len() * usize::from(mode) / 255);
+    assert_eq!(frames(framer, &[front, back]), whole);
+}
+
+/// Whatever a frame holds, parsing it ends, and a place to try again lies inside it.
+pub fn parse_is_total(format: Format, frame: &[u8]) {
+    let mut scratch = Scratch::new();
+    match parse(format, frame, &mut scratch) {
+        Parsed::Record(record) => {
+            if let Some(statement) = record.statement {
+                statement.parameters.iter().for_each(drop);
+            }
+            let held: usize = record.extra.iter().map(|(_, value)| size(value)).sum();
+            assert!(held <= 4 * frame.len() + 128);
+        }
+        Parsed::Unparsed { retry_at, .. } => assert!(retry_at.is_none_or(|at| at > 0 && at < frame.len())),
+    }
+}
+
+/// Records and damage with their ends; damage in several frames counts as one.
+fn frames(mut framer: Framer, pieces: &[&[u8]]) -> Vec<(bool, usize)> {
+    let (mut found, mut buf, mut at): (Vec<(bool, usize)>, Vec<u8>, usize) = Default::default();
+    for (index, piece) in pieces.iter().enumerate() {
+        buf.extend_from_slice(piece);
+        loop {
+            let (record, len) = match framer.next(&buf, index + 1 == pieces.len()) {
+                Frame::Incomplete => break,
+                Frame::Record { len } => (true, len),
+                Frame::Damaged { len, .. } => (false, len),
+            };
+            assert!(len > 0 && len <= buf.len());
+            buf.drain(..len);
+            at += len;
+            if !record && found.last().is_some_and(|(record, _)| !record) {
+                found.pop();
+            }
+            found.push((record, at));
+        }
+    }
+    assert!(buf.is_empty(), "bytes were never handed out");
+    found
+}
+
+fn size(value: &Value<'_>) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        Value::Int(_) => 0,
+    }
+}

@@ -1,0 +1,120 @@
+//! What the tests share: frames of a file in one piece or in many, and records as text.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::fmt::Write;
+
+use sealtrail_parsers::{Format, Frame, Framer, Parameters, Record, Value};
+
+/// What the bytes of a file were found to be, in order: neighbours that are both damaged count as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    Record(Vec<u8>),
+    Damaged(Vec<u8>),
+}
+
+/// Frames a file that arrives in these pieces.
+pub fn parts(mut framer: Framer, pieces: &[&[u8]]) -> Vec<Part> {
+    let (mut found, mut buf) = (Vec::new(), Vec::new());
+    for (index, piece) in pieces.iter().enumerate() {
+        buf.extend_from_slice(piece);
+        let end = index + 1 == pieces.len();
+        loop {
+            let part = match framer.next(&buf, end) {
+                Frame::Incomplete => break,
+                Frame::Record { len } => Part::Record(take(&mut buf, len)),
+                Frame::Damaged { len, .. } => Part::Damaged(take(&mut buf, len)),
+            };
+            push(&mut found, part);
+        }
+    }
+    assert!(buf.is_empty(), "{} bytes were never handed out", buf.len());
+    found
+}
+
+/// Frames a whole file.
+pub fn whole(format: Format, bytes: &[u8]) -> Vec<Part> {
+    parts(Framer::new(format), &[bytes])
+}
+
+/// The records of a file that must not be damaged.
+pub fn records(format: Format, bytes: &[u8]) -> Vec<&[u8]> {
+    let (mut framer, mut at, mut found) = (Framer::new(format), 0, Vec::new());
+    while at < bytes.len() {
+        let Frame::Record { len } = framer.next(&bytes[at..], true) else { panic!("damaged at byte {at}") };
+        found.push(&bytes[at..at + len]);
+        at += len;
+    }
+    found
+}
+
+/// One field a line.
+pub fn show(record: &Record<'_>) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| writeln!(out, "{name}: {value}").expect("a string grows");
+    line("act", format!("{:?}, {:?}", record.act, record.status));
+    let session = record.session;
+    let (pid, number) = (session.pid.unwrap_or_default(), session.line.unwrap_or_default());
+    line("session", format!("{} line {number} pid {pid}", text(session.id.unwrap_or_default())));
+    line("time", text(record.time));
+    let client = record.client;
+    let statement = record.statement.unwrap_or_default();
+    let fields = [
+        ("start", session.start),
+        ("user", record.user),
+        ("database", record.database),
+        ("address", client.address),
+        ("application", client.application),
+        ("command", record.command),
+        ("object", record.object),
+        ("object_type", record.object_type),
+        ("error_code", record.error_code),
+        ("error_message", record.error_message),
+        ("statement", statement.text),
+        ("statement.withheld", statement.withheld),
+        ("statement.class", statement.class),
+    ];
+    for (name, value) in fields {
+        value.map(|value| line(name, text(value)));
+    }
+    let numbers = [
+        ("port", client.port.map(u64::from)),
+        ("statement.id", statement.id),
+        ("statement.substatement_id", statement.substatement_id),
+        ("statement.rows", statement.rows),
+    ];
+    for (name, value) in numbers {
+        value.map(|value| line(name, value.to_string()));
+    }
+    match statement.parameters {
+        Parameters::None => {}
+        Parameters::Withheld(word) => line("parameters.withheld", text(word)),
+        list @ Parameters::Csv(_) => list.iter().for_each(|parameter| line("parameter", text(&parameter))),
+    }
+    for (name, value) in &record.extra {
+        line(
+            &format!("extra.{name}"),
+            match value {
+                Value::Text(value) => text(value),
+                Value::Int(number) => number.to_string(),
+            },
+        );
+    }
+    out
+}
+
+fn text(bytes: &[u8]) -> String {
+    format!("`{}`", bytes.escape_ascii())
+}
+
+fn take(buf: &mut Vec<u8>, len: usize) -> Vec<u8> {
+    assert!(len > 0 && len <= buf.len(), "a frame of {len} bytes in {}", buf.len());
+    buf.drain(..len).collect()
+}
+
+fn push(found: &mut Vec<Part>, part: Part) {
+    match (found.last_mut(), part) {
+        (Some(Part::Damaged(before)), Part::Damaged(more)) => before.extend(more),
+        (_, part) => found.push(part),
+    }
+}

@@ -1,0 +1,62 @@
+//! Which format a file is, and what is said of the others.
+
+use sealtrail_parsers::{Detection, Format, detect};
+
+const CSV: &str = "2026-11-20 20:28:31.135 UTC,,,17061,,6b00ad6f.42a5,1,,2026-11-20 20:28:31 UTC,,0,LOG,00000,\
+                   \"starting PostgreSQL\",,,,,,,,,\"\",\"postmaster\",,0\n";
+const JSON: &str =
+    "{\"timestamp\":\"2026-11-20 20:28:31.135 UTC\",\"pid\":17061,\"session_id\":\"6b00ad6f.42a5\",\"line_num\":1}\n";
+
+fn reason(head: &[u8]) -> &'static str {
+    match detect(head, true) {
+        Detection::Unknown { reason } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_first_record_names_the_format() {
+    assert_eq!(detect(CSV.as_bytes(), false), Detection::Known(Format::PostgresCsvlog));
+    assert_eq!(detect(JSON.as_bytes(), false), Detection::Known(Format::PostgresJsonlog));
+}
+
+#[test]
+fn a_beginning_that_could_still_be_a_record_needs_more() {
+    for text in [CSV, JSON] {
+        for len in 0..60 {
+            assert_eq!(detect(&text.as_bytes()[..len], false), Detection::NeedMore, "{len} bytes of {text}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_at_the_front_is_told_by_its_next_record() {
+    assert_eq!(detect([&CSV[30..], CSV].concat().as_bytes(), true), Detection::Known(Format::PostgresCsvlog));
+    assert_eq!(detect([&JSON[30..], JSON].concat().as_bytes(), true), Detection::Known(Format::PostgresJsonlog));
+    assert_eq!(detect(["\0\0\0", CSV].concat().as_bytes(), true), Detection::Known(Format::PostgresCsvlog));
+}
+
+#[test]
+fn a_text_log_that_quotes_a_csvlog_row_is_still_a_text_log() {
+    let line = format!("2026-11-20 20:28:31.135 UTC [1] app@db LOG:  statement: SELECT '\n{CSV}'\n");
+    assert!(reason(line.as_bytes()).contains("stderr"));
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    for (head, word) in [
+        (&b"\x1f\x8b\x08"[..], "gzip"),
+        (b"\x28\xb5\x2f\xfd\0", "zstd"),
+        (b"\xfd7zXZ\0\0", "xz"),
+        (b"\xff\xfe2\0", "UTF-16"),
+        (b"", "empty"),
+        (b"\0\0\0\0", "NUL"),
+        (b"20261120 20:28:31,host,app,::1,1,2,QUERY,db,'x',0\n", "server_audit"),
+        (b"<134>Nov 20 20:28:31 host postgres[1]: x\n", "syslog"),
+        (b"Nov 20 20:28:31 host postgres[1]: [1-1] LOG:  x\n", "syslog"),
+        (b"<?xml version=\"1.0\"?>\n", "XML"),
+        (b"hello\n", "no record"),
+    ] {
+        assert!(reason(head).contains(word), "{}: {}", head.escape_ascii(), reason(head));
+    }
+}

@@ -1,0 +1,34 @@
+//! `sealtrail run`: the daemon.
+
+use clap::Args;
+
+use super::{CliError, ConfigArg, Exit};
+
+/// Run the daemon: read, seal, deliver
+///
+/// Follows the files of every source, seals what it reads within a second, and delivers the trail to every
+/// destination. Runs until it is asked to stop (SIGTERM, SIGINT), and then seals what it has read. Started again, it
+/// goes on where the last seal ended: no row is lost and none is in the trail twice.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    sealtrail run -c sealtrail.toml\n  \
+    sealtrail run --drain               read all there is, deliver it, and end\n  \
+    SEALTRAIL_LOG=debug sealtrail run --log-format json\n\n\
+    Exit codes:\n  \
+    0  stopped as asked; with --drain: all that was read is at every required destination\n  \
+    1  the configuration is wrong, the journal does not check, or --drain could not deliver all\n  \
+    2  could not start or go on: unreadable file, another agent runs, machine fault")]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub config: ConfigArg,
+
+    /// Read all there is, deliver it to every required destination, and end.
+    #[arg(long)]
+    pub drain: bool,
+}
+
+/// Runs it.
+pub fn main(args: RunArgs) -> Result<Exit, CliError> {
+    let _plan = sealtrail::config::load(&args.config.config)?;
+    Err(CliError::new("run is not in this build"))
+}

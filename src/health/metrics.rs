@@ -1,0 +1,286 @@
+//! `/metrics`: the counters as OpenMetrics text.
+//!
+//! Three tables say what there is; a collector reads the atomics when it is asked, so there is no second set of numbers that
+//! could disagree with `status`. Names and labels are a promise to dashboards: `docs/operations.md` lists them, and a test
+//! compares.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::verdict;
+use super::{DestinationHealth, Health, SourceHealth};
+use crate::clock;
+
+/// What `/metrics` sends as `Content-Type`.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics as they are now, ended by `# EOF`.
+pub fn text(health: &Arc<Health>) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Scrape { health: Arc::clone(health), now_ms: clock::unix_ms() }));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// One look at the counters.
+#[derive(Debug)]
+struct Scrape {
+    health: Arc<Health>,
+    now_ms: u64,
+}
+
+/// A metric of a `T`. OpenMetrics puts `_total` after a counter's name.
+struct Metric<T> {
+    name: &'static str,
+    help: &'static str,
+    read: Read<T>,
+}
+
+/// How a metric is read from a `T`, at the time of the look.
+enum Read<T> {
+    Counter(fn(&T) -> &AtomicU64),
+    Gauge(fn(&T, &Scrape) -> u64),
+    Seconds(fn(&T, &Scrape) -> f64),
+}
+
+use Read::{Counter, Gauge, Seconds};
+
+const AGENT: &[Metric<Health>] = &[
+    Metric {
+        name: "sealtrail_start_timestamp_seconds",
+        help: "Start of this run",
+        read: Seconds(|health, _| seconds(health.started_ms)),
+    },
+    Metric {
+        name: "sealtrail_turn_age_seconds",
+        help: "Time since the core thread's last turn",
+        read: Seconds(|health, scrape| seconds(verdict::turn_age_ms(health, scrape.now_ms))),
+    },
+    Metric {
+        name: "sealtrail_ready",
+        help: "1 while /readyz says yes",
+        read: Gauge(|health, scrape| u64::from(verdict::unready(health, scrape.now_ms).is_empty())),
+    },
+    Metric {
+        name: "sealtrail_journal_sealed_bytes",
+        help: "Uncompressed bytes of lines sealed",
+        read: Counter(|health| &health.journal.bytes_sealed),
+    },
+    Metric {
+        name: "sealtrail_journal_sealed_blocks",
+        help: "Blocks sealed",
+        read: Counter(|health| &health.journal.blocks_sealed),
+    },
+    Metric {
+        name: "sealtrail_journal_lines",
+        help: "Lines in the trail since it began",
+        read: Gauge(|health, _| get(&health.journal.lines)),
+    },
+    Metric {
+        name: "sealtrail_journal_bytes",
+        help: "Bytes of the journal on disk",
+        read: Gauge(|health, _| get(&health.journal.bytes_on_disk)),
+    },
+    Metric {
+        name: "sealtrail_journal_budget_bytes",
+        help: "Bytes that the journal may have on disk",
+        read: Gauge(|health, _| get(&health.journal.bytes_max)),
+    },
+    Metric {
+        name: "sealtrail_journal_segments",
+        help: "Segments on disk",
+        read: Gauge(|health, _| get(&health.journal.segments)),
+    },
+    Metric {
+        name: "sealtrail_journal_last_seal_timestamp_seconds",
+        help: "Time of the last seal, 0 before the first",
+        read: Seconds(|health, _| seconds(get(&health.journal.last_seal_ms))),
+    },
+    Metric {
+        name: "sealtrail_journal_paused",
+        help: "1 while reading is paused: the budget is used up or the disk is full",
+        read: Gauge(|health, _| flag(&health.journal.paused)),
+    },
+];
+
+const SOURCE: &[Metric<SourceHealth>] = &[
+    Metric { name: "sealtrail_source_read_bytes", help: "Bytes of log read", read: Counter(|one| &one.bytes_read) },
+    Metric { name: "sealtrail_source_read_rows", help: "Rows read", read: Counter(|one| &one.rows_read) },
+    Metric {
+        name: "sealtrail_source_sealed_rows",
+        help: "Rows sealed and synced",
+        read: Counter(|one| &one.rows_sealed),
+    },
+    Metric {
+        name: "sealtrail_source_unparsed_rows",
+        help: "Rows that could not be understood and were kept as they are",
+        read: Counter(|one| &one.rows_unparsed),
+    },
+    Metric {
+        name: "sealtrail_source_errors",
+        help: "Failures to open or read a file",
+        read: Counter(|one| &one.errors),
+    },
+    Metric {
+        name: "sealtrail_source_lag_bytes",
+        help: "Bytes in the files that are not read yet",
+        read: Gauge(|one, _| get(&one.lag_bytes)),
+    },
+    Metric {
+        name: "sealtrail_source_lag_seconds",
+        help: "Age of the newest row read while bytes wait, 0 when none wait",
+        read: Seconds(|one, scrape| seconds(source_lag_ms(one, &scrape.health, scrape.now_ms))),
+    },
+    Metric {
+        name: "sealtrail_source_last_row_timestamp_seconds",
+        help: "Time of the newest row read, 0 before the first",
+        read: Seconds(|one, _| seconds(get(&one.last_row_ms))),
+    },
+    Metric { name: "sealtrail_source_files", help: "Files known", read: Gauge(|one, _| get(&one.files)) },
+    Metric {
+        name: "sealtrail_source_problem",
+        help: "1 while the source has a standing problem; `sealtrail status` says which",
+        read: Gauge(|one, _| u64::from(one.problem.get().is_some())),
+    },
+];
+
+const DESTINATION: &[Metric<DestinationHealth>] = &[
+    Metric {
+        name: "sealtrail_destination_delivered_lines",
+        help: "Lines delivered",
+        read: Counter(|one| &one.lines_delivered),
+    },
+    Metric {
+        name: "sealtrail_destination_delivered_bytes",
+        help: "Bytes delivered, as sent",
+        read: Counter(|one| &one.bytes_delivered),
+    },
+    Metric {
+        name: "sealtrail_destination_retries",
+        help: "Requests that had to be made again",
+        read: Counter(|one| &one.retries),
+    },
+    Metric {
+        name: "sealtrail_destination_dead_letters",
+        help: "Lines that were refused and lie in the dead-letter folder",
+        read: Counter(|one| &one.dead_letters),
+    },
+    Metric {
+        name: "sealtrail_destination_lag_lines",
+        help: "Lines of the trail that the destination does not have yet",
+        read: Gauge(|one, scrape| lag_lines(one, &scrape.health)),
+    },
+    Metric {
+        name: "sealtrail_destination_lag_seconds",
+        help: "Time since the last success while lines wait, 0 when none wait",
+        read: Seconds(|one, scrape| seconds(destination_lag_ms(one, &scrape.health, scrape.now_ms))),
+    },
+    Metric {
+        name: "sealtrail_destination_last_success_timestamp_seconds",
+        help: "Time of the last success, 0 before the first",
+        read: Seconds(|one, _| seconds(get(&one.last_success_ms))),
+    },
+    Metric {
+        name: "sealtrail_destination_stopped",
+        help: "1 while it refuses for a reason that will not pass by itself",
+        read: Gauge(|one, _| flag(&one.stopped)),
+    },
+    Metric {
+        name: "sealtrail_destination_required",
+        help: "1 if the journal waits for it",
+        read: Gauge(|one, _| u64::from(one.required)),
+    },
+];
+
+/// How long ago the newest row read was written, while bytes wait; the start of the run counts before the first row.
+pub fn source_lag_ms(source: &SourceHealth, health: &Health, now_ms: u64) -> u64 {
+    let newest = Some(get(&source.last_row_ms)).filter(|&ms| ms > 0).unwrap_or(health.started_ms);
+    if get(&source.lag_bytes) == 0 { 0 } else { now_ms.saturating_sub(newest) }
+}
+
+/// Lines sealed that a destination does not have.
+pub fn lag_lines(destination: &DestinationHealth, health: &Health) -> u64 {
+    get(&health.journal.lines).saturating_sub(get(&destination.next_line))
+}
+
+/// How long a destination that has lines to take has not taken any, in this run.
+pub fn destination_lag_ms(destination: &DestinationHealth, health: &Health, now_ms: u64) -> u64 {
+    let since = get(&destination.last_success_ms).max(health.started_ms);
+    if lag_lines(destination, health) == 0 { 0 } else { now_ms.saturating_sub(since) }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        self.build_info(&mut encoder)?;
+        let health = &self.health;
+        self.table(&mut encoder, AGENT, std::slice::from_ref(&**health), |_| [] as [(&str, &str); 0])?;
+        self.table(&mut encoder, SOURCE, &health.sources, |one| [("source", one.name.as_str())])?;
+        self.table(&mut encoder, DESTINATION, &health.destinations, |one| {
+            [("destination", one.name.as_str()), ("type", one.kind)]
+        })
+    }
+}
+
+impl Scrape {
+    fn build_info(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let labels =
+            [("version", env!("CARGO_PKG_VERSION")), ("agent", &self.health.name), ("origin", &self.health.origin)];
+        encoder
+            .encode_descriptor("sealtrail_build", "Version, agent and trail", None, MetricType::Info)?
+            .encode_info(&labels)
+    }
+
+    /// Each metric of a table with one sample for each of `all`: a family stands together.
+    fn table<'a, T, L: EncodeLabelSet>(
+        &self,
+        encoder: &mut DescriptorEncoder,
+        metrics: &[Metric<T>],
+        all: &'a [T],
+        labels: fn(&'a T) -> L,
+    ) -> fmt::Result {
+        for metric in metrics.iter().filter(|_| !all.is_empty()) {
+            let mut family = encoder.encode_descriptor(metric.name, metric.help, None, metric.read.kind())?;
+            for one in all {
+                metric.read.sample(one, self, family.encode_family(&labels(one))?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T> Read<T> {
+    fn kind(&self) -> MetricType {
+        match self {
+            Counter(_) => MetricType::Counter,
+            Gauge(_) | Seconds(_) => MetricType::Gauge,
+        }
+    }
+
+    fn sample(&self, one: &T, scrape: &Scrape, mut encoder: MetricEncoder) -> fmt::Result {
+        match self {
+            Counter(read) => encoder.encode_counter::<[(&str, &str); 0], u64, u64>(&get(read(one)), None),
+            Gauge(read) => encoder.encode_gauge(&read(one, scrape)),
+            Seconds(read) => encoder.encode_gauge(&read(one, scrape)),
+        }
+    }
+}
+
+fn get(value: &AtomicU64) -> u64 {
+    value.load(Ordering::Relaxed)
+}
+
+fn flag(value: &AtomicBool) -> u64 {
+    u64::from(value.load(Ordering::Relaxed))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit in the 53 bits of an f64")]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}

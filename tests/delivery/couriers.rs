@@ -1,0 +1,118 @@
+//! What couriers promise, whatever the destination.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use sealtrail::ship::lowest_required_cursor;
+
+use crate::far::{Far, Run};
+use crate::support::front::Fault;
+use crate::support::journal::Journal;
+
+#[tokio::test]
+async fn a_destination_that_is_down_holds_up_no_other() {
+    let (journal, mut down, up) = (Journal::filled(), Far::http().await, Far::file());
+    down.front().down().await;
+    let run = Run::start(&journal, vec![up.kind(), down.kind()]);
+    run.until_delivered(&up, &journal).await;
+    assert_eq!(lowest_required_cursor(&run.health), Some(0), "the journal waits for the other one");
+    assert!(!run.ship.delivered());
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn draining_ends_when_every_required_destination_has_everything() {
+    let (mut journal, mut http, file) = (Journal::filled(), Far::http().await, Far::file());
+    http.fail(&[Fault::Status(503); 3]);
+    let run = Run::start(&journal, vec![file.kind(), http.kind()]);
+    let early = tokio::time::timeout(Duration::from_millis(500), run.ship.drained()).await;
+    assert!(early.is_err(), "the archive has not the open segment");
+    journal.close();
+    tokio::time::timeout(Duration::from_secs(20), run.ship.drained()).await.unwrap().unwrap();
+    assert!(run.ship.delivered());
+    assert_eq!(lowest_required_cursor(&run.health), Some(27));
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn draining_says_who_refuses_for_good() {
+    let (mut journal, mut http, file) = (Journal::filled(), Far::http().await, Far::file());
+    journal.close();
+    *http.front().shared.token.lock().unwrap() = Some("right".to_owned());
+    let run = Run::start(&journal, vec![file.kind(), http.kind()]);
+    let refused = tokio::time::timeout(Duration::from_secs(20), run.ship.drained()).await.unwrap().unwrap_err();
+    assert_eq!(refused.destinations, ["d1"]);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn lines_that_left_the_journal_are_an_alarm_and_are_named() {
+    for far in [Far::http().await, Far::file()] {
+        let journal = Journal::filled();
+        let first = journal.folder().join("00000000000000000000.ndjson.zst");
+        std::fs::create_dir_all(journal.cursor("d0").parent().unwrap()).unwrap();
+        std::fs::write(journal.cursor("d0"), "{\"next_line\":3}").unwrap();
+        let aside = journal.state.path().join("aside");
+        std::fs::rename(&first, &aside).unwrap();
+        let run = Run::start(&journal, vec![far.kind()]);
+        run.until("stopped", |health| health.stopped.load(Relaxed)).await;
+        let problem = run.one().problem.get().unwrap();
+        assert!(problem.contains("lines 3 to 11 are no longer in the journal"), "{problem}");
+        assert_eq!(run.one().next_line.load(Relaxed), 3);
+        // Put back, and all is well again.
+        std::fs::rename(&aside, &first).unwrap();
+        let wanted = far.wanted(&journal).len() as u64;
+        run.until("delivered", |health| health.next_line.load(Relaxed) == wanted).await;
+        run.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_destination_begins_at_the_oldest_line_there_is() {
+    for far in [Far::http().await, Far::file()] {
+        let journal = Journal::filled();
+        std::fs::remove_file(journal.folder().join("00000000000000000000.ndjson.zst")).unwrap();
+        let run = Run::start(&journal, vec![far.kind()]);
+        let wanted = far.wanted(&journal);
+        run.until("delivered", |health| health.next_line.load(Relaxed) == wanted.len() as u64).await;
+        assert_eq!(far.lines().await, wanted[12..]);
+        run.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_ahead_of_the_trail_is_an_alarm() {
+    let (journal, far) = (Journal::filled(), Far::http().await);
+    std::fs::create_dir_all(journal.cursor("d0").parent().unwrap()).unwrap();
+    std::fs::write(journal.cursor("d0"), "{\"next_line\":1000}").unwrap();
+    let run = Run::start(&journal, vec![far.kind()]);
+    run.until("stopped", |health| health.stopped.load(Relaxed)).await;
+    assert!(run.one().problem.get().unwrap().contains("the trail has only 27 lines"));
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn damage_in_the_journal_is_an_alarm_that_names_segment_and_byte() {
+    let (journal, far) = (Journal::filled(), Far::http().await);
+    let path = journal.folder().join("00000000000000000012.ndjson.zst");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.truncate(bytes.len() - 3);
+    std::fs::write(&path, bytes).unwrap();
+    let run = Run::start(&journal, vec![far.kind()]);
+    run.until("stopped", |health| health.stopped.load(Relaxed)).await;
+    let problem = run.one().problem.get().unwrap();
+    assert!(problem.contains("00000000000000000012.ndjson.zst at byte "), "{problem}");
+    assert_eq!(run.one().next_line.load(Relaxed), 17, "what is before it was delivered");
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_trail_that_has_no_lines_yet_is_waited_for() {
+    let (mut journal, far) = (Journal::new(), Far::http().await);
+    let run = Run::start(&journal, vec![far.kind()]);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(run.one().problem.get().is_none());
+    journal.block(3);
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+}

@@ -1,0 +1,231 @@
+//! A destination under test: its plan, its far side, and what that holds.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use sealtrail::config::plan::*;
+use sealtrail::config::secret::Secret;
+use sealtrail::health::{DestinationHealth, Health};
+use sealtrail::ship::{self, Pace, Ship};
+use tokio::sync::watch;
+
+use crate::support::front::{Behind, Fault, Front};
+use crate::support::journal::{Journal, lines_of, read};
+use crate::support::s3::{ACCESS_KEY, SECRET_KEY, Server};
+
+pub const ORIGIN: &str = "acme/test/db-1";
+/// Long enough for a slow machine, short enough to wait for.
+pub const TIMEOUT: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The far side.
+pub enum Far {
+    File { dir: tempfile::TempDir },
+    Http { front: Front },
+    S3 { front: Front, server: Server, bucket: String },
+}
+
+impl Far {
+    pub fn file() -> Self {
+        Far::File { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub async fn http() -> Self {
+        Far::Http { front: Front::start(Behind::Collector, None).await }
+    }
+
+    pub async fn s3(server: Server) -> Self {
+        Far::s3_at(server, |address| Front::start(Behind::Server(address), None)).await
+    }
+
+    pub async fn s3_at<F: Future<Output = Front>>(
+        server: Server,
+        front: impl FnOnce(std::net::SocketAddr) -> F,
+    ) -> Self {
+        static BUCKETS: AtomicU32 = AtomicU32::new(0);
+        let address = tokio::task::spawn_blocking(move || server.address()).await.unwrap();
+        let bucket = format!("bucket-{}", BUCKETS.fetch_add(1, Relaxed));
+        server.make_bucket(&bucket).await;
+        Far::S3 { front: front(address).await, server, bucket }
+    }
+
+    pub fn kind(&self) -> DestinationKind {
+        match self {
+            Far::File { .. } => DestinationKind::File(FilePlan { path: self.path() }),
+            Far::Http { front } => DestinationKind::Http(Box::new(http_plan(&format!("http://{}/in", front.address)))),
+            Far::S3 { front, bucket, .. } => {
+                DestinationKind::S3(Box::new(s3_plan(&format!("http://{}", front.address), bucket)))
+            }
+        }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        match self {
+            Far::File { dir } => dir.path().join("evidence"),
+            _ => panic!("no folder"),
+        }
+    }
+
+    pub fn front(&mut self) -> &mut Front {
+        match self {
+            Far::Http { front } | Far::S3 { front, .. } => front,
+            Far::File { .. } => panic!("a folder has no front"),
+        }
+    }
+
+    pub fn fail(&mut self, faults: &[Fault]) {
+        self.front().fail(faults);
+    }
+
+    /// What must be there by now.
+    pub fn wanted(&self, journal: &Journal) -> Vec<String> {
+        match self {
+            Far::Http { .. } => journal.lines.clone(),
+            _ => journal.closed_lines().to_vec(),
+        }
+    }
+
+    /// The lines it holds, in the order in which it holds them.
+    pub async fn lines(&self) -> Vec<String> {
+        match self {
+            Far::Http { front } => front.shared.lines.lock().unwrap().clone(),
+            _ => self.segments().await.iter().flat_map(|(_, bytes)| lines_of(bytes)).collect(),
+        }
+    }
+
+    /// The segments it holds, by their name or key.
+    pub async fn segments(&self) -> Vec<(String, Vec<u8>)> {
+        let all: Vec<(String, Vec<u8>)> = match self {
+            Far::Http { .. } => Vec::new(),
+            Far::S3 { server, bucket, .. } => server.objects(bucket).await.into_iter().collect(),
+            Far::File { .. } => folder(self.path()),
+        };
+        all.into_iter().filter(|(name, _)| name.ends_with(".ndjson.zst")).collect()
+    }
+
+    /// Every line of `journal` that must be there is there, and no other.
+    pub async fn assert_complete(&self, journal: &Journal) {
+        let (held, wanted) = (self.lines().await, self.wanted(journal));
+        let held: BTreeSet<&String> = held.iter().collect();
+        assert_eq!(held, wanted.iter().collect(), "the far side has other lines than the journal");
+    }
+}
+
+fn folder(path: PathBuf) -> Vec<(String, Vec<u8>)> {
+    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), read(&entry.path())))
+        .collect();
+    files.sort();
+    files
+}
+
+pub fn http_plan(url: &str) -> HttpPlan {
+    HttpPlan {
+        url: url.to_owned(),
+        headers: [("x-tenant".to_owned(), Secret::new("acme".to_owned()))].into(),
+        token: None,
+        tls: TlsPlan::default(),
+        compression: Compression::Gzip,
+        batch_max_bytes: 400,
+        timeout: TIMEOUT,
+    }
+}
+
+pub fn s3_plan(endpoint: &str, bucket: &str) -> S3Plan {
+    S3Plan {
+        bucket: bucket.to_owned(),
+        prefix: "evidence".to_owned(),
+        region: Some("us-east-1".to_owned()),
+        endpoint: Some(endpoint.to_owned()),
+        path_style: true,
+        credentials: Some(S3Credentials {
+            access_key_id: ACCESS_KEY.to_owned(),
+            secret_access_key: Secret::new(SECRET_KEY.to_owned()),
+        }),
+        tls: TlsPlan::default(),
+        timeout: TIMEOUT,
+    }
+}
+
+pub fn plan(journal: &Journal, kinds: Vec<DestinationKind>) -> Plan {
+    let destinations = kinds.into_iter().enumerate();
+    Plan {
+        agent: AgentPlan {
+            name: "db-1".to_owned(),
+            origin: ORIGIN.to_owned(),
+            state_dir: journal.state.path().to_owned(),
+            journal_max_bytes: 1 << 30,
+            record_max_bytes: 1 << 20,
+            poll_interval: Duration::from_secs(1),
+        },
+        sources: Vec::new(),
+        seal: SealPlan {
+            interval: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(60),
+            segment_max_bytes: 1 << 24,
+            segment_max_age: Duration::from_secs(300),
+        },
+        destinations: destinations
+            .map(|(at, kind)| DestinationPlan { name: format!("d{at}"), required: true, kind })
+            .collect(),
+        health: HealthPlan { listen: None, status_socket: journal.state.path().join("status.sock") },
+        sha256: String::new(),
+    }
+}
+
+/// The couriers at work on a plan.
+pub struct Run {
+    pub health: Arc<Health>,
+    pub ship: Ship,
+    stop: watch::Sender<bool>,
+}
+
+impl Run {
+    pub fn start(journal: &Journal, kinds: Vec<DestinationKind>) -> Self {
+        let plan = plan(journal, kinds);
+        let health = Arc::new(Health::new(&plan, 0));
+        let (stop, told) = watch::channel(false);
+        let pace = Pace {
+            first: Duration::from_millis(10),
+            most: Duration::from_millis(100),
+            stopped: Duration::from_millis(200),
+            retry_after_max: Duration::from_secs(600),
+            grace: Duration::from_millis(500),
+        };
+        let ship = ship::start_at_pace(&plan, journal.head.subscribe(), told, Arc::clone(&health), pace);
+        Run { health, ship, stop }
+    }
+
+    pub fn one(&self) -> &DestinationHealth {
+        &self.health.destinations[0]
+    }
+
+    /// Waits until `holds`; says what stands in the way when it never does.
+    pub async fn until(&self, what: &str, holds: impl Fn(&DestinationHealth) -> bool) {
+        let begin = Instant::now();
+        while !holds(self.one()) {
+            assert!(begin.elapsed() < PATIENCE, "{what}: {:#?}", self.one());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until the destination has everything that `far` must have.
+    pub async fn until_delivered(&self, far: &Far, journal: &Journal) {
+        let wanted = far.wanted(journal).len() as u64;
+        self.until("delivered", |health| health.next_line.load(Relaxed) >= wanted && health.problem.get().is_none())
+            .await;
+        far.assert_complete(journal).await;
+    }
+
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        let begin = Instant::now();
+        self.ship.stopped().await;
+        assert!(begin.elapsed() < Duration::from_secs(5), "couriers took {:?} to stop", begin.elapsed());
+    }
+}

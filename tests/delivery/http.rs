@@ -1,0 +1,177 @@
+//! What the HTTP destination promises beyond the suite.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use sealtrail::config::plan::{Compression, DestinationKind, HttpPlan};
+use sealtrail::config::secret::Secret;
+use sealtrail::ship;
+use sealtrail::sink::Step;
+
+use crate::far::{Far, Run, http_plan, plan};
+use crate::support::certs::Certs;
+use crate::support::front::{Behind, Front};
+use crate::support::journal::{Journal, line};
+
+fn kind(plan: HttpPlan) -> DestinationKind {
+    DestinationKind::Http(Box::new(plan))
+}
+
+async fn secured(certs: &Certs, clients: bool) -> (Far, HttpPlan) {
+    let front = Front::start(Behind::Collector, Some(certs.acceptor(clients))).await;
+    let plan = http_plan(&format!("https://localhost:{}/in", front.address.port()));
+    (Far::Http { front }, plan)
+}
+
+#[tokio::test]
+async fn every_compression_arrives() {
+    for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let (journal, mut far) = (Journal::filled(), Far::http().await);
+        let url = format!("http://{}/in", far.front().address);
+        let run = Run::start(&journal, vec![kind(HttpPlan { compression, ..http_plan(&url) })]);
+        run.until_delivered(&far, &journal).await;
+        run.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_too_large_is_split_until_it_is_taken() {
+    let (journal, mut far) = (Journal::filled(), Far::http().await);
+    *far.front().shared.lines_max.lock().unwrap() = 1;
+    let run = Run::start(&journal, vec![far.kind()]);
+    run.until_delivered(&far, &journal).await;
+    assert_eq!(far.lines().await, journal.lines);
+    assert_eq!(run.one().dead_letters.load(Relaxed), 0);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn one_line_that_is_refused_lies_in_the_dead_letter_folder_with_the_answer() {
+    let (mut journal, mut far) = (Journal::filled(), Far::http().await);
+    *far.front().shared.poison.lock().unwrap() = Some("\"id\":\"f/8\"".to_owned());
+    let run = Run::start(&journal, vec![far.kind()]);
+    run.until("delivered", |health| health.next_line.load(Relaxed) == 27).await;
+    run.until("counted", |health| health.dead_letters.load(Relaxed) == 1).await;
+    assert_eq!(run.one().lines_delivered.load(Relaxed), 26);
+    assert!(run.ship.delivered());
+    run.stop().await;
+    let folder = journal.state.path().join("dead-letter/d0");
+    let kept = std::fs::read_to_string(folder.join("00000000000000000008.ndjson")).unwrap();
+    assert_eq!(kept, line(8) + "\n");
+    let answer = std::fs::read_to_string(folder.join("00000000000000000008.answer.txt")).unwrap();
+    assert!(answer.starts_with("413") && answer.contains("not wanted"), "{answer}");
+    // Together, dead letters and the far side have every line.
+    journal.lines.remove(8);
+    far.assert_complete(&journal).await;
+}
+
+#[tokio::test]
+async fn batches_are_cut_alike_whatever_the_cursor_and_however_much_there_is() {
+    let (mut journal, mut far) = (Journal::new(), Far::http().await);
+    journal.block(20);
+    let run = Run::start(&journal, vec![far.kind()]);
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+    let keys = |far: &mut Far| -> Vec<String> { far.front().seen().into_iter().filter_map(|seen| seen.key).collect() };
+    let first = keys(&mut far);
+    assert!(first.len() > 3 && first[0].starts_with("acme/test/db-1/0-"), "{first:?}");
+    // More lines, a closed segment, a cursor in the middle of a batch.
+    journal.block(5);
+    journal.close();
+    std::fs::write(journal.cursor("d0"), "{\"next_line\":1}").unwrap();
+    let run = Run::start(&journal, vec![far.kind()]);
+    run.until("delivered", |health| health.next_line.load(Relaxed) == 25).await;
+    run.stop().await;
+    let second = keys(&mut far).split_off(first.len());
+    assert_eq!(first[1..], second[1..first.len()], "the batches after the first have the same keys");
+    assert_eq!(second[0].rsplit('-').next(), first[0].rsplit('-').next(), "the first ends where it did");
+}
+
+#[tokio::test]
+async fn a_line_larger_than_a_batch_goes_alone() {
+    let (mut journal, far) = (Journal::new(), Far::http().await);
+    journal.block_of(vec![line(0), format!("{{\"long\":\"{}\"}}", "x".repeat(3_000_000)), line(2)]);
+    let run = Run::start(&journal, vec![far.kind()]);
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn an_authority_that_is_not_ours_is_an_alarm() {
+    let (journal, certs) = (Journal::filled(), Certs::new());
+    let (far, mut http) = secured(&certs, false).await;
+    let other = Certs::new();
+    http.tls.ca_file = Some(other.path("ca.pem"));
+    let run = Run::start(&journal, vec![kind(http.clone())]);
+    run.until("stopped", |health| health.stopped.load(Relaxed)).await;
+    let problem = run.one().problem.get().unwrap();
+    assert!(problem.contains("certificate") && problem.contains("ca_file"), "{problem}");
+    assert!(far.lines().await.is_empty());
+    run.stop().await;
+    let found = ship::probe(&plan(&journal, vec![kind(http)])).await;
+    assert_eq!(found[0].result.as_ref().unwrap_err().step, Step::Tls);
+}
+
+#[tokio::test]
+async fn a_certificate_file_that_appears_later_heals_without_restart() {
+    let (journal, certs) = (Journal::filled(), Certs::new());
+    let (far, mut http) = secured(&certs, false).await;
+    let later = journal.state.path().join("ca.pem");
+    http.tls.ca_file = Some(later.clone());
+    let run = Run::start(&journal, vec![kind(http)]);
+    run.until("stopped", |health| health.stopped.load(Relaxed)).await;
+    std::fs::copy(certs.path("ca.pem"), later).unwrap();
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn own_authority_and_client_certificate_are_used() {
+    let (journal, certs) = (Journal::filled(), Certs::new());
+    let (far, mut http) = secured(&certs, true).await;
+    http.tls.ca_file = Some(certs.path("ca.pem"));
+    let without = Run::start(&journal, vec![kind(http.clone())]);
+    without.until("refused", |health| health.retries.load(Relaxed) > 0).await;
+    without.stop().await;
+    assert!(far.lines().await.is_empty());
+    http.tls.cert_file = Some(certs.path("client.pem"));
+    http.tls.key_file = Some(certs.path("client.key"));
+    let run = Run::start(&journal, vec![kind(http)]);
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_an_alarm_that_never_shows_it() {
+    let (journal, mut far) = (Journal::filled(), Far::http().await);
+    *far.front().shared.token.lock().unwrap() = Some("right".to_owned());
+    let url = format!("http://{}/in", far.front().address);
+    let wrong = HttpPlan { token: Some(Secret::new("wr0ng-t0ken".to_owned())), ..http_plan(&url) };
+    let run = Run::start(&journal, vec![kind(wrong.clone())]);
+    run.until("stopped", |health| health.stopped.load(Relaxed)).await;
+    let problem = run.one().problem.get().unwrap();
+    assert!(problem.contains("401") && !problem.contains("wr0ng"), "{problem}");
+    run.stop().await;
+    let found = ship::probe(&plan(&journal, vec![kind(wrong)])).await;
+    assert_eq!(found[0].result.as_ref().unwrap_err().step, Step::Authenticate);
+    let right = HttpPlan { token: Some(Secret::new("right".to_owned())), ..http_plan(&url) };
+    let run = Run::start(&journal, vec![kind(right.clone())]);
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+    assert!(ship::probe(&plan(&journal, vec![kind(right)])).await[0].result.is_ok());
+}
+
+#[tokio::test]
+async fn a_probe_says_at_which_step_it_failed_and_writes_nothing() {
+    let (journal, mut far) = (Journal::filled(), Far::http().await);
+    let address = far.front().address;
+    let step = async |url: &str| {
+        let found = ship::probe(&plan(&journal, vec![kind(http_plan(url))])).await;
+        found.into_iter().next().unwrap().result.map_err(|error| error.step).err()
+    };
+    assert_eq!(step("http://nowhere.invalid/in").await, Some(Step::Resolve));
+    far.front().down().await;
+    assert_eq!(step(&format!("http://{address}/in")).await, Some(Step::Connect));
+    far.front().up().await;
+    assert_eq!(step(&format!("http://{address}/in")).await, None);
+    assert!(far.lines().await.is_empty());
+}

@@ -1,0 +1,283 @@
+//! The far side's front: a small HTTP server on loopback that can be told to fail in every way that networks and servers do, and
+//! behind it either a collector of NDJSON or a real S3 server that requests are passed on to, unchanged.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HOST;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use sha2::{Digest, Sha256};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+/// What happens to one request that carries data.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    Status(u16),
+    RetryAfter(u16, &'static str),
+    Redirect,
+    /// The body is not even read, and there is no answer.
+    StallBefore,
+    /// The body is taken, and there is no answer.
+    StallAfter,
+    /// The connection breaks while the body is on its way.
+    Reset,
+    /// The body is taken, and the connection breaks before the answer.
+    ResetAfter,
+}
+
+/// What is behind.
+#[derive(Clone)]
+pub enum Behind {
+    Collector,
+    Server(SocketAddr),
+}
+
+/// One request that carried data.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub at: Instant,
+    pub key: Option<String>,
+    pub status: u16,
+}
+
+#[derive(Default)]
+pub struct Shared {
+    pub faults: Mutex<VecDeque<Fault>>,
+    pub seen: Mutex<Vec<Seen>>,
+    /// Lines in the order in which they came.
+    pub lines: Mutex<Vec<String>>,
+    /// Digest of the body by idempotency key.
+    keys: Mutex<BTreeMap<String, String>>,
+    /// The collector takes no more lines than this at once; 0 is no limit.
+    pub lines_max: Mutex<usize>,
+    /// The collector takes no line with this in it.
+    pub poison: Mutex<Option<String>>,
+    /// The collector wants this token.
+    pub token: Mutex<Option<String>>,
+}
+
+pub struct Front {
+    pub address: SocketAddr,
+    pub shared: Arc<Shared>,
+    behind: Behind,
+    tls: Option<TlsAcceptor>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Front {
+    pub async fn start(behind: Behind, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut front =
+            Front { address: listener.local_addr().unwrap(), shared: Arc::default(), behind, tls, task: None };
+        front.serve(listener);
+        front
+    }
+
+    pub fn fail(&self, faults: &[Fault]) {
+        self.shared.faults.lock().unwrap().extend(faults);
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// Nobody listens any more; open connections break.
+    pub async fn down(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    /// Listens again where it did.
+    pub async fn up(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.serve(listener);
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        let (shared, behind, tls) = (Arc::clone(&self.shared), self.behind.clone(), self.tls.clone());
+        self.task = Some(tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (shared, behind, tls) = (Arc::clone(&shared), behind.clone(), tls.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => connection(TokioIo::new(stream), shared, behind).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                connection(TokioIo::new(stream), shared, behind).await;
+                            }
+                        }
+                    }
+                });
+            }
+        }));
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+type Answer = Result<Response<Full<Bytes>>, std::io::Error>;
+
+async fn connection<I>(io: I, shared: Arc<Shared>, behind: Behind)
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+{
+    let service = service_fn(move |request| answer(request, Arc::clone(&shared), behind.clone()));
+    // A connection that breaks is what some tests are about.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+}
+
+async fn answer(request: Request<Incoming>, shared: Arc<Shared>, behind: Behind) -> Answer {
+    if request.method() != Method::POST && request.method() != Method::PUT {
+        return pass(request, &shared, &behind).await;
+    }
+    let key = header(&request, "idempotency-key");
+    let fault = shared.faults.lock().unwrap().pop_front();
+    let at = Instant::now();
+    let answer = match fault {
+        None => pass(request, &shared, &behind).await,
+        Some(fault) => fail(fault, request, &shared, &behind).await,
+    };
+    let status = answer.as_ref().map_or(0, |response| response.status().as_u16());
+    shared.seen.lock().unwrap().push(Seen { at, key, status });
+    answer
+}
+
+async fn fail(fault: Fault, mut request: Request<Incoming>, shared: &Shared, behind: &Behind) -> Answer {
+    match fault {
+        Fault::Status(status) => {
+            let _ = request.into_body().collect().await;
+            text(status, "told to fail")
+        }
+        Fault::RetryAfter(status, value) => {
+            let _ = request.into_body().collect().await;
+            Ok(Response::builder().status(status).header("retry-after", value).body(Full::default()).unwrap())
+        }
+        Fault::Redirect => {
+            let _ = request.into_body().collect().await;
+            let answer = Response::builder().status(307).header("location", "https://elsewhere.example/in?token=x");
+            Ok(answer.body(Full::default()).unwrap())
+        }
+        Fault::StallBefore => stall().await,
+        Fault::StallAfter => {
+            pass(request, shared, behind).await?;
+            stall().await
+        }
+        Fault::Reset => {
+            let _ = request.body_mut().frame().await;
+            Err(std::io::Error::other("told to break"))
+        }
+        Fault::ResetAfter => {
+            pass(request, shared, behind).await?;
+            Err(std::io::Error::other("told to break"))
+        }
+    }
+}
+
+async fn stall() -> Answer {
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    Err(std::io::Error::other("stalled"))
+}
+
+async fn pass(request: Request<Incoming>, shared: &Shared, behind: &Behind) -> Answer {
+    match behind {
+        Behind::Collector => collect(request, shared).await,
+        Behind::Server(address) => forward(request, *address).await,
+    }
+}
+
+/// The collector: checks everything that the agent promises about a request.
+async fn collect(request: Request<Incoming>, shared: &Shared) -> Answer {
+    let token = header(&request, "authorization");
+    if let Some(wanted) = &*shared.token.lock().unwrap()
+        && token.as_deref() != Some(&format!("Bearer {wanted}"))
+    {
+        return text(401, "who are you");
+    }
+    if request.method() != Method::POST {
+        return text(204, "");
+    }
+    let Some(key) = header(&request, "idempotency-key") else { return text(400, "no idempotency-key") };
+    let Some(digest) = header(&request, "content-digest") else { return text(400, "no content-digest") };
+    if header(&request, "content-type").as_deref() != Some("application/x-ndjson") {
+        return text(415, "not NDJSON");
+    }
+    let encoding = header(&request, "content-encoding");
+    let Ok(body) = request.into_body().collect().await else { return text(400, "broken body") };
+    let body = body.to_bytes();
+    if digest != format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(&body))) {
+        return text(400, "content-digest does not match");
+    }
+    let lines = decode(&body, encoding.as_deref());
+    let lines_max = *shared.lines_max.lock().unwrap();
+    if lines_max > 0 && lines.len() > lines_max {
+        return text(413, "too many lines");
+    }
+    if let Some(poison) = &*shared.poison.lock().unwrap()
+        && lines.iter().any(|line| line.contains(poison.as_str()))
+    {
+        return text(413, "a line that is not wanted");
+    }
+    match shared.keys.lock().unwrap().insert(key, digest.clone()) {
+        Some(before) if before == digest => return text(409, "have it"),
+        Some(_) => return text(422, "the same key with other bytes"),
+        None => shared.lines.lock().unwrap().extend(lines),
+    }
+    text(202, "taken")
+}
+
+fn decode(body: &[u8], encoding: Option<&str>) -> Vec<String> {
+    let mut decoded = String::new();
+    match encoding {
+        None => decoded.push_str(std::str::from_utf8(body).unwrap()),
+        Some("gzip") => drop(flate2::read::GzDecoder::new(body).read_to_string(&mut decoded).unwrap()),
+        Some("zstd") => decoded = String::from_utf8(zstd::stream::decode_all(body).unwrap()).unwrap(),
+        Some(other) => panic!("content-encoding {other}"),
+    }
+    assert!(decoded.ends_with('\n'), "a batch ends with a newline");
+    decoded.lines().map(str::to_owned).collect()
+}
+
+/// Passes a request on as it is, its `Host` included, so that signatures hold.
+async fn forward(request: Request<Incoming>, address: SocketAddr) -> Answer {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+    assert!(parts.headers.contains_key(HOST));
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+    tokio::spawn(connection);
+    let answer =
+        sender.send_request(Request::from_parts(parts, Full::new(body))).await.map_err(std::io::Error::other)?;
+    let (parts, body) = answer.into_parts();
+    // A HEAD's answer has a length and no body.
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    Ok(Response::from_parts(parts, Full::new(body)))
+}
+
+fn text(status: u16, body: &'static str) -> Answer {
+    Ok(Response::builder().status(status).body(Full::from(body)).unwrap())
+}
+
+fn header(request: &Request<Incoming>, name: &str) -> Option<String> {
+    Some(request.headers().get(name)?.to_str().unwrap().to_owned())
+}
