@@ -22,7 +22,7 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a server that logs as csvlog and jsonlog into [`Postgres::log`], in small files.
     pub fn start() -> Self {
-        assert!(Path::new(BIN).exists(), "PostgreSQL 15 is not there: run tests/install.sh first");
+        assert!(Path::new(BIN).exists(), "PostgreSQL 15 is not there: run `make tools` first");
         let dir = tempfile::Builder::new().prefix("sealtrail-pg-").tempdir().unwrap();
         give_to_postgres(dir.path());
         let data = dir.path().join("data");
