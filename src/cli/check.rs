@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use sealtrail::config::{self, ConfigError, Reading};
+use sealtrail::ship::ProbeResult;
 
 use super::{CliError, ConfigArg, Exit, print, print_json};
 
@@ -73,6 +74,14 @@ struct Problem {
 }
 
 impl Answer {
+    fn of(probe: ProbeResult) -> Self {
+        let result = match probe.result {
+            Ok(probed) => Ok(probed.checked.to_owned()),
+            Err(error) => Err(Problem { why: format!("{}: {}", error.step, error.why), hint: error.hint }),
+        };
+        Answer { destination: probe.destination, result }
+    }
+
     fn json(&self) -> Value {
         match &self.result {
             Ok(checked) => json!({ "destination": self.destination, "ok": true, "checked": checked }),
@@ -91,8 +100,11 @@ impl Answer {
 }
 
 /// Tries each destination, in the plan's order: `ship::probe`, each of its results made an [`Answer`].
-fn connect(_reading: &Reading) -> Result<Vec<Answer>, CliError> {
-    Err(CliError::new("--connect is not in this build"))
+fn connect(reading: &Reading) -> Result<Vec<Answer>, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CliError::new(format!("cannot start a runtime: {error}")))?;
+    let results = runtime.block_on(sealtrail::ship::probe(&reading.plan));
+    Ok(results.into_iter().map(Answer::of).collect())
 }
 
 fn print_mistakes(error: &ConfigError) -> Result<Exit, CliError> {
