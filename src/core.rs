@@ -289,14 +289,15 @@ impl Core {
 
     fn seal(&mut self, closes: bool) -> Result<(), WriteError> {
         let closes = closes || self.segment_is_old() || self.segment_is_full();
+        // Before the files count as sealed: a segment's snapshot tells where reading stood when it began.
+        let positions = if self.writer.open_bytes() == 0 { self.tail.positions() } else { Vec::new() };
         let block = &mut self.intake.block;
         for follower in self.tail.followers.iter_mut().filter(|follower| follower.has_unsealed()) {
             let source = &self.plan.sources[follower.source].name;
             block.files.push(follower.seal(source));
         }
         self.health.journal.bytes_sealed.fetch_add(block.lines.len() as u64, Ordering::Relaxed);
-        let tail = &self.tail;
-        let result = self.writer.seal(block, closes, || tail.positions());
+        let result = self.writer.seal(block, closes, positions);
         self.waiting_since_ms = None;
         self.last_seal_ms = clock::since_boot_ms();
         self.after_write(result)

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::journal::read::{BlockReader, ReadError, segments};
+use crate::limits::ZSTD_LEVEL;
 
 /// A PostgreSQL 15 csvlog with pgAudit 1.7, as the server wrote it.
 const LOG: &[u8] = include_bytes!("demo/pgaudit-15.csv");
@@ -26,15 +27,58 @@ pub struct Demo {
     pub archive: PathBuf,
 }
 
-/// Writes the log and a config for it into a new folder under `parent`.
-pub fn prepare(parent: &Path) -> io::Result<Demo> {
-    let dir = parent.join(format!("sealtrail-demo-{}", std::process::id()));
-    let archive = dir.join("archive");
-    fs::create_dir_all(dir.join("log"))?;
+/// Writes the log and a config for it into `dir`, which is made, or empty.
+pub fn prepare(dir: &Path) -> io::Result<Demo> {
+    fs::create_dir_all(dir)?;
+    if fs::read_dir(dir)?.next().is_some() {
+        return Err(io::Error::new(io::ErrorKind::DirectoryNotEmpty, "the folder is not empty"));
+    }
+    let (dir, archive) = (dir.canonicalize()?, dir.canonicalize()?.join("archive"));
+    fs::create_dir(dir.join("log"))?;
     fs::write(dir.join("log/postgresql.csv"), LOG)?;
     let config = dir.join("sealtrail.toml");
     fs::write(&config, config_text(&dir, &archive))?;
     Ok(Demo { dir, config, archive })
+}
+
+impl Demo {
+    /// What is about to happen, for a person.
+    pub fn intro(&self) -> String {
+        let lines = memchr::memchr_iter(b'\n', LOG).count();
+        format!(
+            "A PostgreSQL 15 csvlog with pgAudit ({lines} lines of text), read by\n  sealtrail run --drain -c {}\nand delivered to {}:",
+            self.config.display(),
+            self.archive.display()
+        )
+    }
+
+    /// A copy of the archive in which one failure has become a success. Returns its folder.
+    pub fn alter(&self) -> Result<PathBuf, TableError> {
+        let altered = self.dir.join("altered");
+        fs::create_dir_all(&altered)?;
+        for entry in fs::read_dir(&self.archive)? {
+            let path = entry?.path();
+            fs::copy(&path, altered.join(path.file_name().unwrap_or_default()))?;
+        }
+        for segment in segments(&altered)? {
+            let mut reader = BlockReader::open(&segment.path, 0, segment.bytes)?;
+            let mut frames = Vec::new();
+            while let Some(block) = reader.next_block()? {
+                frames.extend(zstd::bulk::compress(&without_first_failure(block.bytes), ZSTD_LEVEL)?);
+            }
+            fs::write(&segment.path, frames)?;
+        }
+        Ok(altered)
+    }
+}
+
+fn without_first_failure(block: &[u8]) -> Vec<u8> {
+    const FAILURE: &[u8] = b"\"outcome\":\"failure\"";
+    const SUCCESS: &[u8] = b"\"outcome\":\"success\"";
+    match memchr::memmem::find(block, FAILURE) {
+        Some(at) => [&block[..at], SUCCESS, &block[at + FAILURE.len()..]].concat(),
+        None => block.to_vec(),
+    }
 }
 
 fn config_text(dir: &Path, archive: &Path) -> String {

@@ -17,15 +17,16 @@ pub mod sink;
 // What turns it.
 pub mod core;
 pub mod parse;
-//pub mod run;
+pub mod demo;
+pub mod run;
 
 // What looks on.
 pub mod health;
-//pub mod status;
-//pub mod verify;
+pub mod status;
+pub mod verify;
 
 // What all stand on.
 pub mod clock;
 pub mod durable;
 pub mod json;
-//pub mod keys;
+pub mod keys;

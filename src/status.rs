@@ -518,6 +518,7 @@ fn duration(seconds: u64) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 

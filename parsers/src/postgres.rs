@@ -8,8 +8,6 @@
 //! location, and words are believed only of rows that have neither a context nor a query: the server leaves
 //! both out of its audit, connection and statement rows, and writes at least one of them for `RAISE`.
 
-use arrayvec::ArrayVec;
-
 use crate::pgaudit::{self, Audit};
 use crate::record::{Act, Client, EXTRA_MAX, Record, Session, Statement, Status, Value};
 use crate::scratch::Room;
@@ -64,7 +62,7 @@ pub(crate) fn record<'a>(row: Row<'a>, room: &mut Room<'a>) -> Record<'a> {
         ..Record::default()
     };
     let rest = give_meaning(&row, &mut record, room);
-    record.extra = extra(&row, &rest);
+    add_extra(&mut record, &row, &rest);
     record
 }
 
@@ -307,33 +305,29 @@ fn authentication_act(message: &[u8]) -> Act {
     if names_line || message.starts_with(b"connection authenticated: ") { Act::Authenticated } else { Act::Login }
 }
 
-fn extra<'a>(row: &Row<'a>, rest: &Rest<'a>) -> ArrayVec<(&'static str, Value<'a>), EXTRA_MAX> {
-    let text = |text: Option<&'a [u8]>| text.map(Value::Text);
-    let int = |number: Option<i64>| number.map(Value::Int);
-    let columns = [
-        ("command_tag", text(not_empty(row.command_tag))),
-        ("virtual_transaction_id", text(row.virtual_transaction_id)),
-        ("transaction_id", int(row.transaction_id.filter(|id| *id != 0))),
-        ("error_severity", text(row.severity)),
-        ("sql_state_code", text(rest.sqlstate.filter(|state| *state != b"00000"))),
-        ("message", text(rest.message)),
-        ("detail", text(row.detail)),
-        ("hint", text(row.hint)),
-        ("internal_query", text(row.internal_query)),
-        ("internal_query_pos", int(row.internal_query_pos)),
-        ("context", text(row.context)),
-        ("query", text(rest.query)),
-        ("query_pos", int(row.query_pos)),
-        ("location", text(row.location)),
-        ("backend_type", text(row.backend_type)),
-        ("leader_pid", int(row.leader_pid)),
-        ("query_id", int(row.query_id.filter(|id| *id != 0))),
-        ("audit_type", text(rest.audit_type)),
-        ("audit_malformed", text(rest.audit_malformed.map(str::as_bytes))),
-        ("other", text(row.other)),
-    ];
+fn add_extra<'a>(record: &mut Record<'a>, row: &Row<'a>, rest: &Rest<'a>) {
     const { assert!(EXTRA_MAX >= 20) };
-    columns.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    let mut add = |name, value: Option<Value<'a>>| record.extra.extend(value.map(|value| (name, value)));
+    add("command_tag", not_empty(row.command_tag).map(Value::Text));
+    add("virtual_transaction_id", row.virtual_transaction_id.map(Value::Text));
+    add("transaction_id", row.transaction_id.filter(|id| *id != 0).map(Value::Int));
+    add("error_severity", row.severity.map(Value::Text));
+    add("sql_state_code", rest.sqlstate.filter(|state| *state != b"00000").map(Value::Text));
+    add("message", rest.message.map(Value::Text));
+    add("detail", row.detail.map(Value::Text));
+    add("hint", row.hint.map(Value::Text));
+    add("internal_query", row.internal_query.map(Value::Text));
+    add("internal_query_pos", row.internal_query_pos.map(Value::Int));
+    add("context", row.context.map(Value::Text));
+    add("query", rest.query.map(Value::Text));
+    add("query_pos", row.query_pos.map(Value::Int));
+    add("location", row.location.map(Value::Text));
+    add("backend_type", row.backend_type.map(Value::Text));
+    add("leader_pid", row.leader_pid.map(Value::Int));
+    add("query_id", row.query_id.filter(|id| *id != 0).map(Value::Int));
+    add("audit_type", rest.audit_type.map(Value::Text));
+    add("audit_malformed", rest.audit_malformed.map(str::as_bytes).map(Value::Text));
+    add("other", row.other.map(Value::Text));
 }
 
 fn not_empty(text: Option<&[u8]>) -> Option<&[u8]> {

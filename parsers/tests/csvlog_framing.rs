@@ -1,5 +1,7 @@
 //! Where csvlog records end, and where they begin again after damage, against files written to mislead.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use common::{Part, parts, whole};

@@ -1,5 +1,7 @@
 //! What single rows say: values come back as they went in, NULL stays apart from empty, nothing is lost.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use common::{Part, whole};

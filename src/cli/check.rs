@@ -3,7 +3,9 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use sealtrail::config::{self, ConfigError, Reading};
+use sealtrail::config::plan::Plan;
+use sealtrail::config::{self, ConfigError};
+use sealtrail::ship::{self, ProbeResult};
 
 use super::{CliError, ConfigArg, Exit, print, print_json};
 
@@ -43,7 +45,7 @@ pub fn main(args: CheckArgs) -> Result<Exit, CliError> {
     };
     let found: Vec<_> = reading.plan.sources.iter().map(config::matches).collect();
     let warnings = config::warnings(&reading, &found);
-    let answers = if args.connect { connect(&reading)? } else { Vec::new() };
+    let answers = if args.connect { connect(&reading.plan)? } else { Vec::new() };
     if args.json {
         let mut plan = config::json(&reading, &found, &warnings);
         if args.connect {
@@ -72,6 +74,16 @@ struct Problem {
     hint: String,
 }
 
+impl From<ProbeResult> for Answer {
+    fn from(probe: ProbeResult) -> Self {
+        let result = match probe.result {
+            Ok(found) => Ok(found.checked.to_owned()),
+            Err(error) => Err(Problem { why: format!("{}: {}", error.step, error.why), hint: error.hint }),
+        };
+        Answer { destination: probe.destination, result }
+    }
+}
+
 impl Answer {
     fn json(&self) -> Value {
         match &self.result {
@@ -85,14 +97,22 @@ impl Answer {
     fn line(&self) -> String {
         match &self.result {
             Ok(checked) => format!("\n[[destination]] {}: {checked}\n", self.destination),
+            Err(Problem { why, hint }) if hint.is_empty() => {
+                format!("\n[[destination]] {}: {why}\n", self.destination)
+            }
             Err(Problem { why, hint }) => format!("\n[[destination]] {}: {why}\n  hint: {hint}\n", self.destination),
         }
     }
 }
 
-/// Tries each destination, in the plan's order: `ship::probe`, each of its results made an [`Answer`].
-fn connect(_reading: &Reading) -> Result<Vec<Answer>, CliError> {
-    Err(CliError::new("--connect is not in this build"))
+/// Tries each destination, in the plan's order, without writing.
+fn connect(plan: &Plan) -> Result<Vec<Answer>, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(format!("cannot start the network side: {error}")))?;
+    let probes = runtime.block_on(ship::probe(plan));
+    Ok(probes.into_iter().map(Answer::from).collect())
 }
 
 fn print_mistakes(error: &ConfigError) -> Result<Exit, CliError> {

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliError, ConfigArg, Exit};
+use sealtrail::keys;
+use serde_json::json;
+
+use super::{CliError, ConfigArg, Exit, print, print_json};
 
 /// List the public keys of this host's trail
 ///
-/// Prints each key with the line of the trail from which it signs. Keep the first one where the host cannot reach it:
-/// with it anyone can verify the trail, and nobody can forge one. Private keys are never shown.
+/// Prints each public key and the file that holds it. Keep a copy where the host cannot reach it: with it anyone can verify
+/// the trail, and nobody can forge one. Private keys are never shown.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     sealtrail keys\n  \
@@ -33,8 +36,18 @@ pub struct KeysArgs {
 
 /// Runs it.
 pub fn main(args: KeysArgs) -> Result<Exit, CliError> {
-    let _state_dir = state_dir(args.state_dir, &args.config)?;
-    Err(CliError::new("keys is not in this build"))
+    let dir = keys::dir(&state_dir(args.state_dir, &args.config)?);
+    let found = keys::public_keys(&dir).map_err(|error| CliError::caused(&error).hint(error.hint()))?;
+    if args.json {
+        let list = found.iter().map(|(path, key)| json!({ "origin": key.name(), "key": key.to_string(), "file": path.display().to_string() }));
+        print_json(&list.collect())?;
+    } else {
+        print(&found.iter().map(|(path, key)| format!("{key}\n  {}\n", path.display())).collect::<String>())?;
+    }
+    if found.is_empty() {
+        return Err(CliError::new(format!("no key in {}", dir.display())).hint("the first `sealtrail run` makes one").no());
+    }
+    Ok(Exit::Yes)
 }
 
 /// The state folder to look in.

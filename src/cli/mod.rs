@@ -91,6 +91,17 @@ impl CliError {
         CliError { message: message.into(), hint: None, exit: Exit::CouldNotTell }
     }
 
+    /// An error with all its causes on one line.
+    pub fn caused(error: &dyn std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message = format!("{message}: {error}");
+            cause = error.source();
+        }
+        CliError::new(message)
+    }
+
     /// What to do about it.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         CliError { hint: Some(hint.into()), ..self }

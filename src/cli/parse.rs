@@ -1,10 +1,13 @@
 //! `sealtrail parse`: records on stdout, without state and without a configuration.
 
+use std::fs::File;
+use std::io::{self, BufWriter};
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use sealtrail::parse::{ParseError, Request, parse};
 use sealtrail_parsers::Format;
 
 use super::{CliError, Exit};
@@ -38,8 +41,30 @@ pub struct ParseArgs {
 }
 
 /// Runs it.
-pub fn main(_args: ParseArgs) -> Result<Exit, CliError> {
-    Err(CliError::new("parse is not in this build"))
+pub fn main(args: ParseArgs) -> Result<Exit, CliError> {
+    let request = Request {
+        path: args.file.display().to_string(),
+        format: args.format,
+        timezone: args.timezone,
+        server: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        record_max_bytes: sealtrail::config::RECORD_MAX_BYTES,
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let result = if args.file.as_os_str() == "-" {
+        parse(&request, &mut io::stdin().lock(), &mut out)
+    } else {
+        let mut file = File::open(&args.file).map_err(|error| {
+            CliError::new(format!("cannot read {}: {error}", args.file.display())).hint("a file that you may read, or - for stdin")
+        })?;
+        parse(&request, &mut file, &mut out)
+    };
+    match result {
+        Ok(counts) => Ok(if counts.rows > 0 && counts.unparsed == 0 { Exit::Yes } else { Exit::No }),
+        // Whoever reads has seen enough (`| head`).
+        Err(ParseError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Yes),
+        Err(error @ ParseError::Format { .. }) => Err(CliError::caused(&error).hint("say it with --format NAME")),
+        Err(error) => Err(CliError::caused(&error)),
+    }
 }
 
 fn format() -> impl TypedValueParser<Value = Format> {

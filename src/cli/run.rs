@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use sealtrail::run::{Ended, RunError, run};
+
 use super::{CliError, ConfigArg, Exit};
 
 /// Run the daemon: read, seal, deliver
@@ -29,6 +31,16 @@ pub struct RunArgs {
 
 /// Runs it.
 pub fn main(args: RunArgs) -> Result<Exit, CliError> {
-    let _plan = sealtrail::config::load(&args.config.config)?;
-    Err(CliError::new("run is not in this build"))
+    let plan = sealtrail::config::load(&args.config.config)?;
+    match run(plan, args.drain) {
+        Ok(Ended::Done) => Ok(Exit::Yes),
+        Ok(Ended::Undelivered) => Ok(Exit::No),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// A journal that does not check is an answer; everything else is a start that failed.
+pub fn failed(error: &RunError) -> CliError {
+    let failed = CliError::caused(error).hint(error.hint());
+    if matches!(error, RunError::Recover(_)) { failed.no() } else { failed }
 }

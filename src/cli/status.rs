@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliError, ConfigArg, Exit};
+use sealtrail::status::{query, render};
+
+use super::{CliError, ConfigArg, Exit, print, print_json};
 
 /// Show what the running daemon is doing
 ///
@@ -35,8 +37,14 @@ pub struct StatusArgs {
 
 /// Runs it.
 pub fn main(args: StatusArgs) -> Result<Exit, CliError> {
-    let _socket = socket(args.socket, &args.config)?;
-    Err(CliError::new("status is not in this build"))
+    let socket = socket(args.socket, &args.config)?;
+    let status = query(&socket).map_err(|error| CliError::caused(&error).hint(error.hint()))?;
+    if args.json {
+        print_json(&serde_json::to_value(&status).map_err(|error| CliError::caused(&error))?)?;
+    } else {
+        print(&render(&status))?;
+    }
+    Ok(if status.not_ready.is_empty() { Exit::Yes } else { Exit::No })
 }
 
 /// The socket to ask.

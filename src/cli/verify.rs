@@ -1,10 +1,13 @@
 //! `sealtrail verify`: is this trail whole and unaltered?
 
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliError, Exit};
+use sealtrail::verify::{Progress, Report, VerifyOptions, verify};
+
+use super::{CliError, Exit, print, print_json};
 
 /// Prove that a trail is whole and unaltered, or say what is wrong and where
 ///
@@ -37,6 +40,34 @@ pub struct VerifyArgs {
 }
 
 /// Runs it.
-pub fn main(_args: VerifyArgs) -> Result<Exit, CliError> {
-    Err(CliError::new("verify is not in this build"))
+pub fn main(args: VerifyArgs) -> Result<Exit, CliError> {
+    let options = VerifyOptions { paths: args.paths, keys: args.key };
+    let report = verify(&options, &mut progress).map_err(|error| CliError::caused(&error).hint(error.hint()))?;
+    if args.json {
+        let json = serde_json::to_value(&report).map_err(|error| CliError::caused(&error))?;
+        print_json(&json)?;
+    } else {
+        print(&report.to_string())?;
+    }
+    Ok(exit(&report))
+}
+
+/// What a report means for the shell.
+pub fn exit(report: &Report) -> Exit {
+    match report.exit_code() {
+        0 => Exit::Yes,
+        1 => Exit::No,
+        3 => Exit::Incomplete,
+        _ => Exit::CouldNotTell,
+    }
+}
+
+/// A line that is written over, on a terminal only.
+fn progress(at: Progress) {
+    let mut stderr = io::stderr().lock();
+    if at.of > 1 && stderr.is_terminal() {
+        let end = if at.segments == at.of { "\r\x1b[K" } else { "" };
+        // Progress that cannot be shown is no reason to stop.
+        let _ = write!(stderr, "\r{} of {} segments{end}", at.segments, at.of);
+    }
 }

@@ -142,10 +142,11 @@ impl Writer {
         self.open.as_ref().map(|open| (clock::since_boot_ms().saturating_sub(open.begun_ms), open.has_rows))
     }
 
-    /// Seals `block` and empties it; `closes` ends the segment with it. `positions` is asked for when a segment begins.
+    /// Seals `block` and empties it; `closes` ends the segment with it. `positions` is where reading stood
+    /// before the block: for the head of a segment that begins with it.
     ///
     /// On [`WriteError::Full`] the block is kept and counts as sealed: call [`Writer::flush`] until it succeeds.
-    pub fn seal(&mut self, block: &mut Block, closes: bool, positions: impl FnOnce() -> Vec<FileRange>) -> Result<Head, WriteError> {
+    pub fn seal(&mut self, block: &mut Block, closes: bool, positions: Vec<FileRange>) -> Result<Head, WriteError> {
         self.pending = Some(self.build(block, closes, positions)?);
         self.flush()
     }
@@ -168,7 +169,7 @@ impl Writer {
         self.pending.is_some()
     }
 
-    fn build(&mut self, block: &mut Block, closes: bool, positions: impl FnOnce() -> Vec<FileRange>) -> Result<Pending, WriteError> {
+    fn build(&mut self, block: &mut Block, closes: bool, positions: Vec<FileRange>) -> Result<Pending, WriteError> {
         let time = clock::rfc3339(clock::unix_ms());
         let has_rows = !block.lines.is_empty() || !block.acts.is_empty();
         let mut before = Vec::new();
@@ -177,7 +178,7 @@ impl Writer {
             None => self.chain.lines(),
         };
         if self.open.is_none() {
-            self.chain.begin_segment(self.signer.verifier(), positions(), &time, &mut before)?;
+            self.chain.begin_segment(self.signer.verifier(), positions, &time, &mut before)?;
         }
         for act in block.acts.drain(..) {
             self.act(&act, &time, &mut before)?;

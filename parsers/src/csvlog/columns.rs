@@ -2,6 +2,8 @@
 //!
 //! The server quotes a column always or never, so that quoting is part of a column's shape.
 
+use memchr::memchr;
+
 use crate::quoted;
 use crate::scratch::Room;
 
@@ -65,17 +67,21 @@ impl Shape {
 
     /// May a column of this shape hold `raw`?
     pub(super) fn fits(self, raw: &[u8], quoted: bool) -> bool {
-        if quoted || self == Shape::Quoted {
-            return self == Shape::Quoted && (quoted || raw.is_empty());
+        if quoted || raw.is_empty() {
+            return match self {
+                Shape::Quoted => true,
+                Shape::MaybeNumber | Shape::TransactionId => !quoted,
+                _ => false,
+            };
         }
         raw.len() <= Shape::BARE_MAX
             && match self {
                 Shape::Time => is_time(raw),
                 Shape::Number => is_number(raw),
-                Shape::MaybeNumber => raw.is_empty() || is_number(raw.strip_prefix(b"-").unwrap_or(raw)),
+                Shape::MaybeNumber => is_number(raw.strip_prefix(b"-").unwrap_or(raw)),
                 Shape::SessionId => is_session_id(raw),
                 Shape::TransactionId => raw.iter().all(|&byte| byte.is_ascii_digit() || matches!(byte, b'/' | b'-')),
-                Shape::Severity => !raw.is_empty() && raw.iter().all(|&byte| byte > b' ' && !byte.is_ascii_digit()),
+                Shape::Severity => raw.iter().all(|&byte| byte > b' ' && !byte.is_ascii_digit()),
                 Shape::SqlState => raw.len() == 5 && raw.iter().all(u8::is_ascii_alphanumeric),
                 Shape::Quoted => false,
             }
@@ -155,10 +161,12 @@ impl<'a> Columns<'a> {
 }
 
 fn column_at(row: &[u8], at: usize) -> Result<(Column<'_>, usize), &'static str> {
-    if row.get(at) == Some(&b'"') {
-        return quoted_at(row, at + 1);
+    match row.get(at) {
+        Some(b'"') => return quoted_at(row, at + 1),
+        Some(b',') => return Ok((Column::default(), at)),
+        _ => {}
     }
-    let end = row[at..].iter().position(|&byte| byte == b',').map_or(row.len(), |len| at + len);
+    let end = memchr(b',', &row[at..]).map_or(row.len(), |len| at + len);
     Ok((Column { raw: &row[at..end], quoted: false, doubled: false }, end))
 }
 
@@ -179,9 +187,14 @@ fn is_session_id(raw: &[u8]) -> bool {
 }
 
 fn is_time(raw: &[u8]) -> bool {
-    const SECONDS: &[u8; 19] = b"0000-00-00 00:00:00";
-    let like = |(&byte, &like): (&u8, &u8)| if like == b'0' { byte.is_ascii_digit() } else { byte == like };
-    raw.len() > SECONDS.len() && raw.iter().zip(SECONDS).all(like)
+    raw.len() > 19 && raw.first_chunk().is_some_and(|time| is_like(time, b"0000-00-00 00:00:00"))
+}
+
+/// Are the bytes those of the model, in which 0 stands for any digit? Looks at all of them, which is faster than to
+/// stop at the first that differs.
+pub(super) fn is_like<const LEN: usize>(bytes: &[u8; LEN], model: &[u8; LEN]) -> bool {
+    let like = |byte: u8, model: u8| (byte == model) | ((model == b'0') & byte.is_ascii_digit());
+    bytes.iter().zip(model).fold(true, |fits, (byte, model)| fits & like(*byte, *model))
 }
 
 const MISSHAPEN: [&str; COLUMNS_MAX] = [

@@ -14,7 +14,7 @@
 
 use memchr::memchr;
 
-use super::columns::Shape;
+use super::columns::{Shape, is_like};
 use crate::quoted;
 
 /// What some bytes are, as far as they reach.
@@ -52,16 +52,23 @@ const DOT: usize = 19;
 
 /// Does a record's first column stand here: `2026-11-20 20:28:31.135 UTC,`? Its length, the comma included.
 pub(super) fn head(buf: &[u8]) -> Look<usize> {
-    if !buf.iter().zip(STAMP).all(|(&byte, &like)| fits_stamp(byte, like)) {
+    let Some((stamp, zone)) = buf.split_first_chunk() else { return short_head(buf) };
+    if !is_like(stamp, STAMP) {
         return Look::Not;
     }
-    let Some(zone) = buf.get(STAMP.len()..) else { return Look::Short };
     match zone.iter().take(ZONE_MAX + 1).position(|&byte| !is_zone(byte)) {
         Some(len) if len > 0 && zone[len] == b',' => Look::Is(STAMP.len() + len + 1),
         Some(_) => Look::Not,
         None if zone.len() > ZONE_MAX => Look::Not,
         None => Look::Short,
     }
+}
+
+/// The same for fewer bytes than the stamp has: what is missing is taken from the model.
+fn short_head(buf: &[u8]) -> Look<usize> {
+    let mut filled = *STAMP;
+    filled[..buf.len()].copy_from_slice(buf);
+    if is_like(&filled, STAMP) { Look::Short } else { Look::Not }
 }
 
 /// Does a record open here, whatever the quoting of the bytes before?
@@ -149,7 +156,7 @@ fn message_opens(buf: &[u8]) -> Look<()> {
     if text.is_empty() {
         return Look::Short;
     }
-    if quotes % 2 == 0 || text[0] == b',' || text[0].is_ascii_control() {
+    if quotes.is_multiple_of(2) || text[0] == b',' || text[0].is_ascii_control() {
         return Look::Not;
     }
     match head(text) {
@@ -157,10 +164,6 @@ fn message_opens(buf: &[u8]) -> Look<()> {
         Look::Not => Look::Is(()),
         Look::Short => Look::Short,
     }
-}
-
-fn fits_stamp(byte: u8, like: u8) -> bool {
-    if like == b'0' { byte.is_ascii_digit() } else { byte == like }
 }
 
 /// Letters, `+05`, `-03`; a dot would make the search for heads ambiguous.

@@ -1,0 +1,232 @@
+//! The keys of a trail on this host's disk: `keys/signing.key`, and its public half beside it.
+//!
+//! Owns the folder `keys/` in the state directory. Hard here: a signing key that others can read is worth nothing, so it
+//! is refused and not repaired; a key that is lost or belongs to another trail is never replaced in silence, since a trail
+//! under a new key looks like a forged one. What a key signs is for the journal.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::rand::{GetRandomFlags, getrandom};
+use sealtrail_seal::{KeyError, Signer, VerifierKey, check_origin};
+
+use crate::durable;
+
+/// Larger files are no keys.
+const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The file or folder cannot be read or made.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// `read`, `create`.
+        what: &'static str,
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file does not hold a key.
+    #[error("no key in {}", path.display())]
+    Malformed {
+        /// The key file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// The key signs for another trail.
+    #[error("key in {} is that of the trail {found}, not of {origin}", path.display())]
+    OtherOrigin {
+        /// The key file.
+        path: PathBuf,
+        /// Its name.
+        found: String,
+        /// As configured.
+        origin: String,
+    },
+    /// Others than the owner may read or write the signing key.
+    #[error("signing key {} is open to others (mode {mode:03o})", path.display())]
+    Open {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The name cannot be that of a trail.
+    #[error(transparent)]
+    Origin(KeyError),
+}
+
+impl KeysError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Io { .. } => {
+                "run as the user that owns the state directory, and look whether the disk is full".into()
+            }
+            Self::Malformed { source, .. } => format!("{}; or restore the file from a backup", source.hint()),
+            Self::OtherOrigin { found, .. } => {
+                format!("set origin = \"{found}\" again, or give the other trail a state directory of its own")
+            }
+            Self::Open { path, .. } => {
+                format!(
+                    "`chmod 600 {}`; if others could have read it, start a new trail with a new key",
+                    path.display()
+                )
+            }
+            Self::Origin(source) => source.hint().into(),
+        }
+    }
+}
+
+/// The folder of the keys.
+pub fn dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("keys")
+}
+
+/// Where the public key of this trail is.
+pub fn public_path(state_dir: &Path, origin: &str) -> PathBuf {
+    dir(state_dir).join(format!("{}.pub", origin.replace('/', "_")))
+}
+
+/// The key that signs this trail; made on the first start, durable before it is used. The caller holds the lock on the
+/// state directory.
+pub fn load_or_create(state_dir: &Path, origin: &str) -> Result<Signer, KeysError> {
+    check_origin(origin).map_err(KeysError::Origin)?;
+    let path = dir(state_dir).join("signing.key");
+    let signer = match load(&path)? {
+        Some(signer) => signer,
+        None => create(&path, origin)?,
+    };
+    if signer.verifier().name() != origin {
+        let found = signer.verifier().name().to_owned();
+        return Err(KeysError::OtherOrigin { path, found, origin: origin.to_owned() });
+    }
+    publish(&public_path(state_dir, origin), signer.verifier())?;
+    Ok(signer)
+}
+
+/// The public keys in a folder, each with its file, in the order of their names. A folder that is not there has none.
+pub fn public_keys(dir: &Path) -> Result<Vec<(PathBuf, VerifierKey)>, KeysError> {
+    let failed = |source| KeysError::Io { what: "read", path: dir.to_owned(), source };
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "pub") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths.into_iter().map(|path| Ok((path.clone(), read_public(&path)?))).collect()
+}
+
+/// The key in a `.pub` file: one line.
+pub fn read_public(path: &Path) -> Result<VerifierKey, KeysError> {
+    let text = read(File::open(path), path)?;
+    text.trim_end().parse().map_err(|source| KeysError::Malformed { path: path.to_owned(), source })
+}
+
+fn load(path: &Path) -> Result<Option<Signer>, KeysError> {
+    let failed = |source| KeysError::Io { what: "read", path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeysError::Open { path: path.to_owned(), mode });
+    }
+    let text = read(Ok(file), path)?;
+    let signer = Signer::from_text(text.trim_end());
+    signer.map(Some).map_err(|source| KeysError::Malformed { path: path.to_owned(), source })
+}
+
+/// A new key from the kernel's random source. Its file appears whole or not at all.
+fn create(path: &Path, origin: &str) -> Result<Signer, KeysError> {
+    let failed = |source| KeysError::Io { what: "create", path: path.to_owned(), source };
+    if let Some(dir) = path.parent() {
+        durable::create_dir(dir).map_err(failed)?;
+    }
+    let mut seed = [0u8; 32];
+    let filled = getrandom(&mut seed, GetRandomFlags::empty()).map_err(|errno| failed(errno.into()))?;
+    if filled != seed.len() {
+        return Err(failed(io::Error::other("the kernel gave too few random bytes")));
+    }
+    let signer = Signer::from_seed(origin, seed).map_err(KeysError::Origin)?;
+    let text = format!("{}\n", signer.to_secret_text());
+    durable::write_atomic(path, text.as_bytes(), 0o600).map_err(failed)?;
+    Ok(signer)
+}
+
+fn publish(path: &Path, key: &VerifierKey) -> Result<(), KeysError> {
+    let text = format!("{key}\n");
+    if fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
+        return Ok(());
+    }
+    let failed = |source| KeysError::Io { what: "create", path: path.to_owned(), source };
+    durable::write_atomic(path, text.as_bytes(), 0o644).map_err(failed)
+}
+
+fn read(file: io::Result<File>, path: &Path) -> Result<String, KeysError> {
+    let mut text = String::new();
+    file.and_then(|file| file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text)).map_err(|source| KeysError::Io {
+        what: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn key_is_made_once_private_and_with_its_public_half() {
+        let state = tempfile::tempdir().unwrap();
+        let first = load_or_create(state.path(), "acme/prod/db").unwrap();
+        let again = load_or_create(state.path(), "acme/prod/db").unwrap();
+        assert_eq!(first.verifier(), again.verifier());
+        let mode = |name: &str| fs::metadata(dir(state.path()).join(name)).unwrap().mode() & 0o777;
+        assert_eq!((mode(""), mode("signing.key"), mode("acme_prod_db.pub")), (0o700, 0o600, 0o644));
+        let listed = public_keys(&dir(state.path())).unwrap();
+        assert_eq!(listed, [(public_path(state.path(), "acme/prod/db"), first.verifier().clone())]);
+    }
+
+    #[test]
+    fn key_that_others_can_read_is_refused_with_the_remedy() {
+        let state = tempfile::tempdir().unwrap();
+        load_or_create(state.path(), "a").unwrap();
+        let path = dir(state.path()).join("signing.key");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let error = load_or_create(state.path(), "a").unwrap_err();
+        assert!(matches!(error, KeysError::Open { mode: 0o640, .. }));
+        assert!(error.hint().starts_with("`chmod 600 "));
+    }
+
+    #[test]
+    fn key_of_another_trail_and_damaged_key_are_refused_and_kept() {
+        let state = tempfile::tempdir().unwrap();
+        load_or_create(state.path(), "a").unwrap();
+        assert!(matches!(load_or_create(state.path(), "b"), Err(KeysError::OtherOrigin { .. })));
+        let path = dir(state.path()).join("signing.key");
+        let mut text = fs::read_to_string(&path).unwrap();
+        text.replace_range(15..16, "x");
+        durable::write_atomic(&path, text.as_bytes(), 0o600).unwrap();
+        assert!(matches!(load_or_create(state.path(), "a"), Err(KeysError::Malformed { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+}
