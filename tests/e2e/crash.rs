@@ -120,7 +120,8 @@ pub fn assert_complete(trail: &Trail, files: &[Written]) {
         let rows = tiled.swap_remove(at.unwrap_or_else(|| panic!("nothing of {written:?}")));
         let lengths: Vec<u64> = rows.iter().map(|row| row.length).collect();
         assert_eq!(lengths, written.lengths, "session {}", written.session);
-        let whole = rows.iter().enumerate().all(|(index, row)| row.session == written.session && row.line == index as u64 + 1);
+        let whole =
+            rows.iter().enumerate().all(|(index, row)| row.session == written.session && row.line == index as u64 + 1);
         assert!(whole, "session {} is not in order", written.session);
     }
     assert!(tiled.is_empty(), "rows of files that nobody wrote: {tiled:?}");

@@ -100,8 +100,10 @@ impl S3 {
     fn ask(&self, method: &str, path: &str) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let host = self.address;
-        let who = "AWS4-HMAC-SHA256 Credential=AKIDTEST/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-        let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: {who}\r\nContent-Length: 0\r\n\r\n");
+        let who =
+            "AWS4-HMAC-SHA256 Credential=AKIDTEST/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        let head =
+            format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: {who}\r\nContent-Length: 0\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();

@@ -69,7 +69,10 @@ fn a_second_agent_on_the_same_state_folder_is_refused() {
     let second = host.ask("run", &["--drain"]);
     let said = text(&second.stderr);
     assert_ne!(second.status.code(), Some(0), "{said}");
-    assert!(said.contains("another agent") && said.contains(host.state().to_str().unwrap()) && said.contains("hint:"), "{said}");
+    assert!(
+        said.contains("another agent") && said.contains(host.state().to_str().unwrap()) && said.contains("hint:"),
+        "{said}"
+    );
     agent.stop();
     host.drain();
 }
