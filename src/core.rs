@@ -168,7 +168,7 @@ impl Core {
         let mut index = 0;
         while index < self.tail.followers.len() {
             busy |= self.read(index, now)?;
-            if self.writer.waits() {
+            if self.writer.waits() || self.stopping() {
                 return Ok(true);
             }
             if Tail::is_over(&self.tail.followers[index], now) {
@@ -187,7 +187,7 @@ impl Core {
         let mut total = 0;
         while total < TURN_BYTES_MAX {
             let follower = &mut self.tail.followers[index];
-            if follower.refused {
+            if follower.refused.is_some() {
                 return Ok(false);
             }
             let health = &self.health.sources[follower.source];
@@ -195,7 +195,8 @@ impl Core {
                 Ok(read) => read,
                 Err(error) => {
                     health.errors.fetch_add(1, Ordering::Relaxed);
-                    note(health, Some(format!("cannot read {}: {error}", follower.path.display())));
+                    follower.unreadable = Some(error.to_string());
+                    note(health, follower.problem());
                     return Ok(false);
                 }
             };
@@ -203,6 +204,7 @@ impl Core {
                 follower.frames.rest();
                 return Ok(false);
             }
+            follower.unreadable = None;
             total += read;
             health.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
             health.last_read_ms.store(clock::unix_ms(), Ordering::Relaxed);
@@ -249,10 +251,10 @@ impl Core {
         match follower.identify(source, taken) {
             Ok(known) => known,
             Err(refused) => {
-                follower.refused = true;
+                follower.refused = Some(refused.0);
                 let health = &self.health.sources[follower.source];
                 health.errors.fetch_add(1, Ordering::Relaxed);
-                note(health, Some(format!("not reading {}: {}", follower.path.display(), refused.0)));
+                note(health, follower.problem());
                 false
             }
         }
@@ -261,8 +263,15 @@ impl Core {
     /// A file that is over: what is left of it is handed out, and it is sealed as ended.
     fn end_file(&mut self, index: usize) -> Result<(), WriteError> {
         self.take(index, true)?;
-        if self.tail.followers[index].frames.pending() > 0 && self.writer.waits() {
+        let follower = &self.tail.followers[index];
+        let left = follower.frames.pending();
+        if left > 0 && self.writer.waits() {
             return Ok(());
+        }
+        if left > 0 {
+            let message = format!("gone before its {left} bytes could be understood as a log: not even a first line was whole");
+            let path = follower.path.to_string_lossy().into_owned();
+            self.tell("GAP", true, vec![Gap { path, message }]);
         }
         let range = self.tail.retire(index);
         self.intake.block.files.push(range);

@@ -36,8 +36,10 @@ pub struct Follower {
     pub last_read_ms: u64,
     /// What its rows share in their lines; made by the intake, forgotten when the path changes.
     pub origin: Option<Arc<Origin>>,
-    /// It cannot be read as a log: it is not read on.
-    pub refused: bool,
+    /// Why it cannot be read as a log: it is not read on.
+    pub refused: Option<String>,
+    /// Why the last read failed.
+    pub unreadable: Option<String>,
     file: File,
     head: Head,
     /// What its rows' ids begin with; known once the file has a whole first line.
@@ -79,7 +81,8 @@ impl Follower {
             moved_since_ms: None,
             last_read_ms: 0,
             origin: None,
-            refused: false,
+            refused: None,
+            unreadable: None,
             file,
             head,
             id: None,
@@ -200,6 +203,13 @@ impl Follower {
     /// The format, once known.
     pub fn format(&self) -> Option<Format> {
         self.format
+    }
+
+    /// What stands in the way of reading it, for a person.
+    pub fn problem(&self) -> Option<String> {
+        let path = self.path.display();
+        let refused = self.refused.as_ref().map(|why| format!("not reading {path}: {why}"));
+        refused.or_else(|| self.unreadable.as_ref().map(|why| format!("cannot read {path}: {why}")))
     }
 
     /// The path, for messages.

@@ -115,18 +115,19 @@ impl Tail {
     /// story has ended with that.
     pub fn look(&mut self, now_ms: u64, health: &[SourceHealth]) -> (Vec<Gap>, Vec<FileRange>) {
         self.watch.forget_missing();
-        let found = self.find(health);
+        let found = self.find();
+        let mut problems = self.unmatched(&found);
         for follower in &mut self.followers {
             place(follower, &found, now_ms);
         }
         let cut = self.drop_truncated();
         for file in found {
             if !self.followers.iter().any(|follower| follower.inode == file.inode) {
-                self.open(file, health);
+                self.open(file, health, &mut problems);
             }
         }
         self.first_look = false;
-        self.count_files(health);
+        self.tell(health, problems);
         cut
     }
 
@@ -150,8 +151,7 @@ impl Tail {
     pub fn is_over(follower: &Follower, now_ms: u64) -> bool {
         let Some(moved_ms) = follower.moved_since_ms else { return false };
         let quiet_since = moved_ms.max(follower.last_read_ms);
-        let read_to_end =
-            follower.len_on_disk().is_ok_and(|len| follower.frames.offset() + follower.frames.pending() as u64 >= len);
+        let read_to_end = follower.refused.is_some() || follower.len_on_disk().is_ok_and(|len| follower.frames.offset() + follower.frames.pending() as u64 >= len);
         read_to_end && now_ms.saturating_sub(quiet_since) >= ROTATED_QUIET_MS
     }
 
@@ -169,16 +169,13 @@ impl Tail {
         range
     }
 
-    fn find(&mut self, health: &[SourceHealth]) -> Vec<Found> {
+    fn find(&mut self) -> Vec<Found> {
         let mut found = Vec::new();
         for (index, source) in self.sources.iter().enumerate() {
-            let before = found.len();
             for glob in &source.plan.paths {
                 self.watch.add(&base_dir(glob));
                 matches(index, source, glob, &mut found);
             }
-            let problem = (found.len() == before).then(|| format!("no file matches {}", source.plan.paths.join(", ")));
-            note(&health[index], problem);
         }
         for file in &found {
             self.watch.add(file.path.parent().unwrap_or(Path::new("/")));
@@ -187,10 +184,19 @@ impl Tail {
         found
     }
 
-    fn open(&mut self, file: Found, health: &[SourceHealth]) {
-        let health = &health[file.source];
+    /// One standing problem a source at most: here, that nothing matches.
+    fn unmatched(&self, found: &[Found]) -> Vec<Option<String>> {
+        let problem = |(index, source): (usize, &Source)| {
+            let none = !found.iter().any(|file| file.source == index);
+            none.then(|| format!("no file matches {}", source.plan.paths.join(", ")))
+        };
+        self.sources.iter().enumerate().map(problem).collect()
+    }
+
+    fn open(&mut self, file: Found, health: &[SourceHealth], problems: &mut [Option<String>]) {
+        let problem = &mut problems[file.source];
         if self.followers.len() >= FILES_MAX {
-            note(health, Some(format!("more than {FILES_MAX} files: {} waits", file.path.display())));
+            *problem = Some(format!("more than {FILES_MAX} files: {} waits", file.path.display()));
             return;
         }
         match self.follow(&file) {
@@ -199,8 +205,8 @@ impl Tail {
                 self.followers.push(follower);
             }
             Err(error) => {
-                health.errors.fetch_add(1, Ordering::Relaxed);
-                note(health, Some(format!("cannot read {}: {error}", file.path.display())));
+                health[file.source].errors.fetch_add(1, Ordering::Relaxed);
+                *problem = Some(format!("cannot read {}: {error}", file.path.display()));
             }
         }
     }
@@ -244,10 +250,12 @@ impl Tail {
         (gaps, ended)
     }
 
-    fn count_files(&self, health: &[SourceHealth]) {
-        for (index, source) in health.iter().enumerate() {
-            let followers = self.followers.iter().filter(|follower| follower.source == index);
-            source.files.store(followers.count() as u64, Ordering::Relaxed);
+    /// Puts into the health how many files there are and what stands in the way.
+    fn tell(&self, health: &[SourceHealth], problems: Vec<Option<String>>) {
+        for (index, (source, problem)) in health.iter().zip(problems).enumerate() {
+            let followers = || self.followers.iter().filter(|follower| follower.source == index);
+            source.files.store(followers().count() as u64, Ordering::Relaxed);
+            note(source, problem.or_else(|| followers().find_map(Follower::problem)));
         }
     }
 }
