@@ -26,8 +26,11 @@ const CAPTURES: [(&str, &str); 5] = [
 ];
 
 /// Golden rows with a zone of their own; all others are in UTC. The empty name is no zone.
-const GOLDEN_ZONES: [(&str, &str); 3] =
-    [("time-in-kolkata.csv", "Asia/Kolkata"), ("logged-execute-with-location.csv", "Asia/Kolkata"), ("time-without-a-zone.csv", "")];
+const GOLDEN_ZONES: [(&str, &str); 3] = [
+    ("time-in-kolkata.csv", "Asia/Kolkata"),
+    ("logged-execute-with-location.csv", "Asia/Kolkata"),
+    ("time-without-a-zone.csv", ""),
+];
 
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     let schema = serde_json::from_str(include_str!("../docs/record.schema.json")).unwrap();
@@ -64,7 +67,9 @@ fn every_row_says_who_did_what_to_what_and_when() {
 #[test]
 fn ids_are_unique_and_stay_the_same_when_a_file_is_read_again() {
     for (name, zone) in CAPTURES {
-        let ids = |lines: Vec<Value>| lines.into_iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        let ids = |lines: Vec<Value>| {
+            lines.into_iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
         let first = ids(by_command(name, zone));
         assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), first.len(), "{name}");
         assert_eq!(first, ids(by_command(name, zone)), "{name}");
@@ -85,8 +90,12 @@ fn the_lines_account_for_every_byte_of_the_file() {
 
 #[test]
 fn csvlog_and_jsonlog_of_one_server_tell_the_same() {
-    for (csv, json, zone) in [("pg15-pgaudit.csv", "pg15-pgaudit.json", "UTC"), ("pg18-pgaudit.csv", "pg18-pgaudit.json", "Asia/Kolkata")] {
-        let rows = |name| -> BTreeMap<String, Value> { by_command(name, zone).into_iter().map(|line| (session_line(&line), told(line))).collect() };
+    for (csv, json, zone) in
+        [("pg15-pgaudit.csv", "pg15-pgaudit.json", "UTC"), ("pg18-pgaudit.csv", "pg18-pgaudit.json", "Asia/Kolkata")]
+    {
+        let rows = |name| -> BTreeMap<String, Value> {
+            by_command(name, zone).into_iter().map(|line| (session_line(&line), told(line))).collect()
+        };
         let (csv, json) = (rows(csv), rows(json));
         assert!(!json.is_empty());
         for (row, line) in &json {
@@ -107,7 +116,10 @@ fn a_statement_of_more_than_a_megabyte_is_one_record() {
     assert_eq!(lines.len(), 1);
     assert_allowed("long.csv", &lines[0]);
     assert_eq!(lines[0]["at"]["length"].as_u64(), Some(row.len() as u64));
-    assert_eq!(lines[0]["statement"]["text"].as_str().map(str::len), Some("SELECT ''".len() + 110_000 * "0000000,\"\n".len()));
+    assert_eq!(
+        lines[0]["statement"]["text"].as_str().map(str::len),
+        Some("SELECT ''".len() + 110_000 * "0000000,\"\n".len())
+    );
 }
 
 #[test]
@@ -140,7 +152,8 @@ fn every_line_of_a_real_trail_is_allowed_by_the_schema() {
     let events: Vec<&Value> = lines.iter().filter(|line| line["type"] == "event").collect();
     assert_eq!(events.len(), rows);
     assert_eq!(events.iter().map(|line| line["id"].as_str().unwrap()).collect::<BTreeSet<_>>().len(), rows, "ids");
-    let actions: BTreeSet<&str> = lines.iter().filter(|line| line["type"] != "event").filter_map(|line| line["action"].as_str()).collect();
+    let actions: BTreeSet<&str> =
+        lines.iter().filter(|line| line["type"] != "event").filter_map(|line| line["action"].as_str()).collect();
     assert_eq!(actions, BTreeSet::from(["CHECKPOINT", "SEAL", "SEGMENT", "STARTED", "STOPPED"]));
 }
 
@@ -164,8 +177,12 @@ fn what_happened_to_files_and_journal_is_in_the_trail_as_the_schema_allows() {
 fn a_rows_line_is_the_same_in_a_trail_and_read_alone_but_for_what_the_configuration_gives() {
     let trail = Trail::new();
     trail.drain();
-    let in_trail: BTreeMap<String, Value> =
-        trail.lines().into_iter().filter(|line| line["format"] == "postgres-csvlog").map(|line| (session_line(&line), told(line))).collect();
+    let in_trail: BTreeMap<String, Value> = trail
+        .lines()
+        .into_iter()
+        .filter(|line| line["format"] == "postgres-csvlog")
+        .map(|line| (session_line(&line), told(line)))
+        .collect();
     for line in by_command("pg15-pgaudit.csv", "UTC") {
         let row = session_line(&line);
         assert_eq!(in_trail.get(&row), Some(&told(line)), "{row}");
@@ -176,10 +193,18 @@ fn a_rows_line_is_the_same_in_a_trail_and_read_alone_but_for_what_the_configurat
 fn the_examples_in_the_document_are_real_output() {
     let mut known = BTreeMap::new();
     for (name, zone) in CAPTURES {
-        known.extend(parsed(name, &fs::read(capture(name)).unwrap(), zone).into_iter().map(|line| (line["id"].to_string(), line)));
+        known.extend(
+            parsed(name, &fs::read(capture(name)).unwrap(), zone)
+                .into_iter()
+                .map(|line| (line["id"].to_string(), line)),
+        );
     }
     for path in golden() {
-        known.extend(values(&fs::read(path.with_extension("ndjson")).unwrap()).into_iter().map(|line| (line["id"].to_string(), line)));
+        known.extend(
+            values(&fs::read(path.with_extension("ndjson")).unwrap())
+                .into_iter()
+                .map(|line| (line["id"].to_string(), line)),
+        );
     }
     let examples = examples();
     assert!(examples.len() >= 5);
@@ -193,7 +218,8 @@ fn the_examples_in_the_document_are_real_output() {
 
 #[test]
 fn the_document_has_the_category_table_of_the_code() {
-    let rules: Vec<(String, String, bool)> = include_str!("../src/shape/category.rs").lines().filter_map(rule).collect();
+    let rules: Vec<(String, String, bool)> =
+        include_str!("../src/shape/category.rs").lines().filter_map(rule).collect();
     assert!(rules.len() > 20);
     let documented: Vec<(String, String, bool)> = RECORD_MD.lines().filter_map(documented_rule).collect();
     assert_eq!(rules, documented);
@@ -207,8 +233,21 @@ fn the_document_names_every_word_that_the_code_can_write() {
         include_str!("../src/intake.rs"),
         include_str!("../src/event.rs"),
     ];
-    let marks = ["fallback:", "sql:", "assumed:", "config:", "previous-row", "agent-clock", "(pre-auth)", "(internal)", "(unknown)"];
-    let written = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2)).filter(|word| marks.iter().any(|mark| word.starts_with(mark)));
+    let marks = [
+        "fallback:",
+        "sql:",
+        "assumed:",
+        "config:",
+        "previous-row",
+        "agent-clock",
+        "(pre-auth)",
+        "(internal)",
+        "(unknown)",
+    ];
+    let written = sources
+        .iter()
+        .flat_map(|source| source.split('"').skip(1).step_by(2))
+        .filter(|word| marks.iter().any(|mark| word.starts_with(mark)));
     let words: BTreeSet<&str> = written.collect();
     assert!(words.len() >= 12, "{words:?}");
     for word in words {
@@ -223,7 +262,10 @@ fn the_document_names_every_field_of_the_schema() {
     property_names(&schema["$defs"], &mut fields);
     assert!(fields.len() > 60);
     for field in fields {
-        assert!(RECORD_MD.contains(&format!("`{field}`")) || RECORD_MD.contains(&format!(".{field}`")), "`{field}` is not in docs/record.md");
+        assert!(
+            RECORD_MD.contains(&format!("`{field}`")) || RECORD_MD.contains(&format!(".{field}`")),
+            "`{field}` is not in docs/record.md"
+        );
     }
 }
 
@@ -323,7 +365,9 @@ fn capture(name: &str) -> PathBuf {
 
 fn golden() -> Vec<PathBuf> {
     let paths = fs::read_dir(captures().join("golden")).unwrap().map(|entry| entry.unwrap().path());
-    let mut rows: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|extension| extension == "csv" || extension == "json")).collect();
+    let mut rows: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "csv" || extension == "json"))
+        .collect();
     rows.sort();
     assert!(rows.len() > 20);
     rows
@@ -398,7 +442,10 @@ struct Trail {
 impl Trail {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut config = format!("[agent]\nname = \"db1\"\norigin = \"acme/test/db1\"\nstate_dir = {:?}\n", dir.path().join("state"));
+        let mut config = format!(
+            "[agent]\nname = \"db1\"\norigin = \"acme/test/db1\"\nstate_dir = {:?}\n",
+            dir.path().join("state")
+        );
         for (source, zone) in [("utc", "UTC"), ("kolkata", "Asia/Kolkata")] {
             let logs = dir.path().join(format!("log-{source}"));
             fs::create_dir(&logs).unwrap();
@@ -411,7 +458,10 @@ impl Trail {
                 logs.join("*.json")
             );
         }
-        config += &format!("\n[[destination]]\nname = \"archive\"\ntype = \"file\"\npath = {:?}\n", dir.path().join("archive"));
+        config += &format!(
+            "\n[[destination]]\nname = \"archive\"\ntype = \"file\"\npath = {:?}\n",
+            dir.path().join("archive")
+        );
         fs::write(dir.path().join("sealtrail.toml"), config).unwrap();
         Trail { dir }
     }
@@ -424,7 +474,8 @@ impl Trail {
 
     fn segments(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.dir.path().join("state/journal")).unwrap().map(|entry| entry.unwrap().path());
-        let mut segments: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|extension| extension == "zst")).collect();
+        let mut segments: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|extension| extension == "zst")).collect();
         segments.sort();
         segments
     }

@@ -2,11 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod common;
+mod support;
 
-use common::{Part, parts, whole};
 use proptest::prelude::*;
 use sealtrail_parsers::{Format, Frame, Framer, Parsed, Scratch, parse};
+use support::{Part, parts, whole};
 
 const FORMAT: Format = Format::PostgresCsvlog;
 

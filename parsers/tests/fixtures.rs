@@ -5,7 +5,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod common;
+mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,11 +44,11 @@ fn a_row_is_the_same_record_in_csvlog_and_jsonlog() {
 /// Every row as text, ordered by session and line: the two files of one server order rows differently.
 fn by_session_line(format: Format, bytes: &[u8]) -> Vec<(Vec<u8>, u64, String)> {
     let mut rows = Vec::new();
-    for frame in common::records(format, bytes) {
+    for frame in support::records(format, bytes) {
         let mut scratch = Scratch::new();
         let Parsed::Record(record) = parse(format, frame, &mut scratch) else { panic!("unparsed: {frame:?}") };
         let id = record.session.id.expect("every row has a session").to_vec();
-        rows.push((id, record.session.line.expect("every row has a line"), common::show(&record)));
+        rows.push((id, record.session.line.expect("every row has a line"), support::show(&record)));
     }
     rows.sort();
     rows
@@ -57,9 +57,9 @@ fn by_session_line(format: Format, bytes: &[u8]) -> Vec<(Vec<u8>, u64, String)> 
 fn show_file(format: Format, bytes: &[u8]) -> String {
     let mut shown = String::new();
     let mut scratch = Scratch::new();
-    for frame in common::records(format, bytes) {
+    for frame in support::records(format, bytes) {
         shown += &match parse(format, frame, &mut scratch) {
-            Parsed::Record(record) => common::show(&record),
+            Parsed::Record(record) => support::show(&record),
             Parsed::Unparsed { reason, retry_at } => format!("unparsed: {reason}, retry at {retry_at:?}\n"),
         };
         shown += "\n";

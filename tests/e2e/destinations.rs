@@ -1,0 +1,129 @@
+//! Agent and far side are stopped and started while the log grows: a collector has every line at least once, a bucket has every segment
+//! byte for byte.
+
+use std::collections::HashSet;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::collector::Collector;
+use crate::crash::assert_complete;
+use crate::host::{Agent, Host, seed};
+use crate::s3::{ACCESS_KEY, BUCKET, Door, Kind, S3, SECRET_KEY};
+use crate::trail;
+use crate::writer::Writer;
+
+const ROUNDS: usize = 12;
+const SEAL: &str = "interval = \"20ms\"\nsegment_max_bytes = \"16KiB\"\nsegment_max_age = \"200ms\"";
+
+#[test]
+fn a_collector_that_comes_and_goes_has_every_line_at_least_once() {
+    let mut collector = Collector::start();
+    let host = Host::empty();
+    let http = format!("[[destination]]\nname = \"collector\"\ntype = \"http\"\nurl = \"{}\"\n", collector.url());
+    host.configure_with(SEAL, &host.source("pg", "*.csv", ""), &http);
+    let mut rng = Rng::with_seed(seed());
+    let mut writer = Writer::new(&host.log(), rng.u64(..));
+    for _ in 0..ROUNDS {
+        let agent = host.run();
+        work(&mut writer, &mut rng);
+        collector.down();
+        work(&mut writer, &mut rng);
+        collector.up();
+        work(&mut writer, &mut rng);
+        end(agent, &mut rng);
+    }
+    writer.finish();
+    let trail = host.drain();
+    assert_complete(&trail, &writer.files);
+    host.assert_verifies();
+
+    let taken: HashSet<String> = collector.lines().into_iter().collect();
+    for line in journal_lines(&host) {
+        assert!(taken.contains(&line), "the collector has not got {line}");
+    }
+    eprintln!("{} lines, {} taken by the collector", trail.lines.len(), collector.lines().len());
+}
+
+#[test]
+fn s3s_fs_stopped_and_started_has_every_segment_byte_for_byte() {
+    let server = std::cell::RefCell::new(S3::start(Kind::S3s));
+    let address = server.borrow().address();
+    segments_arrive(address, || server.borrow_mut().down(), || server.borrow_mut().up(), || server.borrow().segments());
+}
+
+#[test]
+fn moto_behind_a_door_that_shuts_has_every_segment_byte_for_byte() {
+    let server = S3::start(Kind::Moto);
+    let door = std::cell::RefCell::new(Door::open(server.address()));
+    let address = door.borrow().address;
+    segments_arrive(address, || door.borrow_mut().shut(), || door.borrow_mut().reopen(), || server.segments());
+}
+
+fn segments_arrive(
+    address: std::net::SocketAddr,
+    down: impl Fn(),
+    up: impl Fn(),
+    segments: impl Fn() -> std::collections::BTreeMap<String, Vec<u8>>,
+) {
+    let host = Host::empty();
+    let s3 = format!(
+        "[[destination]]\nname = \"bucket\"\ntype = \"s3\"\nbucket = \"{BUCKET}\"\nprefix = \"evidence\"\nregion = \"us-east-1\"\nendpoint = \"http://{address}\"\npath_style = true\naccess_key_id = \"{ACCESS_KEY}\"\nsecret_access_key_file = \"{}\"\n",
+        host.dir().join("secret").display()
+    );
+    fs::write(host.dir().join("secret"), SECRET_KEY).unwrap();
+    host.configure_with(SEAL, &host.source("pg", "*.csv", ""), &s3);
+    let mut rng = Rng::with_seed(seed());
+    let mut writer = Writer::new(&host.log(), rng.u64(..));
+    for _ in 0..ROUNDS {
+        let agent = host.run();
+        work(&mut writer, &mut rng);
+        down();
+        work(&mut writer, &mut rng);
+        up();
+        work(&mut writer, &mut rng);
+        end(agent, &mut rng);
+    }
+    writer.finish();
+    let trail = host.drain();
+    assert_complete(&trail, &writer.files);
+    host.assert_verifies();
+
+    let stored = segments();
+    let journal = trail::segments(&host.journal());
+    for segment in &journal {
+        let name = segment.file_name().unwrap().to_str().unwrap();
+        let (first, _) = name.split_once('.').unwrap();
+        let object = stored.iter().find(|(key, _)| key.starts_with(first));
+        let (_, object) = object.unwrap_or_else(|| panic!("{name} is not in the bucket: {:?}", stored.keys()));
+        assert!(*object == fs::read(segment).unwrap(), "{name} is not in the bucket as it is here");
+    }
+    assert_eq!(stored.len(), journal.len());
+    eprintln!("{} segments, byte for byte", journal.len());
+}
+
+/// The log grows for a while.
+fn work(writer: &mut Writer, rng: &mut Rng) {
+    for _ in 0..rng.u32(1..60) {
+        writer.append();
+        thread::sleep(Duration::from_millis(rng.u64(0..4)));
+    }
+    if rng.u32(0..4) == 0 {
+        writer.finish();
+    }
+}
+
+fn end(agent: Agent<'_>, rng: &mut Rng) {
+    match rng.bool() {
+        true => agent.kill9(),
+        false => drop(agent.stop()),
+    }
+}
+
+fn journal_lines(host: &Host) -> Vec<String> {
+    let segments = trail::segments(&host.journal());
+    let output = std::process::Command::new("zstdcat").args(segments).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,28 @@
+//! The whole program, from a database's log to a sealed and delivered trail, as a user runs it.
+//!
+//! Each test starts the real binary in folders of its own and looks at what it leaves on disk with eyes of its own: segments are read
+//! with `zstdcat`, csvlogs with Python's `csv` module, never with the agent's code. What is random comes from a seed that a
+//! failing test prints; `SEALTRAIL_TEST_SEED` runs it again.
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+// What the tests stand on.
+mod collector;
+mod csvlog;
+mod host;
+mod oracle;
+mod postgres;
+mod s3;
+mod trail;
+mod writer;
+
+// The tests.
+mod bad_input;
+mod crash;
+mod destinations;
+mod forged;
+mod live_postgres;
+mod rotation;
+mod segments;
+mod stopping;
+mod tamper;

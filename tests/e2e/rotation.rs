@@ -1,0 +1,258 @@
+//! Files that are renamed, deleted, half written, reused, or that appear later: each row is read once, and in order.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::csvlog::{Row, csv};
+use crate::host::Host;
+use crate::trail::Trail;
+
+const SESSION: &str = "6b00ab37.2bc2";
+
+fn rows(session: &str, lines: std::ops::RangeInclusive<u64>) -> String {
+    lines.map(|line| csv(&Row { user: "app", session, line, sql: &format!("SELECT {line}") })).collect()
+}
+
+fn append(path: &Path) -> File {
+    OpenOptions::new().append(true).create(true).open(path).unwrap()
+}
+
+/// The lines of a session, in the trail's order.
+fn lines(trail: &Trail, session: &str) -> Vec<u64> {
+    let of_session = trail.events().filter(|event| event["session"]["id"] == session);
+    of_session.map(|event| event["session"]["line"].as_u64().unwrap()).collect()
+}
+
+fn assert_lines(trail: &Trail, session: &str, expected: std::ops::RangeInclusive<u64>) {
+    assert_eq!(lines(trail, session), expected.collect::<Vec<_>>(), "session {session}");
+}
+
+fn assert_no_gap(trail: &Trail) {
+    assert_eq!(trail.acts("GAP"), Vec::<&Value>::new());
+    assert_eq!(trail.unparsed(), 0);
+}
+
+#[test]
+fn a_renamed_file_is_read_to_its_end_before_the_new_one_and_beyond() {
+    let host = Host::new();
+    let path = host.log().join("pg.csv");
+    let mut old = append(&path);
+    old.write_all(rows("a.1", 1..=10).as_bytes()).unwrap();
+    let mut agent = host.run();
+    agent.wait_for_rows(10);
+    // All of this happens before the agent looks again.
+    agent.signal(Signal::STOP);
+    old.write_all(rows("a.1", 11..=20_000).as_bytes()).unwrap();
+    fs::rename(&path, host.log().join("pg.csv.1")).unwrap();
+    fs::write(&path, rows("b.2", 1..=10)).unwrap();
+    agent.signal(Signal::CONT);
+    let trail = agent.wait_for_rows(20_010);
+    let first_new = trail.events().position(|event| event["session"]["id"] == "b.2").unwrap();
+    assert_eq!(first_new, 20_000, "rows of the new file came before the old one's end");
+
+    // The server has not reopened its log yet.
+    old.write_all(rows("a.1", 20_001..=20_010).as_bytes()).unwrap();
+    append(&path).write_all(rows("b.2", 11..=20).as_bytes()).unwrap();
+    agent.wait_for_rows(20_030);
+    let trail = agent.stop();
+    assert_lines(&trail, "a.1", 1..=20_010);
+    assert_lines(&trail, "b.2", 1..=20);
+    trail.tiled();
+    assert_no_gap(&trail);
+    host.assert_verifies();
+}
+
+#[test]
+fn timestamped_files_are_read_as_they_appear() {
+    let host = Host::new();
+    let mut agent = host.run();
+    agent.wait_ready();
+    for number in 1..=20 {
+        let path = host.log().join(format!("postgresql-2026-11-20_{number:06}.csv"));
+        fs::write(path, rows(&format!("a.{number}"), 1..=5)).unwrap();
+        agent.wait_for_rows(5 * number);
+    }
+    let trail = agent.stop();
+    trail.tiled();
+    assert_no_gap(&trail);
+    host.assert_verifies();
+}
+
+#[test]
+fn a_file_deleted_before_its_end_was_read_is_read_through_the_open_handle() {
+    let host = Host::new();
+    let path = host.log().join("pg.csv");
+    let mut old = append(&path);
+    old.write_all(rows("a.1", 1..=10).as_bytes()).unwrap();
+    let mut agent = host.run();
+    agent.wait_for_rows(10);
+    agent.signal(Signal::STOP);
+    old.write_all(rows("a.1", 11..=5_000).as_bytes()).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, rows("b.2", 1..=10)).unwrap();
+    agent.signal(Signal::CONT);
+    agent.wait_for_rows(5_010);
+    let trail = agent.stop();
+    assert_lines(&trail, "a.1", 1..=5_000);
+    assert_lines(&trail, "b.2", 1..=10);
+    trail.tiled();
+    assert_no_gap(&trail);
+}
+
+#[test]
+fn a_half_written_record_waits_for_its_rest_across_restarts() {
+    let host = Host::new();
+    let path = host.log().join("pg.csv");
+    let all = rows(SESSION, 1..=3);
+    // Cuts in a time, in the middle of a quoted text, between a quote and its twin, and before the newline.
+    let last = csv(&Row { user: "app", session: SESSION, line: 4, sql: "SELECT '\"\n2026-11-20 20:19:03.841 UTC,'" });
+    let quote = last.find("\"\"").unwrap() + 1;
+    fs::write(&path, &all).unwrap();
+    let mut done = 0;
+    for cut in [10, quote, quote + 40, last.len() - 1] {
+        append(&path).write_all(&last.as_bytes()[done..cut]).unwrap();
+        done = cut;
+        let mut agent = host.run();
+        // A row of another file that comes later is sealed: so the half one was looked at.
+        fs::write(host.log().join(format!("other-{cut}.csv")), rows(&format!("f.{cut:x}"), 1..=1)).unwrap();
+        agent.wait_for(&format!("the file beside cut {cut}"), |trail| !lines(trail, &format!("f.{cut:x}")).is_empty());
+        assert_lines(&agent.stop(), SESSION, 1..=3);
+    }
+    append(&path).write_all(&last.as_bytes()[done..]).unwrap();
+    let trail = host.drain();
+    assert_lines(&trail, SESSION, 1..=4);
+    trail.tiled();
+    assert_no_gap(&trail);
+    host.assert_verifies();
+}
+
+#[test]
+fn another_file_with_the_same_inode_is_a_new_file() {
+    let host = Host::new();
+    let path = host.log().join("pg.csv");
+    fs::write(&path, rows("a.1", 1..=10)).unwrap();
+    let inode = fs::metadata(&path).unwrap().ino();
+    assert_lines(&host.drain(), "a.1", 1..=10);
+    // Overwritten in place: the inode is the same and the bytes are not, which is what a reused inode is. The new file is longer, so its
+    // length tells nothing.
+    fs::write(&path, rows("b.2", 1..=30)).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+    let trail = host.drain();
+    assert_lines(&trail, "a.1", 1..=10);
+    assert_lines(&trail, "b.2", 1..=30);
+    trail.tiled();
+    host.assert_verifies();
+}
+
+#[test]
+fn a_file_of_twenty_bytes_is_known_again_when_it_has_grown() {
+    let host = Host::empty();
+    host.configure(&host.source("pg", "*.csv", "format = \"postgres-csvlog\""), &host.archive());
+    let path = host.log().join("pg.csv");
+    let all = rows(SESSION, 1..=5);
+    fs::write(&path, &all[..20]).unwrap();
+    assert_eq!(host.drain().events().count(), 0);
+    append(&path).write_all(&all.as_bytes()[20..]).unwrap();
+    assert_lines(&host.drain(), SESSION, 1..=5);
+    // Twenty bytes that are sealed.
+    let small = host.log().join("small.csv");
+    fs::write(&small, "nineteen characters\n").unwrap();
+    let trail = host.drain();
+    assert_eq!((trail.events().count(), trail.unparsed()), (6, 1));
+    append(&small).write_all(rows("b.2", 1..=3).as_bytes()).unwrap();
+    let trail = host.drain();
+    assert_lines(&trail, "b.2", 1..=3);
+    assert_eq!((trail.events().count(), trail.unparsed()), (9, 1));
+    trail.tiled();
+    host.assert_verifies();
+}
+
+#[test]
+fn what_is_excluded_is_not_read() {
+    let host = Host::empty();
+    let exclude = format!("exclude = [\"{}/debug-*.csv\"]", host.log().display());
+    host.configure(&host.source("pg", "*.csv", &exclude), &host.archive());
+    fs::write(host.log().join("pg.csv"), rows("a.1", 1..=3)).unwrap();
+    fs::write(host.log().join("debug-1.csv"), rows("b.2", 1..=3)).unwrap();
+    fs::write(host.log().join("pg.log"), rows("c.3", 1..=3)).unwrap();
+    let trail = host.drain();
+    assert_lines(&trail, "a.1", 1..=3);
+    assert_eq!(trail.events().count(), 3);
+}
+
+#[test]
+fn start_at_end_skips_what_was_there_and_nothing_else() {
+    let host = Host::empty();
+    host.configure(&host.source("pg", "*.csv", "start_at = \"end\""), &host.archive());
+    let path = host.log().join("pg.csv");
+    fs::write(&path, rows("a.1", 1..=10)).unwrap();
+    // It may stop before it has seen one row.
+    assert_eq!(host.drain().events().count(), 0);
+    append(&path).write_all(rows("a.1", 11..=15).as_bytes()).unwrap();
+    fs::write(host.log().join("new.csv"), rows("b.2", 1..=4)).unwrap();
+    let mut agent = host.run();
+    agent.wait_for_rows(9);
+    append(&path).write_all(rows("a.1", 16..=17).as_bytes()).unwrap();
+    agent.wait_for_rows(11);
+    let trail = agent.stop();
+    assert_lines(&trail, "a.1", 11..=17);
+    assert_lines(&trail, "b.2", 1..=4);
+    assert_no_gap(&trail);
+}
+
+#[test]
+fn a_file_renamed_while_the_agent_was_down_is_read_on() {
+    let host = Host::new();
+    let path = host.log().join("pg.csv");
+    let mut old = append(&path);
+    old.write_all(rows("a.1", 1..=10).as_bytes()).unwrap();
+    assert_lines(&host.drain(), "a.1", 1..=10);
+    old.write_all(rows("a.1", 11..=15).as_bytes()).unwrap();
+    fs::rename(&path, host.log().join("pg.csv.1")).unwrap();
+    fs::write(&path, rows("b.2", 1..=5)).unwrap();
+    let trail = host.drain();
+    assert_lines(&trail, "a.1", 1..=15);
+    assert_lines(&trail, "b.2", 1..=5);
+    trail.tiled();
+    assert_no_gap(&trail);
+    // Renamed once more, and again nothing is read twice.
+    fs::rename(host.log().join("pg.csv.1"), host.log().join("pg.csv.2")).unwrap();
+    assert_eq!(host.drain().events().count(), 20);
+    host.assert_verifies();
+}
+
+#[test]
+fn a_file_in_a_folder_that_appears_later_is_found() {
+    let host = Host::empty();
+    host.configure(&host.source("pg", "cluster-*/pg.csv", ""), &host.archive());
+    let mut agent = host.run();
+    agent.wait_ready();
+    let folder = host.log().join("cluster-1");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("pg.csv"), rows("a.1", 1..=5)).unwrap();
+    agent.wait_for_rows(5);
+    append(&folder.join("pg.csv")).write_all(rows("a.1", 6..=8).as_bytes()).unwrap();
+    agent.wait_for_rows(8);
+    assert_lines(&agent.stop(), "a.1", 1..=8);
+}
+
+#[test]
+fn files_that_begin_alike_share_no_id() {
+    let host = Host::new();
+    // A copy of a log, and then a log that was begun anew with the same first row.
+    fs::write(host.log().join("a.csv"), rows("a.1", 1..=3)).unwrap();
+    fs::write(host.log().join("b.csv"), rows("a.1", 1..=3)).unwrap();
+    assert_eq!(host.drain().events().count(), 6);
+    fs::remove_file(host.log().join("a.csv")).unwrap();
+    fs::remove_file(host.log().join("b.csv")).unwrap();
+    fs::write(host.log().join("c.csv"), rows("a.1", 1..=1) + &rows("b.2", 1..=3)).unwrap();
+    let trail = host.drain();
+    assert_lines(&trail, "b.2", 1..=3);
+    trail.assert_ids_unique();
+    host.assert_verifies();
+}
