@@ -201,6 +201,9 @@ impl Core {
                 }
             };
             if read == 0 {
+                if follower.is_cut() {
+                    self.last_look_ms = None;
+                }
                 follower.frames.rest();
                 return Ok(false);
             }
@@ -244,11 +247,9 @@ impl Core {
     }
 
     fn identify(&mut self, index: usize) -> bool {
-        let (before, rest) = self.tail.followers.split_at_mut(index);
-        let Some((follower, after)) = rest.split_first_mut() else { return false };
-        let taken = |id: &str| before.iter().chain(after.iter()).any(|other| other.id() == Some(id));
-        let source = &self.plan.sources[follower.source].name;
-        match follower.identify(source, taken) {
+        let result = self.tail.identify(index);
+        let follower = &mut self.tail.followers[index];
+        match result {
             Ok(known) => known,
             Err(refused) => {
                 follower.refused = Some(refused.0);
@@ -269,7 +270,8 @@ impl Core {
             return Ok(());
         }
         if left > 0 {
-            let message = format!("gone before its {left} bytes could be understood as a log: not even a first line was whole");
+            let message =
+                format!("gone before its {left} bytes could be understood as a log: not even a first line was whole");
             let path = follower.path.to_string_lossy().into_owned();
             self.tell("GAP", true, vec![Gap { path, message }]);
         }
@@ -464,6 +466,14 @@ impl Core {
             self.try_again()?;
             if self.writer.waits() {
                 warn!("stopping although the disk is full: what is not sealed is read again at the next start");
+                return Ok(());
+            }
+        }
+        self.look(clock::since_boot_ms());
+        if self.waiting_since_ms.is_some() {
+            // The rows first: what stopped comes last.
+            self.seal(false)?;
+            if self.writer.waits() {
                 return Ok(());
             }
         }
