@@ -267,12 +267,12 @@ fn the_document_names_every_field_of_the_schema() {
     }
 }
 
-/// What rows say that the record does not tell rightly yet; `tests/captures/not-yet/` has them.
-mod not_yet {
+/// Rows that are easily told wrongly; `tests/captures/truths/` has them.
+mod truths {
     use super::*;
 
     fn only_line(name: &str) -> Value {
-        let path = captures().join("not-yet").join(name);
+        let path = captures().join("truths").join(name);
         let lines = parsed(name, &fs::read(path).unwrap(), "UTC");
         assert_eq!(lines.len(), 1, "{name}");
         lines[0].clone()
