@@ -77,7 +77,7 @@ impl Host {
 
     /// Writes the configuration: seals come fast, so that tests need not wait.
     pub fn configure(&self, sources: &str, destinations: &str) {
-        self.configure_with("interval = \"50ms\"\nsegment_max_bytes = \"64KiB\"", sources, destinations);
+        self.configure_with("interval = \"50ms\"\nsegment_max_bytes = \"32KiB\"", sources, destinations);
     }
 
     pub fn configure_with(&self, seal: &str, sources: &str, destinations: &str) {
