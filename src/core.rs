@@ -18,9 +18,13 @@ use crate::config::plan::Plan;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::journal::Head;
-use crate::journal::retain::{Kept, retain};
+use crate::journal::read::{SegmentFile, segments};
+use crate::journal::retain::{Kept, bytes_behind, retain};
 use crate::journal::write::{Act, WriteError, Writer};
-use crate::limits::{BLOCK_BYTES_MAX, GATHER_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS, TURN_BYTES_MAX};
+use crate::limits::{
+    BLOCK_BYTES_MAX, GATHER_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS, TURN_BYTES_MAX,
+};
+use crate::ship::lowest_required_cursor;
 use crate::tail::watch::Wake;
 use crate::tail::{Gap, Tail, note};
 
@@ -270,7 +274,8 @@ impl Core {
         if self.writer.waits() {
             return false;
         }
-        let waited = self.waiting_since_ms.is_some_and(|since| now.saturating_sub(since) >= ms(self.plan.seal.interval));
+        let waited =
+            self.waiting_since_ms.is_some_and(|since| now.saturating_sub(since) >= ms(self.plan.seal.interval));
         let quiet = now.saturating_sub(self.last_seal_ms) >= ms(self.plan.seal.heartbeat);
         waited || quiet || self.segment_is_old()
     }
@@ -350,9 +355,12 @@ impl Core {
             return;
         }
         self.last_retain_ms = now;
-        let required = self.health.destinations.iter().filter(|destination| destination.required);
-        let delivered = required.map(|destination| destination.next_line.load(Ordering::Relaxed)).min().unwrap_or(u64::MAX);
-        match retain(&self.journal_dir, self.plan.agent.journal_max_bytes, self.writer.head(), delivered) {
+        let delivered = lowest_required_cursor(&self.health).unwrap_or(u64::MAX);
+        let kept = segments(&self.journal_dir).and_then(|segments| {
+            self.measure_destinations(&segments);
+            retain(&segments, self.plan.agent.journal_max_bytes, self.writer.head(), delivered)
+        });
+        match kept {
             Ok(kept) => self.count_journal(kept),
             // Nothing is lost by keeping too much; the next attempt comes in a moment.
             Err(error) => warn!(%error, "cannot make room in the journal"),
@@ -370,6 +378,15 @@ impl Core {
                 true => warn!(bytes = kept.bytes, "reading is paused: the journal's budget or the disk is used up"),
                 false => info!("reading goes on"),
             }
+        }
+    }
+
+    fn measure_destinations(&self, segments: &[SegmentFile]) {
+        let lines = self.writer.head().lines;
+        for destination in &self.health.destinations {
+            let next = destination.next_line.load(Ordering::Relaxed);
+            let behind = if next >= lines { 0 } else { bytes_behind(segments, next) };
+            destination.lag_bytes.store(behind, Ordering::Relaxed);
         }
     }
 
@@ -441,7 +458,12 @@ impl Core {
                 return Ok(());
             }
         }
-        self.intake.block.acts.push(Act { action: "STOPPED", resource: String::new(), failure: false, message: why.to_owned() });
+        self.intake.block.acts.push(Act {
+            action: "STOPPED",
+            resource: String::new(),
+            failure: false,
+            message: why.to_owned(),
+        });
         self.seal(closes)?;
         info!(lines = self.writer.head().lines, "sealed and stopped");
         Ok(())

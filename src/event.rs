@@ -37,9 +37,18 @@ pub struct Place {
 
 impl Origin {
     /// `path` is lossy where it is not UTF-8.
-    pub fn new(file_id: &str, format: Format, server: &str, source: &str, path: &str, labels: &[(String, String)]) -> Self {
+    pub fn new(
+        file_id: &str,
+        format: Format,
+        server: &str,
+        source: &str,
+        path: &str,
+        labels: &[(String, String)],
+    ) -> Self {
         let mut identity = Vec::new();
-        for (name, value) in [("engine", format.engine()), ("server", server), ("source", source), ("format", format.name())] {
+        for (name, value) in
+            [("engine", format.engine()), ("server", server), ("source", source), ("format", format.name())]
+        {
             identity.extend_from_slice(format!(",\"{name}\":").as_bytes());
             json::string(&mut identity, value.as_bytes());
         }
@@ -64,10 +73,28 @@ fn encoded_labels(labels: &[(String, String)]) -> Vec<u8> {
     out
 }
 
+/// A row with all that is known of it.
+pub struct Event<'e> {
+    /// What its file's rows share.
+    pub origin: &'e Origin,
+    /// Where it stands.
+    pub place: Place,
+    /// Its original bytes: kept in base64 where they are not UTF-8.
+    pub frame: &'e [u8],
+    /// What it says.
+    pub record: &'e Record<'e>,
+    /// What that means.
+    pub meaning: Meaning<'e>,
+    /// When it happened.
+    pub time: UtcTime,
+    /// When its session began; `None` where the row does not say, or not in a form that is a time.
+    pub session_start: Option<UtcTime>,
+}
+
 /// Writes one event as a line, newline included.
-///
-/// `frame` is the row's original bytes: kept in base64 where they are not UTF-8.
-pub fn write(out: &mut Vec<u8>, origin: &Origin, place: Place, frame: &[u8], record: &Record<'_>, meaning: &Meaning<'_>, time: &UtcTime, session_start: Option<&UtcTime>) {
+pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
+    let Event { origin, place, frame, record, meaning, time, session_start } = event;
+    let (place, session_start) = (*place, session_start.as_ref());
     let mut line = Line { out, utf8: std::str::from_utf8(frame).is_ok() };
     line.head(origin, place, time);
     line.text("user", meaning.user.value);
@@ -106,7 +133,15 @@ pub struct Unparsed {
 }
 
 /// Writes a line for bytes that could not be understood: kept as text, or in base64 where they are not UTF-8.
-pub fn write_unparsed(out: &mut Vec<u8>, origin: &Origin, place: Place, frame: &[u8], why: Unparsed, time: &UtcTime, server: &str) {
+pub fn write_unparsed(
+    out: &mut Vec<u8>,
+    origin: &Origin,
+    place: Place,
+    frame: &[u8],
+    why: Unparsed,
+    time: &UtcTime,
+    server: &str,
+) {
     let utf8 = std::str::from_utf8(frame).is_ok();
     let mut line = Line { out, utf8 };
     line.head(origin, place, time);
@@ -146,7 +181,11 @@ impl Line<'_> {
 
     fn quoted(&mut self, text: &[u8]) {
         self.out.push(b'"');
-        if self.utf8 { json::escaped_utf8(self.out, text) } else { json::escaped(self.out, text) }
+        if self.utf8 {
+            json::escaped_utf8(self.out, text)
+        } else {
+            json::escaped(self.out, text)
+        }
         self.out.push(b'"');
     }
 
@@ -198,7 +237,11 @@ impl Line<'_> {
     fn resource(&mut self, meaning: &Meaning<'_>) {
         self.key("resource");
         self.out.push(b'"');
-        for part in [meaning.resource_database, Some(&b"."[..]).filter(|_| meaning.resource_database.is_some()), Some(meaning.resource.value)] {
+        for part in [
+            meaning.resource_database,
+            Some(&b"."[..]).filter(|_| meaning.resource_database.is_some()),
+            Some(meaning.resource.value),
+        ] {
             json::escaped(self.out, part.unwrap_or_default());
         }
         self.out.push(b'"');

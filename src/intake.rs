@@ -10,7 +10,7 @@ use sealtrail_parsers::{Format, Parsed, Record, Scratch, parse};
 
 use crate::clock;
 use crate::config::plan::{AgentPlan, SourcePlan};
-use crate::event::{self, Origin, Place, Unparsed};
+use crate::event::{self, Event, Origin, Place, Unparsed};
 use crate::frames::{Frames, Next};
 use crate::health::SourceHealth;
 use crate::journal::write::Block;
@@ -79,7 +79,15 @@ impl Intake {
 
     /// Takes the whole frames that are there, until `bytes_max` of lines are in the block. `end`: the file is over. Returns how many
     /// lines they became.
-    pub fn take(&mut self, source: usize, origin: &Origin, frames: &mut Frames, end: bool, bytes_max: usize, health: &SourceHealth) -> u64 {
+    pub fn take(
+        &mut self,
+        source: usize,
+        origin: &Origin,
+        frames: &mut Frames,
+        end: bool,
+        bytes_max: usize,
+        health: &SourceHealth,
+    ) -> u64 {
         let before = (self.block.rows.read, self.block.rows.unparsed);
         let source = &mut self.sources[source];
         while self.block.lines.len() < bytes_max {
@@ -95,7 +103,9 @@ impl Intake {
         let rows = self.block.rows.read - before.0;
         health.rows_read.fetch_add(rows, Ordering::Relaxed);
         health.rows_unparsed.fetch_add(self.block.rows.unparsed - before.1, Ordering::Relaxed);
-        if rows > 0 && let Some(time) = &source.last_time {
+        if rows > 0
+            && let Some(time) = &source.last_time
+        {
             health.last_row_ms.store(time.unix_ms(), Ordering::Relaxed);
         }
         rows
@@ -143,9 +153,10 @@ impl Row<'_> {
     fn event(&mut self, offset: u64, frame: &[u8], record: &Record<'_>) {
         let place = Place { offset, length: frame.len() as u64 };
         let time = self.source.time(record.time);
-        let start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
+        let session_start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
         let meaning = meaning(record, self.server.as_bytes());
-        event::write(&mut self.block.lines, self.origin, place, frame, record, &meaning, &time, start.as_ref());
+        let event = Event { origin: self.origin, place, frame, record, meaning, time, session_start };
+        event::write(&mut self.block.lines, &event);
         self.block.rows.read += 1;
     }
 

@@ -65,13 +65,18 @@ impl KeysError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::Io { .. } => "run as the user that owns the state directory, and look whether the disk is full".into(),
+            Self::Io { .. } => {
+                "run as the user that owns the state directory, and look whether the disk is full".into()
+            }
             Self::Malformed { source, .. } => format!("{}; or restore the file from a backup", source.hint()),
             Self::OtherOrigin { found, .. } => {
                 format!("set origin = \"{found}\" again, or give the other trail a state directory of its own")
             }
             Self::Open { path, .. } => {
-                format!("`chmod 600 {}`; if others could have read it, start a new trail with a new key", path.display())
+                format!(
+                    "`chmod 600 {}`; if others could have read it, start a new trail with a new key",
+                    path.display()
+                )
             }
             Self::Origin(source) => source.hint().into(),
         }
@@ -176,8 +181,11 @@ fn publish(path: &Path, key: &VerifierKey) -> Result<(), KeysError> {
 
 fn read(file: io::Result<File>, path: &Path) -> Result<String, KeysError> {
     let mut text = String::new();
-    file.and_then(|file| file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text))
-        .map_err(|source| KeysError::Io { what: "read", path: path.to_owned(), source })?;
+    file.and_then(|file| file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text)).map_err(|source| KeysError::Io {
+        what: "read",
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(text)
 }
 

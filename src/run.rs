@@ -80,12 +80,18 @@ impl RunError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            RunError::State { .. } => "it has to be writable by the user that the agent runs as: see [agent] state_dir".to_owned(),
+            RunError::State { .. } => {
+                "it has to be writable by the user that the agent runs as: see [agent] state_dir".to_owned()
+            }
             RunError::Locked(_) => "stop the other one, or give this one a state_dir of its own".to_owned(),
             RunError::Keys(error) => error.hint(),
             RunError::Recover(error) => error.hint(),
-            RunError::Write(_) => "check the disk; nothing is lost: what was not sealed is read again at the next start".to_owned(),
-            RunError::Listen { .. } => "choose another address in [health] listen, or stop what uses this one".to_owned(),
+            RunError::Write(_) => {
+                "check the disk; nothing is lost: what was not sealed is read again at the next start".to_owned()
+            }
+            RunError::Listen { .. } => {
+                "choose another address in [health] listen, or stop what uses this one".to_owned()
+            }
             RunError::Thread(_) => "check the limits on processes and memory".to_owned(),
         }
     }
@@ -145,7 +151,12 @@ fn open_trail(plan: &Plan, drain: bool, wake: SyncSender<Wake>) -> Result<Starte
 
 fn started(plan: &Plan, drain: bool) -> Act {
     let how = if drain { "drain" } else { "run" };
-    let message = format!("sealtrail {} {how}, {} sources, {} destinations", env!("CARGO_PKG_VERSION"), plan.sources.len(), plan.destinations.len());
+    let message = format!(
+        "sealtrail {} {how}, {} sources, {} destinations",
+        env!("CARGO_PKG_VERSION"),
+        plan.sources.len(),
+        plan.destinations.len()
+    );
     Act { action: "STARTED", resource: String::new(), failure: false, message }
 }
 
@@ -202,7 +213,12 @@ struct Edge {
 }
 
 impl Edge {
-    fn start(plan: &Arc<Plan>, head: watch::Receiver<Head>, health: &Arc<Health>, stopper: Stopper) -> Result<Self, RunError> {
+    fn start(
+        plan: &Arc<Plan>,
+        head: watch::Receiver<Head>,
+        health: &Arc<Health>,
+        stopper: Stopper,
+    ) -> Result<Self, RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Thread)?;
         let doors = runtime.block_on(open_doors(plan))?;
         let (order, orders) = watch::channel(Order::GoOn);

@@ -102,6 +102,8 @@ pub struct DestinationStatus {
     pub bytes_delivered: u64,
     /// Lines of the trail that it does not have yet.
     pub lag_lines: u64,
+    /// Bytes of journal segments that it does not have whole, compressed.
+    pub lag_bytes: u64,
     /// Time since its last success while lines wait, else 0.
     pub lag_seconds: u64,
     /// Requests made again.
@@ -308,6 +310,7 @@ fn destination(one: &DestinationHealth, health: &Health, now_ms: u64) -> Destina
         lines_delivered: get(&one.lines_delivered),
         bytes_delivered: get(&one.bytes_delivered),
         lag_lines,
+        lag_bytes: get(&one.lag_bytes),
         lag_seconds: metrics::destination_lag_ms(one, health, now_ms) / 1000,
         retries: get(&one.retries),
         dead_letters: get(&one.dead_letters),
@@ -518,6 +521,7 @@ fn duration(seconds: u64) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 

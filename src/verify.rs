@@ -119,7 +119,11 @@ impl fmt::Display for Report {
         if let Some(origin) = &verdict.origin {
             let (from, to) = (verdict.first_time.as_deref(), verdict.last_time.as_deref());
             writeln!(f, "  {origin}, sealed from {} to {}", from.unwrap_or("-"), to.unwrap_or("-"))?;
-            writeln!(f, "  {} rows, {} of them not understood, {} filtered", counts.events, counts.unparsed, counts.filtered)?;
+            writeln!(
+                f,
+                "  {} rows, {} of them not understood, {} filtered",
+                counts.events, counts.unparsed, counts.filtered
+            )?;
         }
         for key in &self.keys {
             writeln!(f, "  key {} from {}", key.key, key.file.display())?;

@@ -36,6 +36,9 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
     if let Some(format) = format_at(text) {
         return Detection::Known(format);
     }
+    if !end && csvlog::opens(text).is_none() {
+        return Detection::NeedMore;
+    }
     if let Some(reason) = other_format(text) {
         return Detection::Unknown { reason };
     }
@@ -111,8 +114,11 @@ fn other_format(text: &[u8]) -> Option<&'static str> {
     if fits(line, b"00000000 00:00:00,") {
         return Some("MariaDB's server_audit log");
     }
-    if fits(line, b"\"0000-00-00 00:00:00") {
-        return Some("a file of pgAudit's pgauditlogtofile");
+    if fits(line, b"\"0000-00-00 00:00:00") || is_bare_csv(line) {
+        return Some("a file of the extension pgauditlogtofile");
+    }
+    if text.split(|byte| *byte == b'\n').take(3).any(|line| line.ends_with(b"Id Command\tArgument")) {
+        return Some("MySQL's or MariaDB's general log");
     }
     if is_syslog(line) {
         return Some("syslog");
@@ -121,6 +127,11 @@ fn other_format(text: &[u8]) -> Option<&'static str> {
         return Some("PostgreSQL's stderr format: set log_destination to csvlog or jsonlog");
     }
     None
+}
+
+/// pgauditlogtofile 1.5 wrote csvlog's columns without quotes and without the severity.
+fn is_bare_csv(line: &[u8]) -> bool {
+    fits(line, b"0000-00-00 00:00:00.000 ") && holds(line, b",00000,") && !holds(line, b",LOG,00000,")
 }
 
 const SEVERITIES: [&[u8]; 7] =

@@ -1,10 +1,12 @@
 //! Where csvlog records end, and where they begin again after damage, against files written to mislead.
 
-mod common;
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use common::{Part, parts, whole};
+mod support;
+
 use proptest::prelude::*;
 use sealtrail_parsers::{Format, Frame, Framer, Parsed, Scratch, parse};
+use support::{Part, parts, whole};
 
 const FORMAT: Format = Format::PostgresCsvlog;
 

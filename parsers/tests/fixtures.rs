@@ -3,7 +3,9 @@
 //! `fixtures/NAME.csv` and `.json` are excerpts of logs that live servers wrote; `NAME.csv.expected` is every frame of it,
 //! field by field. Read the difference before you accept it with `UPDATE=1 cargo test --test fixtures`.
 
-mod common;
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,11 +44,11 @@ fn a_row_is_the_same_record_in_csvlog_and_jsonlog() {
 /// Every row as text, ordered by session and line: the two files of one server order rows differently.
 fn by_session_line(format: Format, bytes: &[u8]) -> Vec<(Vec<u8>, u64, String)> {
     let mut rows = Vec::new();
-    for frame in common::records(format, bytes) {
+    for frame in support::records(format, bytes) {
         let mut scratch = Scratch::new();
         let Parsed::Record(record) = parse(format, frame, &mut scratch) else { panic!("unparsed: {frame:?}") };
         let id = record.session.id.expect("every row has a session").to_vec();
-        rows.push((id, record.session.line.expect("every row has a line"), common::show(&record)));
+        rows.push((id, record.session.line.expect("every row has a line"), support::show(&record)));
     }
     rows.sort();
     rows
@@ -55,9 +57,9 @@ fn by_session_line(format: Format, bytes: &[u8]) -> Vec<(Vec<u8>, u64, String)> 
 fn show_file(format: Format, bytes: &[u8]) -> String {
     let mut shown = String::new();
     let mut scratch = Scratch::new();
-    for frame in common::records(format, bytes) {
+    for frame in support::records(format, bytes) {
         shown += &match parse(format, frame, &mut scratch) {
-            Parsed::Record(record) => common::show(&record),
+            Parsed::Record(record) => support::show(&record),
             Parsed::Unparsed { reason, retry_at } => format!("unparsed: {reason}, retry at {retry_at:?}\n"),
         };
         shown += "\n";
@@ -68,7 +70,7 @@ fn show_file(format: Format, bytes: &[u8]) -> String {
 fn fixtures() -> Vec<PathBuf> {
     let listed = fs::read_dir(folder()).expect("the fixtures folder").map(|entry| entry.expect("an entry").path());
     let mut paths: Vec<_> = listed.filter(|path| matches!(extension(path), "csv" | "json")).collect();
-    paths.retain(|path| !path.file_stem().is_some_and(|stem| stem == "same_rows"));
+    paths.retain(|path| path.file_stem().is_none_or(|stem| stem != "same_rows"));
     paths.sort();
     paths
 }

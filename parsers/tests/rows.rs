@@ -1,10 +1,12 @@
 //! What single rows say: values come back as they went in, NULL stays apart from empty, nothing is lost.
 
-mod common;
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use common::{Part, whole};
+mod support;
+
 use proptest::prelude::*;
 use sealtrail_parsers::{Act, Format, Framer, Parameters, Parsed, Record, Scratch, Status, Value, parse};
+use support::{Part, whole};
 
 const CSV: Format = Format::PostgresCsvlog;
 const JSON: Format = Format::PostgresJsonlog;
@@ -316,7 +318,7 @@ fn json_lines_are_framed_alike_however_they_arrive() {
     let expected = whole(JSON, &file);
     assert_eq!(expected.iter().filter(|part| matches!(part, Part::Record(_))).count(), 3);
     for cut in 0..=file.len() {
-        assert_eq!(common::parts(Framer::new(JSON), &[&file[..cut], &file[cut..]]), expected, "cut at {cut}");
+        assert_eq!(support::parts(Framer::new(JSON), &[&file[..cut], &file[cut..]]), expected, "cut at {cut}");
     }
 }
 
@@ -368,7 +370,7 @@ proptest! {
             query: Some(query.clone()), application: application.clone(), ..Columns::message("syntax error")
         };
         let file = [columns.csv(26), columns.csv(23)].concat();
-        let rows = common::records(CSV, &file);
+        let rows = support::records(CSV, &file);
         prop_assert_eq!(rows.len(), 2);
         for row in rows {
             with_record(CSV, row, |record| {

@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use sealtrail::config::{self, ConfigError, Reading};
-use sealtrail::ship::ProbeResult;
+use sealtrail::config::plan::Plan;
+use sealtrail::config::{self, ConfigError};
+use sealtrail::ship::{self, ProbeResult};
 
 use super::{CliError, ConfigArg, Exit, print, print_json};
 
@@ -44,7 +45,7 @@ pub fn main(args: CheckArgs) -> Result<Exit, CliError> {
     };
     let found: Vec<_> = reading.plan.sources.iter().map(config::matches).collect();
     let warnings = config::warnings(&reading, &found);
-    let answers = if args.connect { connect(&reading)? } else { Vec::new() };
+    let answers = if args.connect { connect(&reading.plan)? } else { Vec::new() };
     if args.json {
         let mut plan = config::json(&reading, &found, &warnings);
         if args.connect {
@@ -73,15 +74,17 @@ struct Problem {
     hint: String,
 }
 
-impl Answer {
-    fn of(probe: ProbeResult) -> Self {
+impl From<ProbeResult> for Answer {
+    fn from(probe: ProbeResult) -> Self {
         let result = match probe.result {
-            Ok(probed) => Ok(probed.checked.to_owned()),
+            Ok(found) => Ok(found.checked.to_owned()),
             Err(error) => Err(Problem { why: format!("{}: {}", error.step, error.why), hint: error.hint }),
         };
         Answer { destination: probe.destination, result }
     }
+}
 
+impl Answer {
     fn json(&self) -> Value {
         match &self.result {
             Ok(checked) => json!({ "destination": self.destination, "ok": true, "checked": checked }),
@@ -94,17 +97,22 @@ impl Answer {
     fn line(&self) -> String {
         match &self.result {
             Ok(checked) => format!("\n[[destination]] {}: {checked}\n", self.destination),
+            Err(Problem { why, hint }) if hint.is_empty() => {
+                format!("\n[[destination]] {}: {why}\n", self.destination)
+            }
             Err(Problem { why, hint }) => format!("\n[[destination]] {}: {why}\n  hint: {hint}\n", self.destination),
         }
     }
 }
 
-/// Tries each destination, in the plan's order: `ship::probe`, each of its results made an [`Answer`].
-fn connect(reading: &Reading) -> Result<Vec<Answer>, CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| CliError::new(format!("cannot start a runtime: {error}")))?;
-    let results = runtime.block_on(sealtrail::ship::probe(&reading.plan));
-    Ok(results.into_iter().map(Answer::of).collect())
+/// Tries each destination, in the plan's order, without writing.
+fn connect(plan: &Plan) -> Result<Vec<Answer>, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(format!("cannot start the network side: {error}")))?;
+    let probes = runtime.block_on(ship::probe(plan));
+    Ok(probes.into_iter().map(Answer::from).collect())
 }
 
 fn print_mistakes(error: &ConfigError) -> Result<Exit, CliError> {

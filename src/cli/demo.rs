@@ -33,7 +33,8 @@ pub struct DemoArgs {
 pub fn main(args: DemoArgs) -> Result<Exit, CliError> {
     let folder = args.folder.unwrap_or_else(|| env::temp_dir().join(format!("sealtrail-demo-{}", process::id())));
     let demo = demo::prepare(&folder).map_err(|error| {
-        CliError::new(format!("cannot use {}: {error}", folder.display())).hint("an empty folder, or one that can be made")
+        CliError::new(format!("cannot use {}: {error}", folder.display()))
+            .hint("an empty folder, or one that can be made")
     })?;
     print(&format!("{}\n\n", demo.intro()))?;
     run(config::load(&demo.config)?, true).map_err(|error| super::run::failed(&error))?;

@@ -39,13 +39,17 @@ pub fn main(args: KeysArgs) -> Result<Exit, CliError> {
     let dir = keys::dir(&state_dir(args.state_dir, &args.config)?);
     let found = keys::public_keys(&dir).map_err(|error| CliError::caused(&error).hint(error.hint()))?;
     if args.json {
-        let list = found.iter().map(|(path, key)| json!({ "origin": key.name(), "key": key.to_string(), "file": path.display().to_string() }));
+        let list = found.iter().map(
+            |(path, key)| json!({ "origin": key.name(), "key": key.to_string(), "file": path.display().to_string() }),
+        );
         print_json(&list.collect())?;
     } else {
         print(&found.iter().map(|(path, key)| format!("{key}\n  {}\n", path.display())).collect::<String>())?;
     }
     if found.is_empty() {
-        return Err(CliError::new(format!("no key in {}", dir.display())).hint("the first `sealtrail run` makes one").no());
+        return Err(CliError::new(format!("no key in {}", dir.display()))
+            .hint("the first `sealtrail run` makes one")
+            .no());
     }
     Ok(Exit::Yes)
 }

@@ -54,7 +54,8 @@ pub fn main(args: ParseArgs) -> Result<Exit, CliError> {
         parse(&request, &mut io::stdin().lock(), &mut out)
     } else {
         let mut file = File::open(&args.file).map_err(|error| {
-            CliError::new(format!("cannot read {}: {error}", args.file.display())).hint("a file that you may read, or - for stdin")
+            CliError::new(format!("cannot read {}: {error}", args.file.display()))
+                .hint("a file that you may read, or - for stdin")
         })?;
         parse(&request, &mut file, &mut out)
     };

@@ -1,4 +1,4 @@
-//! Configuration, in two steps: what was written ([`file`]) becomes what is meant ([`plan`]).
+//! Configuration, in two steps: what was written (`file`) becomes what is meant ([`plan`]).
 //!
 //! [`read`] does both and keeps, beside the plan, which keys the file held, so that `check` can say what is a default.
 //! [`load`] is the same for those who only want the plan. Every mistake in the file is reported at once. A secret comes
@@ -6,7 +6,8 @@
 
 mod bounds;
 mod error;
-pub mod file;
+mod fields;
+mod file;
 pub mod keys;
 mod matches;
 mod nearest;
@@ -16,6 +17,7 @@ pub mod secret;
 mod section;
 mod show;
 mod substitution;
+mod text;
 pub mod units;
 mod warnings;
 
@@ -32,9 +34,8 @@ pub use warnings::{Warning, warnings};
 
 /// A record larger than this is kept in pieces, unless the configuration says otherwise.
 pub const RECORD_MAX_BYTES: usize = bounds::RECORD_MAX_BYTES.default as usize;
-
-use file::Context;
 use plan::Plan;
+use text::Context;
 
 /// What a configuration refers to outside of its file. Tests bring their own.
 #[derive(Clone, Copy)]
@@ -93,7 +94,7 @@ pub fn read_here(path: &Path) -> Result<Reading, ConfigError> {
 
 /// Like [`read_here`], in surroundings that the caller gives.
 pub fn read(path: &Path, surroundings: Surroundings<'_>) -> Result<Reading, ConfigError> {
-    let text = file::text(path)?;
+    let text = text::load(path)?;
     let context = Context::new(path, &text, surroundings);
     let written = file::parse(&context);
     let sha256 = hex(&Sha256::digest(text.as_bytes()));
@@ -107,7 +108,7 @@ pub fn read(path: &Path, surroundings: Surroundings<'_>) -> Result<Reading, Conf
 
 /// Reads only where the agent keeps its state. Mistakes elsewhere in the file are none of the caller's concern.
 pub fn whereabouts(path: &Path) -> Result<Whereabouts, ConfigError> {
-    let text = file::text(path)?;
+    let text = text::load(path)?;
     let surroundings = Surroundings { env: &|name| std::env::var(name), host: "" };
     let context = Context::new(path, &text, surroundings);
     let found = file::parse_whereabouts(&context).map(resolve::whereabouts);

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use super::Whereabouts;
 use super::bounds;
 use super::file::{
-    AgentTable, Context, DestinationTable, File, HealthTable, HttpTable, KindTable, S3Table, SealTable, SourceTable,
-    TlsTable,
+    AgentTable, DestinationTable, File, HealthTable, HttpTable, KindTable, S3Table, SealTable, SourceTable, TlsTable,
 };
 use super::plan::{
     AgentPlan, DestinationKind, DestinationPlan, FilePlan, HealthPlan, HttpPlan, Plan, S3Credentials, S3Plan, SealPlan,
     SourcePlan, TlsPlan,
 };
 use super::section::{At, Span};
+use super::text::Context;
 use super::units;
 
 /// `[agent] state_dir` when it is not written.

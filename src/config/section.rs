@@ -15,9 +15,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::bounds::{self, Bound};
-use super::file::Context;
 use super::secret::Secret;
 use super::substitution::{self, Text};
+use super::text::Context;
 use super::{keys, nearest, units};
 
 /// Where a value or a key stands in the file, in bytes.

@@ -178,6 +178,11 @@ const DESTINATION: &[Metric<DestinationHealth>] = &[
         read: Gauge(|one, scrape| lag_lines(one, &scrape.health)),
     },
     Metric {
+        name: "sealtrail_destination_lag_bytes",
+        help: "Bytes of journal segments that the destination does not have whole, compressed",
+        read: Gauge(|one, _| get(&one.lag_bytes)),
+    },
+    Metric {
         name: "sealtrail_destination_lag_seconds",
         help: "Time since the last success while lines wait, 0 when none wait",
         read: Seconds(|one, scrape| seconds(destination_lag_ms(one, &scrape.health, scrape.now_ms))),

@@ -74,6 +74,8 @@ pub struct DestinationHealth {
     pub required: bool,
     /// First line that it does not have yet: its cursor.
     pub next_line: AtomicU64,
+    /// Bytes of the journal's segments that it does not have whole; compressed, counted by segment.
+    pub lag_bytes: AtomicU64,
     /// Lines delivered in this run.
     pub lines_delivered: AtomicU64,
     /// Bytes delivered in this run, as sent.

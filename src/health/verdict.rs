@@ -61,6 +61,7 @@ fn read(value: &AtomicU64) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::super::{DestinationHealth, JournalHealth, SourceHealth};
     use super::*;

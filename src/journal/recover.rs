@@ -161,7 +161,8 @@ fn begin(segment: &SegmentFile, lines: &[u8], origin: &str, key: &VerifierKey) -
 impl State {
     /// Adds a block's lines, checks its end, and takes over what its seal says.
     fn add(&mut self, block: &[u8], key: &VerifierKey) -> Result<(), BlockError> {
-        let lines: Vec<&[u8]> = block.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line)).collect();
+        let lines: Vec<&[u8]> =
+            block.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line)).collect();
         let [content @ .., seal, checkpoint] = lines.as_slice() else { return Err(BlockError::NoSeal) };
         for line in content {
             self.chain.push(line);
@@ -211,14 +212,20 @@ fn cut_tail(segment: &SegmentFile, end: u64, acts: &mut Vec<Act>) -> Result<(), 
     let file = OpenOptions::new().write(true).open(&segment.path).map_err(io)?;
     durable::truncate(&file, end).map_err(io)?;
     warn!(segment = segment.first, bytes = torn, "cut off a block that was not whole");
-    acts.push(recovered(format!("cut {torn} bytes of a block that was not whole off the end of segment {}", segment.first)));
+    acts.push(recovered(format!(
+        "cut {torn} bytes of a block that was not whole off the end of segment {}",
+        segment.first
+    )));
     Ok(())
 }
 
 fn remove_torn_segment(segment: &SegmentFile, acts: &mut Vec<Act>) -> Result<(), RecoverError> {
     durable::remove(&segment.path).map_err(|source| RecoverError::Io { path: segment.path.clone(), source })?;
     info!(segment = segment.first, bytes = segment.bytes, "removed a segment without one whole block");
-    acts.push(recovered(format!("removed segment {} with {} bytes: not one block of it was whole", segment.first, segment.bytes)));
+    acts.push(recovered(format!(
+        "removed segment {} with {} bytes: not one block of it was whole",
+        segment.first, segment.bytes
+    )));
     Ok(())
 }
 

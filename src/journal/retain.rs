@@ -4,11 +4,11 @@
 //! there is room, so that `verify` on this host can look back.
 
 use std::io;
-use std::path::Path;
 
 use tracing::info;
 
-use super::{Head, read};
+use super::Head;
+use super::read::SegmentFile;
 use crate::durable;
 
 /// What is on the disk after making room.
@@ -20,9 +20,17 @@ pub struct Kept {
     pub segments: u64,
 }
 
-/// Removes what may go. `delivered`: the first line that some required destination does not have yet.
-pub fn retain(dir: &Path, budget_bytes: u64, head: Head, delivered: u64) -> io::Result<Kept> {
-    let segments = read::segments(dir)?;
+/// Bytes of the segments that somebody who has every line before `next_line` does not have whole.
+pub fn bytes_behind(segments: &[SegmentFile], next_line: u64) -> u64 {
+    let behind = segments.iter().enumerate().filter(|(index, _)| match segments.get(index + 1) {
+        Some(next) => next.first > next_line,
+        None => true,
+    });
+    behind.map(|(_, segment)| segment.bytes).sum()
+}
+
+/// Removes what may go of `segments`. `delivered`: the first line that some required destination does not have yet.
+pub fn retain(segments: &[SegmentFile], budget_bytes: u64, head: Head, delivered: u64) -> io::Result<Kept> {
     let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
     let mut kept = segments.len() as u64;
     for pair in segments.windows(2) {

@@ -196,7 +196,8 @@ impl Writer {
 
     fn act(&mut self, act: &Act, time: &str, out: &mut Vec<u8>) -> Result<(), ChainError> {
         let origin = self.chain.origin().to_owned();
-        let (resource, resource_type) = if act.resource.is_empty() { (&origin, "trail") } else { (&act.resource, "file") };
+        let (resource, resource_type) =
+            if act.resource.is_empty() { (&origin, "trail") } else { (&act.resource, "file") };
         let outcome = if act.failure { "failure" } else { "success" };
         let line = ActLine { action: act.action, resource, resource_type, outcome, message: Some(&act.message) };
         self.chain.agent_line(&line, time, out)
@@ -223,10 +224,11 @@ impl Writer {
     /// One append and one sync; a new segment's name is synced too. What was half written is cut off again.
     fn write(&mut self, pending: &Pending, path: &Path) -> io::Result<()> {
         if self.open.is_none() {
-            // Left from an attempt that failed half-way: empty, or cut back to nothing below.
-            let file = durable::open_append(path).or_else(|_| durable::create_new(path))?;
+            // It may be left, empty, from an attempt that failed half-way.
+            let file = durable::open_append(path)?;
             durable::sync_dir(&self.dir)?;
-            self.open = Some(Open { first: pending.first, file, bytes: 0, begun_ms: clock::since_boot_ms(), has_rows: false });
+            self.open =
+                Some(Open { first: pending.first, file, bytes: 0, begun_ms: clock::since_boot_ms(), has_rows: false });
         }
         let Some(open) = &mut self.open else { return Ok(()) };
         if let Err(error) = durable::append(&mut open.file, &pending.frame) {

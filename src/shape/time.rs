@@ -125,7 +125,8 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
     let space = 19 + memchr::memchr(b' ', &text[19..])?;
     let fraction = &text[19..space];
-    let fraction_fits = fraction.is_empty() || (fraction[0] == b'.' && fraction.len() <= 10 && fraction[1..].iter().all(u8::is_ascii_digit));
+    let fraction_fits = fraction.is_empty()
+        || (fraction[0] == b'.' && fraction.len() <= 10 && fraction[1..].iter().all(u8::is_ascii_digit));
     fraction_fits.then_some((&text[..space], &text[space + 1..]))
 }
 
@@ -209,7 +210,16 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "yesterday", "2026-11-20 20:28:31.135", "2026-11-20 20:28:31,135 UTC", "2026-11-20 20:28:31.12x UTC", "2026-02-30 20:28:31.123 UTC", "2026-11-20 24:28:31.123 UTC", "2026-11-20 20:28:61.123 UTC"] {
+        for text in [
+            "",
+            "yesterday",
+            "2026-11-20 20:28:31.135",
+            "2026-11-20 20:28:31,135 UTC",
+            "2026-11-20 20:28:31.12x UTC",
+            "2026-02-30 20:28:31.123 UTC",
+            "2026-11-20 24:28:31.123 UTC",
+            "2026-11-20 20:28:61.123 UTC",
+        ] {
             assert_eq!(Clock::new(None).utc(text.as_bytes()), None, "{text}");
         }
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::durable;
+use crate::durable;
 
 /// Where a destination stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +56,9 @@ impl Cursor {
     /// Writes it and syncs it.
     pub(crate) fn store(&self, next_line: u64) -> io::Result<()> {
         if let Some(dir) = self.path.parent() {
-            durable::make_dir(dir)?;
+            durable::create_dir(dir)?;
         }
-        durable::replace(&self.path, format!("{{\"next_line\":{next_line}}}\n").as_bytes())
+        durable::write_atomic(&self.path, format!("{{\"next_line\":{next_line}}}\n").as_bytes(), 0o600)
     }
 }
 

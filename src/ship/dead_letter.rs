@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::durable;
+use crate::durable;
 use crate::sink::Lines;
 
 /// The folder `state_dir/dead-letter/<destination>/`.
@@ -20,10 +20,10 @@ impl DeadLetters {
     /// Keeps the line as `<line, 20 digits>.ndjson` and, first, the answer as `<line, 20 digits>.answer.txt`. Both are
     /// synced when this returns. The same line again replaces itself.
     pub(crate) fn keep(&self, line: &Lines<'_>, answer: &str) -> io::Result<PathBuf> {
-        durable::make_dir(&self.dir)?;
-        durable::replace(&self.dir.join(format!("{:020}.answer.txt", line.first)), answer.as_bytes())?;
+        durable::create_dir(&self.dir)?;
+        durable::write_atomic(&self.dir.join(format!("{:020}.answer.txt", line.first)), answer.as_bytes(), 0o600)?;
         let path = self.dir.join(format!("{:020}.ndjson", line.first));
-        durable::replace(&path, line.ndjson)?;
+        durable::write_atomic(&path, line.ndjson, 0o600)?;
         Ok(path)
     }
 }

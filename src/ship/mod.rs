@@ -18,7 +18,6 @@ use crate::sink::{self, ProbeError, Probed, Refusal, Step};
 mod courier;
 mod cursor;
 mod dead_letter;
-pub(crate) mod durable;
 mod feed;
 mod pace;
 

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use super::keys::public_keys;
 use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Segment, Sink, Step, Takes};
 use crate::config::plan::FilePlan;
+use crate::durable;
 use crate::journal::read::segment_name;
-use crate::ship::durable;
 
 /// `type = "file"`.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Copy {
     }
 
     fn run(&self) -> Result<Accepted, Refusal> {
-        durable::make_dir(&self.dir).map_err(|error| cannot_write(&self.dir, &error))?;
+        durable::create_dir(&self.dir).map_err(|error| cannot_write(&self.dir, &error))?;
         for key in public_keys(&self.keys)? {
             self.copy_key(&key)?;
         }
@@ -90,14 +90,14 @@ impl Copy {
     fn copy(&self) -> Result<Accepted, Refusal> {
         let source = File::open(&self.from).map_err(|error| cannot_read(&self.from, &error))?;
         let mut hashing = Hashing { source, sha256: Sha256::new(), expected: self.sha256 };
-        let bytes = durable::write_as(&self.to, &mut hashing).map_err(|error| cannot_write(&self.to, &error))?;
+        let bytes =
+            durable::copy_atomic(&self.to, &mut hashing, 0o600).map_err(|error| cannot_write(&self.to, &error))?;
         Ok(Accepted { bytes })
     }
 
     /// The copy that is there may be one whose folder was not synced when the power went.
     fn already_there(&self) -> Result<Accepted, Refusal> {
-        let synced = File::open(&self.to).and_then(|file| file.sync_all()).and_then(|()| durable::sync_dir(&self.dir));
-        synced.map_err(|error| cannot_write(&self.to, &error))?;
+        durable::sync(&self.to).map_err(|error| cannot_write(&self.to, &error))?;
         Ok(Accepted { bytes: 0 })
     }
 
@@ -108,7 +108,7 @@ impl Copy {
             Ok(there) if there == bytes => Ok(()),
             Ok(_) => Err(other_content(&to)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                durable::replace(&to, &bytes).map_err(|error| cannot_write(&to, &error))
+                durable::write_atomic(&to, &bytes, 0o600).map_err(|error| cannot_write(&to, &error))
             }
             Err(error) => Err(cannot_write(&to, &error)),
         }

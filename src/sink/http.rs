@@ -7,6 +7,7 @@
 //! Redirects are not followed: evidence goes where the operator said, or nowhere.
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -48,6 +49,10 @@ impl HttpSink {
     pub fn new(plan: &HttpPlan) -> Result<Self, Refusal> {
         let url = Url::parse(&plan.url)
             .map_err(|error| Refusal::stop(format!("`url` is not a URL: {error}"), "write it as https://host/path"))?;
+        if url.scheme() != "https" && !is_loopback(&url) {
+            let host = url.host_str().unwrap_or_default();
+            tracing::warn!(host, "records travel unencrypted: `url` is neither https nor on this machine");
+        }
         Ok(HttpSink {
             client: client(plan)?,
             url,
@@ -114,6 +119,11 @@ impl Sink for HttpSink {
     fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>> {
         Box::pin(self.ask())
     }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn client(plan: &HttpPlan) -> Result<Client, Refusal> {
@@ -341,6 +351,13 @@ mod tests {
         // RFC 9530, appendix D: the digest of the example body.
         let body = b"{\"hello\": \"world\"}\n";
         assert_eq!(content_digest(body), "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:");
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        let loopback = |url| is_loopback(&Url::parse(url).unwrap());
+        assert!(loopback("http://127.0.0.1:8080/") && loopback("http://[::1]/") && loopback("http://localhost/"));
+        assert!(!loopback("http://10.0.0.1/") && !loopback("http://localhost.example/"));
     }
 
     #[test]

@@ -59,7 +59,14 @@ pub struct Refused(pub String);
 
 impl Follower {
     /// A file that was never seen before, read from `offset`.
-    pub fn begin(source: usize, path: PathBuf, file: File, inode: Inode, format: Option<Format>, offset: u64) -> io::Result<Self> {
+    pub fn begin(
+        source: usize,
+        path: PathBuf,
+        file: File,
+        inode: Inode,
+        format: Option<Format>,
+        offset: u64,
+    ) -> io::Result<Self> {
         let (head, _) = Head::read(&file)?;
         let mut frames = Frames::new(offset);
         if let Some(format) = format {
@@ -113,13 +120,15 @@ impl Follower {
     /// `twin` says whether another known file has that id already: files of one source that begin with the same line.
     pub fn identify(&mut self, source: &str, twin: impl Fn(&str) -> bool) -> Result<bool, Refused> {
         if self.id.is_none() {
-            let bytes = super::identity::first_bytes(&self.file, HEAD_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
+            let bytes =
+                super::identity::first_bytes(&self.file, HEAD_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
             let Some(line) = first_line(&bytes) else { return Ok(false) };
             let id = (0..).map(|number| file_id(source, line, number)).find(|id| !twin(id));
             self.id = id;
         }
         if !self.frames.has_format() {
-            let head = super::identity::first_bytes(&self.file, DETECT_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
+            let head = super::identity::first_bytes(&self.file, DETECT_BYTES_MAX)
+                .map_err(|error| Refused(error.to_string()))?;
             match detect(&head, head.len() >= DETECT_BYTES_MAX) {
                 Detection::Known(format) => {
                     self.format = Some(format);
@@ -146,7 +155,8 @@ impl Follower {
     /// What the next seal says of this file; from then on it counts as sealed.
     pub fn seal(&mut self, source: &str) -> FileRange {
         let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
-        let range = FileRange { from: self.sealed, to: self.frames.offset(), sha256, rows: self.rows, ..self.position(source) };
+        let range =
+            FileRange { from: self.sealed, to: self.frames.offset(), sha256, rows: self.rows, ..self.position(source) };
         self.sealed = self.frames.offset();
         self.rows = 0;
         range

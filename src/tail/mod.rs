@@ -85,11 +85,16 @@ impl Tail {
         let known: Vec<FileRange> = self.known.values().cloned().collect();
         for range in known {
             let inode = Inode { dev: range.dev, ino: range.ino };
-            let Some(source) = self.sources.iter().position(|source| source.plan.name == range.source) else { continue };
+            let Some(source) = self.sources.iter().position(|source| source.plan.name == range.source) else {
+                continue;
+            };
             match find_in_folder(&range, inode) {
                 Ok(Some((path, file))) => {
                     let resumed = Follower::resume(source, path, file, inode, &range);
-                    let Ok(mut follower) = resumed.inspect_err(|error| warn!(path = range.path, %error, "cannot read")) else { continue };
+                    let Ok(mut follower) = resumed.inspect_err(|error| warn!(path = range.path, %error, "cannot read"))
+                    else {
+                        continue;
+                    };
                     follower.moved_since_ms = Some(now_ms);
                     self.known.remove(&inode);
                     self.followers.push(follower);
@@ -145,7 +150,8 @@ impl Tail {
     pub fn is_over(follower: &Follower, now_ms: u64) -> bool {
         let Some(moved_ms) = follower.moved_since_ms else { return false };
         let quiet_since = moved_ms.max(follower.last_read_ms);
-        let read_to_end = follower.len_on_disk().is_ok_and(|len| follower.frames.offset() + follower.frames.pending() as u64 >= len);
+        let read_to_end =
+            follower.len_on_disk().is_ok_and(|len| follower.frames.offset() + follower.frames.pending() as u64 >= len);
         read_to_end && now_ms.saturating_sub(quiet_since) >= ROTATED_QUIET_MS
     }
 
@@ -227,7 +233,10 @@ impl Tail {
                 return true;
             }
             let path = follower.path.to_string_lossy().into_owned();
-            let message = format!("cut to {len} bytes in place after {} bytes of it were read; what it held in between cannot be known", follower.frames.offset());
+            let message = format!(
+                "cut to {len} bytes in place after {} bytes of it were read; what it held in between cannot be known",
+                follower.frames.offset()
+            );
             gaps.push(Gap { path, message });
             ended.push(FileRange { ended: true, ..follower.seal(&sources[follower.source].plan.name) });
             false

@@ -98,10 +98,11 @@ async fn retry_after_is_obeyed(mut far: Far) {
 async fn a_time_out_before_the_body_was_taken_is_tried_again(mut far: Far) {
     let journal = Journal::filled();
     far.fail(&[Fault::StallBefore]);
-    let run = Run::start(&journal, vec![far.kind()]);
     let begin = Instant::now();
+    let run = Run::start(&journal, vec![far.kind()]);
     run.until("failing", |health| health.problem.get().is_some()).await;
-    assert!(begin.elapsed() >= TIMEOUT);
+    let (waited, problem) = (begin.elapsed(), run.one().problem.get());
+    assert!(waited >= TIMEOUT, "after {waited:?} only: {problem:?}");
     run.until_delivered(&far, &journal).await;
     run.stop().await;
 }

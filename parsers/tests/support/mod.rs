@@ -75,7 +75,9 @@ pub fn show(record: &Record<'_>) -> String {
         ("statement.class", statement.class),
     ];
     for (name, value) in fields {
-        value.map(|value| line(name, text(value)));
+        if let Some(value) = value {
+            line(name, text(value));
+        }
     }
     let numbers = [
         ("port", client.port.map(u64::from)),
@@ -84,7 +86,9 @@ pub fn show(record: &Record<'_>) -> String {
         ("statement.rows", statement.rows),
     ];
     for (name, value) in numbers {
-        value.map(|value| line(name, value.to_string()));
+        if let Some(value) = value {
+            line(name, value.to_string());
+        }
     }
     match statement.parameters {
         Parameters::None => {}

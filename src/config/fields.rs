@@ -1,0 +1,252 @@
+//! Values that have rules of their own: names, origins, patterns, addresses, headers.
+//!
+//! Each takes its key out of a [`Section`] and answers `None` when it is absent or wrong.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use sealtrail_parsers::Format;
+
+use super::secret::Secret;
+use super::section::{At, Section, Span};
+use super::{bounds, keys, nearest};
+
+/// `[A-Za-z0-9._-]+`: it becomes part of a file's name.
+pub(super) fn name(section: &mut Section<'_, '_>) -> Option<At<String>> {
+    let text = section.text("name")?;
+    let name = &text.value.value;
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let hint = if name.is_empty() || name.len() > bounds::NAME_MAX_BYTES {
+        format!("1 to {} characters", bounds::NAME_MAX_BYTES)
+    } else if !name.chars().all(valid) || name.starts_with(['.', '-']) {
+        "letters, digits, dot, underscore and dash; the first is no dot or dash".to_owned()
+    } else {
+        return Some(At { value: text.value.value, span: text.span });
+    };
+    section.wrong(text.span, Some("name"), format!("{:?} cannot be a name", text.value.written), Some(hint));
+    None
+}
+
+/// One line of a C2SP note, without what the note's format gives a meaning to.
+pub(super) fn origin(section: &mut Section<'_, '_>) -> Option<At<String>> {
+    let text = section.text("origin")?;
+    let origin = &text.value.value;
+    let parts_ok = origin.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+    let hint = if origin.is_empty() || origin.len() > bounds::ORIGIN_MAX_BYTES {
+        format!("1 to {} bytes", bounds::ORIGIN_MAX_BYTES)
+    } else if origin.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+') {
+        "without blanks and without +".to_owned()
+    } else if !parts_ok {
+        "no empty part, no . and no .. between the slashes".to_owned()
+    } else {
+        return Some(At { value: text.value.value, span: text.span });
+    };
+    let hint = format!("{hint}; org/cluster/host, such as \"acme/prod/orders-db-1\"");
+    section.wrong(text.span, Some("origin"), format!("{:?} cannot name a trail", text.value.written), Some(hint));
+    None
+}
+
+pub(super) fn paths(section: &mut Section<'_, '_>) -> Vec<At<String>> {
+    let Some(paths) = section.list("paths") else { return Vec::new() };
+    if paths.value.is_empty() {
+        let hint = Some("name at least one file or pattern".to_owned());
+        section.wrong(paths.span, Some("paths"), "is empty", hint);
+    }
+    paths
+        .value
+        .into_iter()
+        .filter_map(|text| glob(section, "paths", text.value.value, &text.value.written, text.span))
+        .collect()
+}
+
+/// A pattern without a slash leaves out files of that name in every folder.
+pub(super) fn exclude(section: &mut Section<'_, '_>) -> Vec<At<String>> {
+    let Some(patterns) = section.list("exclude") else { return Vec::new() };
+    let mut globs = Vec::new();
+    for text in patterns.value {
+        let pattern = text.value.value;
+        let pattern = if pattern.contains('/') { pattern } else { format!("/**/{pattern}") };
+        globs.extend(glob(section, "exclude", pattern, &text.value.written, text.span));
+    }
+    globs
+}
+
+fn glob(section: &Section<'_, '_>, key: &str, pattern: String, written: &str, span: Span) -> Option<At<String>> {
+    if written.is_empty() {
+        section.wrong(span, Some(key), "an empty pattern", Some("take it out".to_owned()));
+        return None;
+    }
+    if !pattern.starts_with('/') {
+        let folder = section.context().folder().join(written);
+        let hint = if folder.is_absolute() {
+            format!("such as {:?}", folder.display().to_string())
+        } else {
+            "start it with /".to_owned()
+        };
+        section.wrong(span, Some(key), format!("{written:?} is not an absolute path"), Some(hint));
+        return None;
+    }
+    match glob::Pattern::new(&pattern) {
+        Ok(_) => Some(At { value: pattern, span }),
+        Err(error) => {
+            let hint = Some("*, ?, [a-z] and ** between slashes; [[] for a literal [".to_owned());
+            section.wrong(span, Some(key), format!("{written:?} is no pattern: {}", error.msg), hint);
+            None
+        }
+    }
+}
+
+/// `None` is `auto`.
+pub(super) fn format(section: &mut Section<'_, '_>) -> Option<Format> {
+    let mut choices = vec![("auto", None)];
+    choices.extend(Format::ALL.into_iter().map(|format| (format.name(), Some(format))));
+    section.choice("format", &choices, keys::LATER_FORMATS).and_then(|format| format.value)
+}
+
+pub(super) fn timezone(section: &mut Section<'_, '_>) -> Option<String> {
+    let text = section.text("timezone")?;
+    let zones = jiff::tz::db();
+    if let Ok(zone) = zones.get(&text.value.value) {
+        return zone.iana_name().map(str::to_owned);
+    }
+    let names: Vec<String> = zones.available().map(|name| name.to_string()).collect();
+    let hint = match nearest::nearest(&text.value.value, names.iter().map(String::as_str)) {
+        Some(name) => format!("did you mean {name}?"),
+        None => "a name of the IANA database, such as \"Europe/Berlin\" or \"UTC\"".to_owned(),
+    };
+    section.wrong(text.span, Some("timezone"), format!("{:?} is no time zone", text.value.written), Some(hint));
+    None
+}
+
+pub(super) fn labels(section: &mut Section<'_, '_>) -> BTreeMap<String, String> {
+    let span = section.span();
+    let Some(labels) = section.strings("labels") else { return BTreeMap::new() };
+    if labels.len() > bounds::LABELS_MAX {
+        section.wrong(span, Some("labels"), format!("more than {} labels", bounds::LABELS_MAX), None);
+    }
+    let mut kept = BTreeMap::new();
+    for (name, text) in labels {
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.value.is_empty() || name.value.len() > bounds::NAME_MAX_BYTES || !name.value.chars().all(valid) {
+            let hint = format!("1 to {} letters, digits, dots, underscores and dashes", bounds::NAME_MAX_BYTES);
+            section.wrong(name.span, Some("labels"), format!("{:?} cannot be a label's name", name.value), Some(hint));
+        } else if text.value.value.len() > bounds::LABEL_MAX_BYTES {
+            let message = format!("the value of {} is longer than {} bytes", name.value, bounds::LABEL_MAX_BYTES);
+            section.wrong(text.span, Some("labels"), message, None);
+        } else {
+            kept.insert(name.value, text.value.value);
+        }
+    }
+    kept
+}
+
+pub(super) fn listen(section: &mut Section<'_, '_>) -> Option<SocketAddr> {
+    let text = section.text("listen")?;
+    match text.value.value.parse() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            let hint = Some("an IP address and a port, such as \"127.0.0.1:9465\" or \"[::1]:9465\"".to_owned());
+            section.wrong(text.span, Some("listen"), format!("{:?} is no address", text.value.written), hint);
+            None
+        }
+    }
+}
+
+/// The message shows the URL as it was written: a variable in it may be a secret.
+pub(super) fn url(section: &mut Section<'_, '_>, key: &str) -> Option<String> {
+    let text = section.text(key)?;
+    let example = "such as \"https://collector.example/ingest\"";
+    // What cannot be taken apart is not shown either where a password may stand in it.
+    let shown = if text.value.written.contains('@') { "it".to_owned() } else { format!("{:?}", text.value.written) };
+    let (message, hint) = match reqwest::Url::parse(&text.value.value) {
+        Err(error) => (format!("{shown} is no URL: {error}"), example.to_owned()),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            (format!("{shown} is neither https:// nor http://"), example.to_owned())
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            let keys =
+                if key == "url" { "token, token_file or headers" } else { "access_key_id and secret_access_key" };
+            ("a URL must not hold a user or password".to_owned(), format!("use {keys}"))
+        }
+        Ok(url) if url.fragment().is_some() => {
+            ("a URL with a fragment".to_owned(), "leave out # and what follows".to_owned())
+        }
+        Ok(_) => return Some(text.value.value),
+    };
+    section.wrong(text.span, Some(key), message, Some(hint));
+    None
+}
+
+pub(super) fn bucket(section: &mut Section<'_, '_>) -> Option<String> {
+    let text = section.text("bucket")?;
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let bucket = &text.value.value;
+    if (3..=63).contains(&bucket.len()) && bucket.chars().all(valid) {
+        return Some(text.value.value);
+    }
+    let hint = "3 to 63 letters, digits, dots and dashes; the folder within it is prefix".to_owned();
+    section.wrong(text.span, Some("bucket"), format!("{:?} cannot be a bucket", text.value.written), Some(hint));
+    None
+}
+
+/// A string that is not empty.
+pub(super) fn filled(section: &mut Section<'_, '_>, key: &str) -> Option<String> {
+    let text = section.text(key)?;
+    if text.value.value.trim().is_empty() {
+        section.wrong(text.span, Some(key), "is empty", Some("leave the key out".to_owned()));
+        return None;
+    }
+    Some(text.value.value)
+}
+
+pub(super) fn headers(section: &mut Section<'_, '_>) -> BTreeMap<String, Secret> {
+    let has_token = section.has("token") || section.has("token_file");
+    let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
+    for (name, text) in section.strings("headers").unwrap_or_default() {
+        let lower = name.value.to_ascii_lowercase();
+        let at = name.span.clone();
+        let wrong = if reqwest::header::HeaderName::from_bytes(name.value.as_bytes()).is_err() {
+            Some((at, "cannot be a header's name", "letters, digits and dashes".to_owned()))
+        } else if OWN_HEADERS.contains(&lower.as_str()) {
+            Some((at, "is set by sealtrail itself", "take it out".to_owned()))
+        } else if lower == "authorization" && has_token {
+            Some((at, "would be sent beside token", "keep one of them".to_owned()))
+        } else if headers.keys().any(|other| other.eq_ignore_ascii_case(&lower)) {
+            Some((at, "is there already, in other case", "keep one of them".to_owned()))
+        } else if looks_secret(&lower) && !text.value.from_env {
+            let hint = format!("write {} = \"${{NAME}}\" and set NAME in the environment", name.value);
+            Some((text.span, "a secret must not stand in this file", hint))
+        } else if reqwest::header::HeaderValue::from_str(&text.value.value).is_err() {
+            Some((text.span, "its value cannot be sent in a header", "one line of visible characters".to_owned()))
+        } else {
+            None
+        };
+        match wrong {
+            Some((span, message, hint)) => {
+                section.wrong(span, Some("headers"), format!("{}: {message}", name.value), Some(hint));
+            }
+            None => {
+                headers.insert(name.value, Secret::new(text.value.value));
+            }
+        }
+    }
+    headers
+}
+
+/// What the HTTP destination says of its own body.
+const OWN_HEADERS: &[&str] = &[
+    "connection",
+    "content-digest",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "idempotency-key",
+    "transfer-encoding",
+];
+
+/// Words in the name of a header or key whose value is likely a secret.
+pub(super) fn looks_secret(name: &str) -> bool {
+    let words = ["auth", "token", "secret", "password", "passwd", "cookie", "credential", "key", "signature"];
+    words.iter().any(|word| name.contains(word))
+}
