@@ -92,7 +92,9 @@ fn without_privilege(host: &Host) -> Command {
         return host.command(&arguments);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--bounding-set=-dac_override,-dac_read_search", "--", env!("CARGO_BIN_EXE_sealtrail")]).args(arguments);
+    command
+        .args(["--bounding-set=-dac_override,-dac_read_search", "--", env!("CARGO_BIN_EXE_sealtrail")])
+        .args(arguments);
     command.stdin(Stdio::null());
     command
 }
@@ -123,7 +125,10 @@ fn what_is_no_log_is_said_and_counted_and_the_logs_beside_it_are_read() {
     let mut gzipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzipped.write_all(rows("z.1", 50).as_bytes()).unwrap();
     put("gzipped.csv", &gzipped.finish().unwrap());
-    put("binary.csv", &(0..100_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>());
+    put(
+        "binary.csv",
+        &(0..100_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>(),
+    );
     put("empty.csv", b"");
     put("prose.csv", "This is no log at all.\n".repeat(5_000).as_bytes());
     put("good.csv", rows("a.1", 5).as_bytes());
@@ -203,7 +208,10 @@ struct SmallDisk<'d>(&'d Path);
 impl<'d> SmallDisk<'d> {
     fn mount(path: &'d Path, size: &str) -> Self {
         fs::create_dir(path).unwrap();
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "sealtrail-test"]).arg(path).status();
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "sealtrail-test"])
+            .arg(path)
+            .status();
         assert!(status.unwrap().success(), "a full disk needs a small one: run this test as root");
         SmallDisk(path)
     }
@@ -260,10 +268,18 @@ fn a_disk_that_fails_ends_the_agent_with_place_and_hint_and_nothing_is_lost() {
         writer.append_random();
     }
     writer.finish();
-    host.configure_with("interval = \"50ms\"\nsegment_max_bytes = \"16MiB\"", &host.source("pg", "*.csv", ""), &host.archive());
+    host.configure_with(
+        "interval = \"50ms\"\nsegment_max_bytes = \"16MiB\"",
+        &host.source("pg", "*.csv", ""),
+        &host.archive(),
+    );
     assert!(getrlimit(Resource::Fsize).maximum.is_none(), "this test sets the limit itself");
     // A write beyond the limit fails with EFBIG, which is no full disk: after it nobody knows what is in the file.
-    let limited = format!("trap '' XFSZ; ulimit -f 200; exec {} run --drain -c {}", env!("CARGO_BIN_EXE_sealtrail"), host.config().display());
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 200; exec {} run --drain -c {}",
+        env!("CARGO_BIN_EXE_sealtrail"),
+        host.config().display()
+    );
     let output = Command::new("sh").args(["-c", &limited]).stdin(Stdio::null()).output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
@@ -276,7 +292,10 @@ fn a_disk_that_fails_ends_the_agent_with_place_and_hint_and_nothing_is_lost() {
 /// One required `http` destination called `siem`.
 fn host_with(collector: &Collector) -> Host {
     let host = Host::empty();
-    let http = format!("[[destination]]\nname = \"siem\"\ntype = \"http\"\nurl = \"{}\"\ntimeout = \"300ms\"\n", collector.url());
+    let http = format!(
+        "[[destination]]\nname = \"siem\"\ntype = \"http\"\nurl = \"{}\"\ntimeout = \"300ms\"\n",
+        collector.url()
+    );
     host.configure(&host.source("pg", "*.csv", ""), &http);
     host
 }
@@ -295,7 +314,8 @@ fn a_destination_that_refuses_is_said_and_has_every_line_once_it_takes_them() {
         let mut agent = host.run();
         agent.wait_for_rows(50);
         agent.wait_for_words("siem");
-        let seen = wait_until("the status to tell of it", || destination(&host).filter(|seen| seen["problem"].is_string()));
+        let seen =
+            wait_until("the status to tell of it", || destination(&host).filter(|seen| seen["problem"].is_string()));
         assert!(seen["problem"].as_str().unwrap().contains(cause), "{status}: {seen}");
         assert!(host.said().contains(cause), "{}", host.said());
         // It goes on sealing.
@@ -351,6 +371,7 @@ fn assert_taken(host: &Host, trail: &Trail, collector: &Collector) {
 
 fn letters(host: &Host) -> Vec<Value> {
     let Ok(folder) = fs::read_dir(host.state().join("dead-letter/siem")) else { return Vec::new() };
-    let paths = folder.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "ndjson"));
+    let paths =
+        folder.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "ndjson"));
     paths.map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()
 }

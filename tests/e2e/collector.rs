@@ -101,9 +101,11 @@ fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     while let Some(lines) = request(&mut reader)? {
         shared.requests.fetch_add(1, Ordering::Relaxed);
         match shared.answer.load(Ordering::Relaxed) {
-            NEVER => while !shared.stop.load(Ordering::Relaxed) && shared.answer.load(Ordering::Relaxed) == NEVER {
-                thread::sleep(Duration::from_millis(10));
-            },
+            NEVER => {
+                while !shared.stop.load(Ordering::Relaxed) && shared.answer.load(Ordering::Relaxed) == NEVER {
+                    thread::sleep(Duration::from_millis(10));
+                }
+            }
             0 => {
                 shared.lines.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;

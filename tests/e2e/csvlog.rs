@@ -29,7 +29,10 @@ pub fn json(row: &Row<'_>) -> String {
     let text = |value: &str| json!(value).to_string();
     format!(
         "{{\"timestamp\":\"{TIME}\",\"user\":{},\"dbname\":\"appdb\",\"pid\":4321,\"remote_host\":\"127.0.0.1\",\"remote_port\":33948,\"session_id\":\"{}\",\"line_num\":{},\"ps\":\"SELECT\",\"session_start\":\"{START}\",\"vxid\":\"3/29\",\"txid\":0,\"error_severity\":\"LOG\",\"message\":{},\"application_name\":\"psql\",\"backend_type\":\"client backend\",\"query_id\":0}}\n",
-        text(row.user), row.session, row.line, text(&audit(row.sql)),
+        text(row.user),
+        row.session,
+        row.line,
+        text(&audit(row.sql)),
     )
 }
 

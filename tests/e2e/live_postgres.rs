@@ -104,13 +104,17 @@ fn without_origin(event: &Value) -> Value {
 
 fn by_key<'t>(trail: &'t Trail, source: &str) -> HashMap<Key, &'t Value> {
     let of_source = trail.events().filter(|event| event["source"] == source);
-    let key = |event: &Value| (event["session"]["id"].as_str().unwrap().to_owned(), event["session"]["line"].as_u64().unwrap());
+    let key = |event: &Value| {
+        (event["session"]["id"].as_str().unwrap().to_owned(), event["session"]["line"].as_u64().unwrap())
+    };
     of_source.map(|event| (key(event), event)).collect()
 }
 
 fn workload(server: &Postgres) {
     server.psql("postgres", "postgres", SETUP);
-    let bench = |arguments: &[&str]| server.client("pgbench").args(["-U", "app"]).args(arguments).arg("appdb").output().unwrap();
+    let bench = |arguments: &[&str]| {
+        server.client("pgbench").args(["-U", "app"]).args(arguments).arg("appdb").output().unwrap()
+    };
     assert!(bench(&["-i", "-q"]).status.success());
     std::thread::scope(|scope| {
         let running = scope.spawn(|| bench(&["-n", "-c", "4", "-t", "250"]));
@@ -130,7 +134,8 @@ fn long_statement() -> String {
 
 fn failed_logins(server: &Postgres) {
     let users = ["app", "nobody", "evil\"user, x", "nl\nuser", "2026-11-20 20:00:00.000 UTC,\"app\",\"appdb\",1,"];
-    for (user, database, password) in users.iter().flat_map(|user| [(user, "appdb", "wrong"), (user, "rejected", "x")]) {
+    for (user, database, password) in users.iter().flat_map(|user| [(user, "appdb", "wrong"), (user, "rejected", "x")])
+    {
         let mut psql = server.client("psql");
         let psql = psql.env("PGPASSWORD", password).args(["-X", "-U", user, "-d", database, "-c", "SELECT 1"]);
         assert!(!psql.output().unwrap().status.success());

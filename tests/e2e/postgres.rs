@@ -39,7 +39,9 @@ impl Postgres {
         let postmaster = as_postgres("postgres").arg("-D").arg(&data).stderr(said(dir.path())).spawn().unwrap();
         let postmaster = Some(postmaster);
         let server = Postgres { dir, port, postmaster };
-        wait_until("PostgreSQL to start", || server.client("pg_isready").output().unwrap().status.success().then_some(()));
+        wait_until("PostgreSQL to start", || {
+            server.client("pg_isready").output().unwrap().status.success().then_some(())
+        });
         server
     }
 
@@ -50,7 +52,8 @@ impl Postgres {
     /// Every log file that ends with `extension`, oldest first.
     pub fn logs(&self, extension: &str) -> Vec<PathBuf> {
         let paths = fs::read_dir(self.log()).unwrap().map(|entry| entry.unwrap().path());
-        let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == extension)).collect();
+        let mut paths: Vec<PathBuf> =
+            paths.filter(|path| path.extension().is_some_and(|end| end == extension)).collect();
         paths.sort();
         paths
     }
@@ -67,7 +70,8 @@ impl Postgres {
     pub fn psql(&self, user: &str, database: &str, script: &str) -> Output {
         let path = self.dir.path().join("script.sql");
         fs::write(&path, script).unwrap();
-        let output = self.client("psql").args(["-X", "-q", "-U", user, "-d", database, "-f"]).arg(&path).output().unwrap();
+        let output =
+            self.client("psql").args(["-X", "-q", "-U", user, "-d", database, "-f"]).arg(&path).output().unwrap();
         assert_ne!(output.status.code(), Some(2), "no connection: {}", text(&output.stderr));
         output
     }
@@ -143,5 +147,9 @@ fsync = off
     let path = data.join("postgresql.conf");
     let defaults = fs::read_to_string(&path).unwrap();
     fs::write(&path, defaults + &settings).unwrap();
-    fs::write(data.join("pg_hba.conf"), "host rejected all 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 scram-sha-256\n").unwrap();
+    fs::write(
+        data.join("pg_hba.conf"),
+        "host rejected all 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 scram-sha-256\n",
+    )
+    .unwrap();
 }

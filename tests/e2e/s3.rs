@@ -93,15 +93,17 @@ impl S3 {
         let list = String::from_utf8(self.ask("GET", &format!("/{BUCKET}?list-type=2"))).unwrap();
         assert!(list.contains("<IsTruncated>false</IsTruncated>"), "more objects than one listing has");
         let keys = list.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned());
-        keys.map(|key| (key.clone(), self.ask("GET", &format!("/{BUCKET}/{}", key.replace('=', "%3D"))))).collect()
+        keys.map(|key| (key.clone(), self.ask("GET", &format!("/{BUCKET}/{}", key.replace('%', "%25"))))).collect()
     }
 
     /// The body of the answer to a request without one.
     fn ask(&self, method: &str, path: &str) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let host = self.address;
-        let who = "AWS4-HMAC-SHA256 Credential=AKIDTEST/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-        let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: {who}\r\nContent-Length: 0\r\n\r\n");
+        let who =
+            "AWS4-HMAC-SHA256 Credential=AKIDTEST/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        let head =
+            format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: {who}\r\nContent-Length: 0\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();

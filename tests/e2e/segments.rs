@@ -33,7 +33,8 @@ fn every_segment_is_ndjson_and_the_archive_has_the_same_bytes() {
 fn thirty_lines_of_python_compute_the_root_from_the_format_alone() {
     let host = with_rows();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/format/verify.py");
-    let mut segments = Command::new("zstdcat").args(trail::segments(&host.journal())).stdout(Stdio::piped()).spawn().unwrap();
+    let mut segments =
+        Command::new("zstdcat").args(trail::segments(&host.journal())).stdout(Stdio::piped()).spawn().unwrap();
     let output = Command::new("python3").arg(script).stdin(segments.stdout.take().unwrap()).output().unwrap();
     segments.wait().unwrap();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));

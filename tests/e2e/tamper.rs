@@ -21,9 +21,13 @@ impl Copy {
         let host = Host::new();
         let mut writer = Writer::new(&host.log(), 5);
         let mut agent = host.run();
-        for _ in 0..40 {
+        loop {
             (0..5).for_each(|_| writer.append_random());
             agent.wait_for_rows(writer.rows());
+            let segments = trail::segments(&host.journal());
+            if segments.len() >= 6 && blocks(segments.last().unwrap()).len() >= 4 {
+                break;
+            }
         }
         agent.stop();
         host.assert_verifies();

@@ -75,7 +75,11 @@ impl Trail {
         for (file, rows) in &files {
             let mut end = 0;
             for row in rows {
-                assert_eq!(row.offset, end, "file {file}: a row starts at {} where the last one ended at {end}", row.offset);
+                assert_eq!(
+                    row.offset, end,
+                    "file {file}: a row starts at {} where the last one ended at {end}",
+                    row.offset
+                );
                 end += row.length;
             }
         }
