@@ -325,6 +325,10 @@ impl Line<'_> {
 
     fn extra(&mut self, record: &Record<'_>) {
         self.object("extra", |line| {
+            // Beside a name it is `resource_type`; pgAudit gives it without one as well.
+            if record.object.is_none_or(<[u8]>::is_empty) {
+                line.maybe_text("object_type", record.object_type.filter(|kind| !kind.is_empty()));
+            }
             for (name, value) in &record.extra {
                 match value {
                     Value::Text(text) => line.text(name, text),

@@ -126,9 +126,16 @@ fn take_audit<'a>(record: &mut Record<'a>, audit: &Audit<'a>) {
     record.command = not_empty(Some(audit.command));
     record.object = audit.object;
     record.object_type = audit.object_type;
-    // With log_rows the row is written when the statement has run, without it before.
-    record.status = if audit.statement.rows.is_some() { Status::Success } else { Status::Unknown };
+    record.status = if is_written_afterwards(audit) { Status::Success } else { Status::Unknown };
     record.statement = Some(audit.statement);
+}
+
+/// With log_rows pgAudit writes a row when the statement has run, without it before. Calls of functions, DO and extension scripts
+/// are written before in either case (pgaudit.c: `pgaudit_object_access_hook`, `pgaudit_ProcessUtility_hook`).
+fn is_written_afterwards(audit: &Audit<'_>) -> bool {
+    let before =
+        audit.statement.class == Some(b"FUNCTION") || matches!(audit.command, b"CREATE EXTENSION" | b"ALTER EXTENSION");
+    audit.statement.rows.is_some() && !before
 }
 
 fn failure_row<'a>(row: &Row<'a>, record: &mut Record<'a>) -> Rest<'a> {

@@ -55,7 +55,10 @@ const RULES: &[(&str, Category, bool)] = &[
     ("CREATE USER", Category::PermissionChange, true),
     ("ALTER USER", Category::PermissionChange, true),
     ("DROP USER", Category::PermissionChange, true),
-    ("ALTER DEFAULT PRIVILEGES", Category::PermissionChange, true),
+    ("CREATE GROUP", Category::PermissionChange, true),
+    ("ALTER GROUP", Category::PermissionChange, true),
+    ("DROP GROUP", Category::PermissionChange, true),
+    ("ALTER DEFAULT", Category::PermissionChange, true),
     ("REASSIGN OWNED", Category::PermissionChange, true),
     ("DROP OWNED", Category::PermissionChange, true),
     ("ALTER SYSTEM", Category::PolicyChange, true),
@@ -106,15 +109,65 @@ fn starts_with_words(action: &[u8], words: &[u8]) -> bool {
     action.starts_with(words) && action.get(words.len()).is_none_or(|&next| next == b' ')
 }
 
-/// The verb that a statement begins with, after blanks and comments, if it is one that [`RULES`] or [`VERBS`] know.
+/// The verb that a statement begins with, after blanks and comments: one of [`VERBS`], with its object's kind where that makes
+/// one of [`PAIRS`].
 pub fn verb(statement: &[u8]) -> Option<&'static [u8]> {
-    let rest = skip_blanks_and_comments(statement);
-    let len = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let word = &rest[..len];
-    VERBS.iter().find(|verb| verb.as_bytes().eq_ignore_ascii_case(word)).map(|verb| verb.as_bytes())
+    let (first, rest) = word(statement);
+    let (second, _) = word(rest);
+    let pair = PAIRS.iter().find(|pair| {
+        let (one, two) = pair.split_once(' ').unwrap_or((pair, ""));
+        first.eq_ignore_ascii_case(one.as_bytes()) && second.eq_ignore_ascii_case(two.as_bytes())
+    });
+    let single = || VERBS.iter().find(|verb| verb.as_bytes().eq_ignore_ascii_case(first));
+    pair.or_else(single).map(|verb| verb.as_bytes())
 }
 
-/// Single words only: what a second word would add is read from the statement in a later release.
+fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    let text = skip_blanks_and_comments(text);
+    text.split_at(text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count())
+}
+
+/// Two words that mean more than the first alone. Whole statements are read in a later release.
+const PAIRS: &[&str] = &[
+    "CREATE ROLE",
+    "ALTER ROLE",
+    "DROP ROLE",
+    "CREATE USER",
+    "ALTER USER",
+    "DROP USER",
+    "CREATE GROUP",
+    "ALTER GROUP",
+    "DROP GROUP",
+    "ALTER SYSTEM",
+    "ALTER DEFAULT",
+    "CREATE POLICY",
+    "ALTER POLICY",
+    "DROP POLICY",
+    "SECURITY LABEL",
+    "DROP OWNED",
+    "REASSIGN OWNED",
+    "CREATE TABLE",
+    "ALTER TABLE",
+    "DROP TABLE",
+    "CREATE DATABASE",
+    "ALTER DATABASE",
+    "DROP DATABASE",
+    "CREATE SCHEMA",
+    "ALTER SCHEMA",
+    "DROP SCHEMA",
+    "CREATE EXTENSION",
+    "ALTER EXTENSION",
+    "DROP EXTENSION",
+    "CREATE INDEX",
+    "DROP INDEX",
+    "CREATE VIEW",
+    "DROP VIEW",
+    "CREATE FUNCTION",
+    "ALTER FUNCTION",
+    "DROP FUNCTION",
+];
+
+/// Single words.
 const VERBS: &[&str] = &[
     "SELECT",
     "INSERT",
@@ -216,6 +269,8 @@ mod tests {
     #[test]
     fn a_verb_is_found_behind_blanks_and_comments() {
         assert_eq!(verb(b" -- one\n /* two /* nested */ */\n sElect 1"), Some(&b"SELECT"[..]));
+        assert_eq!(verb(b"create /* a */ role x"), Some(&b"CREATE ROLE"[..]));
+        assert_eq!(verb(b"CREATE UNLOGGED TABLE x"), Some(&b"CREATE"[..]));
         assert_eq!(verb(b"SELEC 1"), None);
         assert_eq!(verb(b"/* never closed"), None);
         assert_eq!(verb(b""), None);

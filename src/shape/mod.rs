@@ -72,7 +72,8 @@ fn user<'a>(record: &Record<'a>) -> Field<'a> {
     match (present(record.user), record.act) {
         (Some(user), _) => Field::own(user),
         (None, Act::ConnectionReceived | Act::LoginFailed) => Field::derived(b"(pre-auth)", "fallback:pre-auth"),
-        (None, Act::Message) if record.client.address.is_none() => Field::derived(b"(internal)", "fallback:internal"),
+        (None, Act::Message) if record.client.address.is_some() => Field::derived(b"(pre-auth)", "fallback:pre-auth"),
+        (None, Act::Message) => Field::derived(b"(internal)", "fallback:internal"),
         (None, _) => Field::derived(b"(unknown)", "fallback:unknown"),
     }
 }
