@@ -162,12 +162,22 @@ impl Core {
         }
     }
 
-    /// Gives each file its share; true when some file has more.
+    /// Gives each file its share; true when some file has more. A file that was renamed away or deleted is read to its end before
+    /// the source's later files, which took its place.
     fn read_all(&mut self, now: u64) -> Result<bool, WriteError> {
         let mut busy = false;
         let mut index = 0;
+        let mut behind = vec![false; self.plan.sources.len()];
         while index < self.tail.followers.len() {
-            busy |= self.read(index, now)?;
+            let follower = &self.tail.followers[index];
+            let (source, moved) = (follower.source, follower.moved_since_ms.is_some());
+            if behind[source] && !moved {
+                index += 1;
+                continue;
+            }
+            let more = self.read(index, now)?;
+            busy |= more;
+            behind[source] |= more && moved;
             if self.writer.waits() || self.stopping() {
                 return Ok(true);
             }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 use rustix::process::Resource;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -221,9 +221,11 @@ impl Edge {
     ) -> Result<Self, RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Thread)?;
         let doors = runtime.block_on(open_doors(plan))?;
+        // Before the first row is read: from here on a signal means a clean end.
+        let signals = runtime.block_on(async { Signals::catch() });
         let (order, orders) = watch::channel(Order::GoOn);
         let (plan, health) = (Arc::clone(plan), Arc::clone(health));
-        let work = move || runtime.block_on(serve(plan, head, health, stopper, doors, orders));
+        let work = move || runtime.block_on(serve(plan, head, health, stopper, signals, doors, orders));
         let thread = std::thread::Builder::new().name("edge".to_owned()).spawn(work).map_err(RunError::Thread)?;
         Ok(Edge { thread, order })
     }
@@ -258,6 +260,7 @@ async fn serve(
     head: watch::Receiver<Head>,
     health: Arc<Health>,
     stopper: Stopper,
+    signals: io::Result<Signals>,
     doors: Doors,
     mut orders: watch::Receiver<Order>,
 ) -> bool {
@@ -270,7 +273,12 @@ async fn serve(
     tokio::spawn(health::notify::watch(Arc::clone(&health), ended.clone()));
     health::notify::ready();
     let stopper = Arc::new(stopper);
-    tokio::spawn(signals(Arc::clone(&stopper)));
+    match signals {
+        Ok(signals) => drop(tokio::spawn(signals.obey(Arc::clone(&stopper)))),
+        Err(error) => {
+            warn!(%error, "cannot catch signals: stopping the agent by signal loses nothing, but is not clean")
+        }
+    }
     // The sender lives in the core's thread until the join: this ends with an order.
     let _ = orders.wait_for(|order| *order != Order::GoOn).await;
     let deliver = *orders.borrow() == Order::Deliver;
@@ -297,17 +305,28 @@ async fn deliver_all(ship: &ship::Ship, stopper: &Stopper) -> bool {
 }
 
 /// SIGTERM and SIGINT stop; SIGHUP says that it does not reload yet.
-async fn signals(stopper: Arc<Stopper>) {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
-        warn!("cannot catch signals: stopping the agent by signal loses nothing, but is not clean");
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => stopper.stop(),
-            _ = interrupt.recv() => stopper.stop(),
-            _ = hangup.recv() => info!("SIGHUP: the configuration is not reloaded in this release; restart the agent to change it (nothing is lost by that)"),
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn obey(mut self, stopper: Arc<Stopper>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => stopper.stop(),
+                _ = self.interrupt.recv() => stopper.stop(),
+                _ = self.hangup.recv() => info!("SIGHUP: the configuration is not reloaded in this release; restart the agent to change it (nothing is lost by that)"),
+            }
         }
     }
 }

@@ -125,7 +125,10 @@ fn what_is_no_log_is_said_and_counted_and_the_logs_beside_it_are_read() {
     let mut gzipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzipped.write_all(rows("z.1", 50).as_bytes()).unwrap();
     put("gzipped.csv", &gzipped.finish().unwrap());
-    put("binary.csv", &(0..100_000u32).map(|number| (number * 2_654_435_761 >> 24) as u8).collect::<Vec<_>>());
+    put(
+        "binary.csv",
+        &(0..100_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>(),
+    );
     put("empty.csv", b"");
     put("prose.csv", "This is no log at all.\n".repeat(5_000).as_bytes());
     put("good.csv", rows("a.1", 5).as_bytes());
@@ -230,7 +233,7 @@ fn a_full_disk_is_said_and_waited_for_and_nothing_is_lost() {
     let ballast = state.join("ballast");
     fs::write(&ballast, vec![0; 1_400_000]).unwrap();
     let mut writer = Writer::new(&host.log(), 21);
-    while writer.bytes() < 3_000_000 {
+    while writer.bytes() < 6_000_000 {
         writer.append_random();
     }
     writer.finish();

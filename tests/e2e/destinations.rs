@@ -115,11 +115,12 @@ fn work(writer: &mut Writer, rng: &mut Rng) {
     }
 }
 
-fn end(agent: Agent<'_>, rng: &mut Rng) {
-    match rng.bool() {
-        true => agent.kill9(),
-        false => drop(agent.stop()),
+fn end(mut agent: Agent<'_>, rng: &mut Rng) {
+    if rng.bool() {
+        return agent.kill9();
     }
+    agent.wait_ready();
+    agent.stop();
 }
 
 fn journal_lines(host: &Host) -> Vec<String> {

@@ -77,7 +77,7 @@ impl Host {
 
     /// Writes the configuration: seals come fast, so that tests need not wait.
     pub fn configure(&self, sources: &str, destinations: &str) {
-        self.configure_with("interval = \"50ms\"\nsegment_max_bytes = \"64KiB\"", sources, destinations);
+        self.configure_with("interval = \"50ms\"\nsegment_max_bytes = \"32KiB\"", sources, destinations);
     }
 
     pub fn configure_with(&self, seal: &str, sources: &str, destinations: &str) {
@@ -109,7 +109,8 @@ impl Host {
     /// Starts the daemon in a way of its own.
     pub fn run_command(&self, mut command: Command) -> Agent<'_> {
         let stderr = File::options().append(true).create(true).open(self.dir().join("stderr")).unwrap();
-        Agent { host: self, child: command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap() }
+        let started = Trail::so_far(&self.journal()).acts("STARTED").len();
+        Agent { host: self, started, child: command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap() }
     }
 
     /// Reads all there is and ends, with exit code 0.
@@ -164,6 +165,8 @@ impl Host {
 /// A running agent. Killed when dropped.
 pub struct Agent<'h> {
     host: &'h Host,
+    /// How often an agent had started on this state folder before.
+    started: usize,
     child: Child,
 }
 
@@ -233,9 +236,10 @@ impl Agent<'_> {
         wait_until(&what, || (self.host.said().matches(words).count() >= times).then_some(()));
     }
 
-    /// Until it has opened its journal.
-    pub fn wait_ready(&self) {
-        wait_until("the agent to start", || self.host.said().contains("trail opened").then_some(()));
+    /// Until its start is sealed.
+    pub fn wait_ready(&mut self) {
+        let before = self.started;
+        self.wait_for("its start", |trail| trail.acts("STARTED").len() > before);
     }
 }
 

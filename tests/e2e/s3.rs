@@ -93,7 +93,7 @@ impl S3 {
         let list = String::from_utf8(self.ask("GET", &format!("/{BUCKET}?list-type=2"))).unwrap();
         assert!(list.contains("<IsTruncated>false</IsTruncated>"), "more objects than one listing has");
         let keys = list.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned());
-        keys.map(|key| (key.clone(), self.ask("GET", &format!("/{BUCKET}/{}", key.replace('=', "%3D"))))).collect()
+        keys.map(|key| (key.clone(), self.ask("GET", &format!("/{BUCKET}/{}", key.replace('%', "%25"))))).collect()
     }
 
     /// The body of the answer to a request without one.

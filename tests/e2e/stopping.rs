@@ -15,7 +15,7 @@ fn sigterm_under_load_seals_and_ends_within_five_seconds() {
     let mut writer = Writer::new(&host.log(), 11);
     // A backlog that takes longer to read than it may take to stop.
     (0..20_000).for_each(|_| writer.append());
-    let agent = host.run();
+    let mut agent = host.run();
     agent.wait_ready();
     for _ in 0..100 {
         writer.append();
@@ -64,7 +64,7 @@ fn sighup_says_plainly_that_nothing_is_reloaded() {
 #[test]
 fn a_second_agent_on_the_same_state_folder_is_refused() {
     let host = Host::new();
-    let agent = host.run();
+    let mut agent = host.run();
     agent.wait_ready();
     let second = host.ask("run", &["--drain"]);
     let said = text(&second.stderr);

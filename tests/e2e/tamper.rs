@@ -20,15 +20,14 @@ impl Copy {
     fn new() -> Self {
         let host = Host::new();
         let mut writer = Writer::new(&host.log(), 5);
-        (0..600).for_each(|_| writer.append());
-        writer.finish();
-        host.drain();
-        // The last segment stays open, and gets a few blocks.
         let mut agent = host.run();
-        for _ in 0..5 {
-            writer.append();
-            writer.finish();
+        loop {
+            (0..5).for_each(|_| writer.append_random());
             agent.wait_for_rows(writer.rows());
+            let segments = trail::segments(&host.journal());
+            if segments.len() >= 6 && blocks(segments.last().unwrap()).len() >= 4 {
+                break;
+            }
         }
         agent.stop();
         host.assert_verifies();
