@@ -178,7 +178,7 @@ impl Core {
             let more = self.read(index, now)?;
             busy |= more;
             behind[source] |= more && moved;
-            if self.writer.waits() {
+            if self.writer.waits() || self.stopping() {
                 return Ok(true);
             }
             if Tail::is_over(&self.tail.followers[index], now) {
@@ -197,7 +197,7 @@ impl Core {
         let mut total = 0;
         while total < TURN_BYTES_MAX {
             let follower = &mut self.tail.followers[index];
-            if follower.refused {
+            if follower.refused.is_some() {
                 return Ok(false);
             }
             let health = &self.health.sources[follower.source];
@@ -205,14 +205,19 @@ impl Core {
                 Ok(read) => read,
                 Err(error) => {
                     health.errors.fetch_add(1, Ordering::Relaxed);
-                    note(health, Some(format!("cannot read {}: {error}", follower.path.display())));
+                    follower.unreadable = Some(error.to_string());
+                    note(health, follower.problem());
                     return Ok(false);
                 }
             };
             if read == 0 {
+                if follower.is_cut() {
+                    self.last_look_ms = None;
+                }
                 follower.frames.rest();
                 return Ok(false);
             }
+            follower.unreadable = None;
             total += read;
             health.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
             health.last_read_ms.store(clock::unix_ms(), Ordering::Relaxed);
@@ -252,17 +257,15 @@ impl Core {
     }
 
     fn identify(&mut self, index: usize) -> bool {
-        let (before, rest) = self.tail.followers.split_at_mut(index);
-        let Some((follower, after)) = rest.split_first_mut() else { return false };
-        let taken = |id: &str| before.iter().chain(after.iter()).any(|other| other.id() == Some(id));
-        let source = &self.plan.sources[follower.source].name;
-        match follower.identify(source, taken) {
+        let result = self.tail.identify(index);
+        let follower = &mut self.tail.followers[index];
+        match result {
             Ok(known) => known,
             Err(refused) => {
-                follower.refused = true;
+                follower.refused = Some(refused.0);
                 let health = &self.health.sources[follower.source];
                 health.errors.fetch_add(1, Ordering::Relaxed);
-                note(health, Some(format!("not reading {}: {}", follower.path.display(), refused.0)));
+                note(health, follower.problem());
                 false
             }
         }
@@ -271,8 +274,16 @@ impl Core {
     /// A file that is over: what is left of it is handed out, and it is sealed as ended.
     fn end_file(&mut self, index: usize) -> Result<(), WriteError> {
         self.take(index, true)?;
-        if self.tail.followers[index].frames.pending() > 0 && self.writer.waits() {
+        let follower = &self.tail.followers[index];
+        let left = follower.frames.pending();
+        if left > 0 && self.writer.waits() {
             return Ok(());
+        }
+        if left > 0 {
+            let message =
+                format!("gone before its {left} bytes could be understood as a log: not even a first line was whole");
+            let path = follower.path.to_string_lossy().into_owned();
+            self.tell("GAP", true, vec![Gap { path, message }]);
         }
         let range = self.tail.retire(index);
         self.intake.block.files.push(range);
@@ -465,6 +476,14 @@ impl Core {
             self.try_again()?;
             if self.writer.waits() {
                 warn!("stopping although the disk is full: what is not sealed is read again at the next start");
+                return Ok(());
+            }
+        }
+        self.look(clock::since_boot_ms());
+        if self.waiting_since_ms.is_some() {
+            // The rows first: what stopped comes last.
+            self.seal(false)?;
+            if self.writer.waits() {
                 return Ok(());
             }
         }

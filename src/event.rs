@@ -114,7 +114,7 @@ pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
         line.raw(",\"flags\":[\"invalid_utf8\"]");
     }
     line.out.extend_from_slice(&origin.labels);
-    line.extra(record);
+    line.extra(record, time);
     if !line.utf8 {
         line.raw(",\"raw_base64\":\"");
         line.base64(frame);
@@ -323,11 +323,14 @@ impl Line<'_> {
         });
     }
 
-    fn extra(&mut self, record: &Record<'_>) {
+    fn extra(&mut self, record: &Record<'_>, time: &UtcTime) {
         self.object("extra", |line| {
             // Beside a name it is `resource_type`; pgAudit gives it without one as well.
             if record.object.is_none_or(<[u8]>::is_empty) {
                 line.maybe_text("object_type", record.object_type.filter(|kind| !kind.is_empty()));
+            }
+            if time.source.is_some() {
+                line.text("log_time", record.time);
             }
             for (name, value) in &record.extra {
                 match value {

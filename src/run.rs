@@ -152,7 +152,7 @@ fn open_trail(plan: &Plan, drain: bool, wake: SyncSender<Wake>) -> Result<Starte
 fn started(plan: &Plan, drain: bool) -> Act {
     let how = if drain { "drain" } else { "run" };
     let message = format!(
-        "sealtrail {} {how}, {} sources, {} destinations",
+        "sealtrail {} {how}, sources: {}, destinations: {}",
         env!("CARGO_PKG_VERSION"),
         plan.sources.len(),
         plan.destinations.len()

@@ -130,12 +130,19 @@ fn take_audit<'a>(record: &mut Record<'a>, audit: &Audit<'a>) {
     record.statement = Some(audit.statement);
 }
 
-/// With log_rows pgAudit writes a row when the statement has run, without it before. Calls of functions, DO and extension scripts
-/// are written before in either case (pgaudit.c: `pgaudit_object_access_hook`, `pgaudit_ProcessUtility_hook`).
+/// Whether the row tells of something that has come to its end.
+///
+/// With log_rows pgAudit writes a row when the statement has run, without it before. Calls of functions, DO, CLOSE and extension
+/// scripts are written before in either case, and so is the INSERT inside CREATE TABLE AS: with no rows (pgaudit.c:
+/// `pgaudit_object_access_hook`, `pgaudit_ProcessUtility_hook`, `pgaudit_ExecutorEnd_hook`).
 fn is_written_afterwards(audit: &Audit<'_>) -> bool {
-    let before =
-        audit.statement.class == Some(b"FUNCTION") || matches!(audit.command, b"CREATE EXTENSION" | b"ALTER EXTENSION");
-    audit.statement.rows.is_some() && !before
+    let before = audit.statement.class == Some(b"FUNCTION")
+        || matches!(audit.command, b"CREATE EXTENSION" | b"ALTER EXTENSION" | b"CLOSE CURSOR");
+    match audit.statement.rows {
+        None => false,
+        Some(0) => !before && audit.command != b"INSERT",
+        Some(_) => !before,
+    }
 }
 
 fn failure_row<'a>(row: &Row<'a>, record: &mut Record<'a>) -> Rest<'a> {
@@ -194,7 +201,10 @@ fn command<'a>(row: &Row<'a>) -> Option<&'a [u8]> {
     if is_command_tag(row, LOGIN_TAGS) || is_command_tag(row, IDLE_TAGS) {
         return None;
     }
-    not_empty(Some(tag.strip_suffix(b" waiting").unwrap_or(tag)))
+    let tag = tag.strip_suffix(b" waiting").unwrap_or(tag);
+    // A process title can stand here as well (`streaming 0/1A2B`): a tag is words in capitals.
+    let is_tag = tag.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b' ');
+    not_empty(Some(tag)).filter(|_| is_tag)
 }
 
 /// Invalid authorization, no such database, too many connections, cannot connect now.

@@ -147,6 +147,7 @@ impl Writer {
     ///
     /// On [`WriteError::Full`] the block is kept and counts as sealed: call [`Writer::flush`] until it succeeds.
     pub fn seal(&mut self, block: &mut Block, closes: bool, positions: Vec<FileRange>) -> Result<Head, WriteError> {
+        self.flush()?;
         self.pending = Some(self.build(block, closes, positions)?);
         self.flush()
     }

@@ -16,8 +16,8 @@ use sealtrail_parsers::{Detection, Format, detect};
 use sealtrail_seal::FileRange;
 use sha2::{Digest, Sha256};
 
-use super::identity::{Head, Inode, first_line, hex};
-use crate::event::{Origin, file_id};
+use super::identity::{Head, Inode, first_bytes, first_line, hex};
+use crate::event::Origin;
 use crate::frames::Frames;
 use crate::limits::{DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
 
@@ -36,8 +36,10 @@ pub struct Follower {
     pub last_read_ms: u64,
     /// What its rows share in their lines; made by the intake, forgotten when the path changes.
     pub origin: Option<Arc<Origin>>,
-    /// It cannot be read as a log: it is not read on.
-    pub refused: bool,
+    /// Why it cannot be read as a log: it is not read on.
+    pub refused: Option<String>,
+    /// Why the last read failed.
+    pub unreadable: Option<String>,
     file: File,
     head: Head,
     /// What its rows' ids begin with; known once the file has a whole first line.
@@ -79,7 +81,8 @@ impl Follower {
             moved_since_ms: None,
             last_read_ms: 0,
             origin: None,
-            refused: false,
+            refused: None,
+            unreadable: None,
             file,
             head,
             id: None,
@@ -115,30 +118,38 @@ impl Follower {
         result
     }
 
-    /// Learns the file's id and format; true once both are known.
-    ///
-    /// `twin` says whether another known file has that id already: files of one source that begin with the same line.
-    pub fn identify(&mut self, source: &str, twin: impl Fn(&str) -> bool) -> Result<bool, Refused> {
-        if self.id.is_none() {
-            let bytes =
-                super::identity::first_bytes(&self.file, HEAD_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
-            let Some(line) = first_line(&bytes) else { return Ok(false) };
-            let id = (0..).map(|number| file_id(source, line, number)).find(|id| !twin(id));
-            self.id = id;
+    /// The file's first line, once there is one: its id is made of it.
+    pub fn first_line(&self) -> Result<Option<Vec<u8>>, Refused> {
+        let bytes = first_bytes(&self.file, HEAD_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
+        Ok(first_line(&bytes).map(<[u8]>::to_vec))
+    }
+
+    /// What its rows' ids begin with, from now on.
+    pub fn set_id(&mut self, id: String) {
+        self.id = Some(id);
+    }
+
+    /// Learns the file's format; true once it is known.
+    pub fn learn_format(&mut self) -> Result<bool, Refused> {
+        if self.frames.has_format() {
+            return Ok(true);
         }
-        if !self.frames.has_format() {
-            let head = super::identity::first_bytes(&self.file, DETECT_BYTES_MAX)
-                .map_err(|error| Refused(error.to_string()))?;
-            match detect(&head, head.len() >= DETECT_BYTES_MAX) {
-                Detection::Known(format) => {
-                    self.format = Some(format);
-                    self.frames.set_format(format, self.frames.offset() == 0);
-                }
-                Detection::NeedMore => return Ok(false),
-                Detection::Unknown { reason } => return Err(Refused(reason.to_owned())),
+        let head = first_bytes(&self.file, DETECT_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
+        match detect(&head, head.len() >= DETECT_BYTES_MAX) {
+            Detection::Known(format) => {
+                self.format = Some(format);
+                self.frames.set_format(format, self.frames.offset() == 0);
+                Ok(true)
             }
+            Detection::NeedMore => Ok(false),
+            Detection::Unknown { reason } => Err(Refused(reason.to_owned())),
         }
-        Ok(true)
+    }
+
+    /// Whether the file is shorter than what was read of it.
+    pub fn is_cut(&self) -> bool {
+        // A file whose length cannot be had is read on: the read will say what is wrong.
+        self.len_on_disk().is_ok_and(|len| len < self.frames.offset())
     }
 
     /// Accounts for what has become `rows` lines since the last call.
@@ -200,6 +211,13 @@ impl Follower {
     /// The format, once known.
     pub fn format(&self) -> Option<Format> {
         self.format
+    }
+
+    /// What stands in the way of reading it, for a person.
+    pub fn problem(&self) -> Option<String> {
+        let path = self.path.display();
+        let refused = self.refused.as_ref().map(|why| format!("not reading {path}: {why}"));
+        refused.or_else(|| self.unreadable.as_ref().map(|why| format!("cannot read {path}: {why}")))
     }
 
     /// The path, for messages.

@@ -23,9 +23,10 @@ use sealtrail_seal::FileRange;
 use tracing::{info, warn};
 
 use crate::config::plan::{SourcePlan, StartAt};
+use crate::event::file_id;
 use crate::health::SourceHealth;
 use crate::limits::{FILES_MAX, ROTATED_QUIET_MS};
-use follow::Follower;
+use follow::{Follower, Refused};
 use identity::{Inode, is_same};
 use watch::Watch;
 
@@ -37,6 +38,8 @@ pub struct Tail {
     pub followers: Vec<Follower>,
     /// Positions of files that nobody follows at the moment: from the last seals, or renamed away. Never read twice if they come back.
     known: HashMap<Inode, FileRange>,
+    /// Ids of files that were cut in place: what is in the file now may begin with the same line, and must not have the same id.
+    spent: Vec<String>,
     watch: Watch,
     /// Files found by the first look may be entered at their end; later ones are read whole.
     first_look: bool,
@@ -75,7 +78,14 @@ impl Tail {
             exclude: plan.exclude.iter().filter_map(|glob| Pattern::new(glob).ok()).collect(),
         });
         let known = known.into_iter().map(|range| (Inode { dev: range.dev, ino: range.ino }, range)).collect();
-        Tail { sources: sources.collect(), followers: Vec::new(), known, watch, first_look: first_run }
+        Tail {
+            sources: sources.collect(),
+            followers: Vec::new(),
+            known,
+            spent: Vec::new(),
+            watch,
+            first_look: first_run,
+        }
     }
 
     /// Looks for files that seals told of and that no glob leads to any more: renamed or deleted while the agent was not running.
@@ -115,18 +125,19 @@ impl Tail {
     /// story has ended with that.
     pub fn look(&mut self, now_ms: u64, health: &[SourceHealth]) -> (Vec<Gap>, Vec<FileRange>) {
         self.watch.forget_missing();
-        let found = self.find(health);
+        let found = self.find();
+        let mut problems = self.unmatched(&found);
         for follower in &mut self.followers {
             place(follower, &found, now_ms);
         }
         let cut = self.drop_truncated();
         for file in found {
             if !self.followers.iter().any(|follower| follower.inode == file.inode) {
-                self.open(file, health);
+                self.open(file, health, &mut problems);
             }
         }
         self.first_look = false;
-        self.count_files(health);
+        self.tell(health, problems);
         cut
     }
 
@@ -150,8 +161,10 @@ impl Tail {
     pub fn is_over(follower: &Follower, now_ms: u64) -> bool {
         let Some(moved_ms) = follower.moved_since_ms else { return false };
         let quiet_since = moved_ms.max(follower.last_read_ms);
-        let read_to_end =
-            follower.len_on_disk().is_ok_and(|len| follower.frames.offset() + follower.frames.pending() as u64 >= len);
+        let read_to_end = follower.refused.is_some()
+            || follower
+                .len_on_disk()
+                .is_ok_and(|len| follower.frames.offset() + follower.frames.pending() as u64 >= len);
         read_to_end && now_ms.saturating_sub(quiet_since) >= ROTATED_QUIET_MS
     }
 
@@ -169,16 +182,13 @@ impl Tail {
         range
     }
 
-    fn find(&mut self, health: &[SourceHealth]) -> Vec<Found> {
+    fn find(&mut self) -> Vec<Found> {
         let mut found = Vec::new();
         for (index, source) in self.sources.iter().enumerate() {
-            let before = found.len();
             for glob in &source.plan.paths {
                 self.watch.add(&base_dir(glob));
                 matches(index, source, glob, &mut found);
             }
-            let problem = (found.len() == before).then(|| format!("no file matches {}", source.plan.paths.join(", ")));
-            note(&health[index], problem);
         }
         for file in &found {
             self.watch.add(file.path.parent().unwrap_or(Path::new("/")));
@@ -187,10 +197,19 @@ impl Tail {
         found
     }
 
-    fn open(&mut self, file: Found, health: &[SourceHealth]) {
-        let health = &health[file.source];
+    /// One standing problem a source at most: here, that nothing matches.
+    fn unmatched(&self, found: &[Found]) -> Vec<Option<String>> {
+        let problem = |(index, source): (usize, &Source)| {
+            let none = !found.iter().any(|file| file.source == index);
+            none.then(|| format!("no file matches {}", source.plan.paths.join(", ")))
+        };
+        self.sources.iter().enumerate().map(problem).collect()
+    }
+
+    fn open(&mut self, file: Found, health: &[SourceHealth], problems: &mut [Option<String>]) {
+        let problem = &mut problems[file.source];
         if self.followers.len() >= FILES_MAX {
-            note(health, Some(format!("more than {FILES_MAX} files: {} waits", file.path.display())));
+            *problem = Some(format!("more than {FILES_MAX} files: {} waits", file.path.display()));
             return;
         }
         match self.follow(&file) {
@@ -199,8 +218,8 @@ impl Tail {
                 self.followers.push(follower);
             }
             Err(error) => {
-                health.errors.fetch_add(1, Ordering::Relaxed);
-                note(health, Some(format!("cannot read {}: {error}", file.path.display())));
+                health[file.source].errors.fetch_add(1, Ordering::Relaxed);
+                *problem = Some(format!("cannot read {}: {error}", file.path.display()));
             }
         }
     }
@@ -225,29 +244,52 @@ impl Tail {
     /// A file that is shorter than what was read of it was cut in place: what it holds now is a new file.
     fn drop_truncated(&mut self) -> (Vec<Gap>, Vec<FileRange>) {
         let (mut gaps, mut ended) = (Vec::new(), Vec::new());
-        let sources = &self.sources;
+        let (sources, spent) = (&self.sources, &mut self.spent);
         self.followers.retain_mut(|follower| {
-            // A file whose length cannot be had is read on: the read will say what is wrong.
-            let len = follower.len_on_disk().unwrap_or(u64::MAX);
-            if len >= follower.frames.offset() {
+            if !follower.is_cut() {
                 return true;
             }
+            let len = follower.len_on_disk().unwrap_or(0);
             let path = follower.path.to_string_lossy().into_owned();
             let message = format!(
                 "cut to {len} bytes in place after {} bytes of it were read; what it held in between cannot be known",
                 follower.frames.offset()
             );
             gaps.push(Gap { path, message });
+            if spent.len() >= FILES_MAX {
+                spent.remove(0);
+            }
+            spent.extend(follower.id().map(str::to_owned));
             ended.push(FileRange { ended: true, ..follower.seal(&sources[follower.source].plan.name) });
             false
         });
         (gaps, ended)
     }
 
-    fn count_files(&self, health: &[SourceHealth]) {
-        for (index, source) in health.iter().enumerate() {
-            let followers = self.followers.iter().filter(|follower| follower.source == index);
-            source.files.store(followers.count() as u64, Ordering::Relaxed);
+    /// Learns a file's id and format; true once both are known.
+    pub fn identify(&mut self, index: usize) -> Result<bool, Refused> {
+        if self.followers[index].id().is_none() {
+            let Some(line) = self.followers[index].first_line()? else { return Ok(false) };
+            let source = &self.source(self.followers[index].source).name;
+            let id = (0..).map(|twin| file_id(source, &line, twin)).find(|id| !self.is_taken(id));
+            self.followers[index].set_id(id.unwrap_or_default());
+        }
+        self.followers[index].learn_format()
+    }
+
+    /// Whether a file has that id, or had it: files of one source may begin with the same line.
+    fn is_taken(&self, id: &str) -> bool {
+        self.followers.iter().any(|other| other.id() == Some(id))
+            || self.known.values().any(|range| range.id == id)
+            || self.spent.iter().any(|spent| spent == id)
+    }
+
+    /// Puts into the health how many files there are and what stands in the way.
+    fn tell(&self, health: &[SourceHealth], problems: Vec<Option<String>>) {
+        for (index, (source, problem)) in health.iter().zip(problems).enumerate() {
+            let followers = || self.followers.iter().filter(|follower| follower.source == index);
+            source.files.store(followers().count() as u64, Ordering::Relaxed);
+            note(source, problem.or_else(|| followers().find_map(Follower::problem)));
         }
     }
 }
