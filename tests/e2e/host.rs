@@ -227,13 +227,17 @@ impl Agent<'_> {
 
     /// Until it has said `words` on stderr.
     pub fn wait_for_words(&self, words: &str) {
-        wait_until(&format!("{words:?} on stderr"), || self.host.said().contains(words).then_some(()));
+        self.wait_for_words_again(words, 1);
     }
 
     /// Until it has said `words` so many times.
     pub fn wait_for_words_again(&self, words: &str, times: usize) {
-        let what = format!("{words:?} for the {times}. time");
-        wait_until(&what, || (self.host.said().matches(words).count() >= times).then_some(()));
+        let begin = Instant::now();
+        while self.host.said().matches(words).count() < times {
+            let said = self.host.said();
+            assert!(begin.elapsed() < PATIENCE, "waited for {words:?}, {times} times of it:\n{said}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Until its start is sealed.
