@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use sealtrail_seal::FileRange;
+
 use crate::clock;
 use crate::config::plan::Plan;
 use crate::health::Health;
@@ -22,7 +24,7 @@ use crate::journal::read::{SegmentFile, segments};
 use crate::journal::retain::{Kept, bytes_behind, retain};
 use crate::journal::write::{Act, WriteError, Writer};
 use crate::limits::{
-    BLOCK_BYTES_MAX, GATHER_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS, TURN_BYTES_MAX,
+    BLOCK_BYTES_MAX, GATHER_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS, SEAL_AHEAD_MS, TURN_BYTES_MAX,
 };
 use crate::ship::lowest_required_cursor;
 use crate::tail::watch::Wake;
@@ -48,6 +50,15 @@ pub struct Core {
     /// Bytes on disk beside the open segment's growth.
     on_disk: u64,
     stop: Arc<AtomicBool>,
+}
+
+/// Whether everything that was read is in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sealed {
+    /// All of it.
+    All,
+    /// The disk had no room for the last block: its rows are read again at the next start.
+    NotAll,
 }
 
 /// What the loop is made of.
@@ -96,9 +107,8 @@ impl Core {
     }
 
     /// Runs until it is told to stop, then seals what is read.
-    pub fn run(mut self) -> Result<(), WriteError> {
-        let gone = self.tail.find_moved(clock::since_boot_ms());
-        self.tell("FILE GONE", false, gone);
+    pub fn run(mut self) -> Result<Sealed, WriteError> {
+        self.find_moved();
         while !self.stopping() {
             let busy = self.turn()?;
             self.wait(busy);
@@ -107,9 +117,8 @@ impl Core {
     }
 
     /// Reads all there is and ends; the last segment is closed, so that every destination can have it.
-    pub fn drain(mut self) -> Result<(), WriteError> {
-        let gone = self.tail.find_moved(clock::since_boot_ms());
-        self.tell("FILE GONE", false, gone);
+    pub fn drain(mut self) -> Result<Sealed, WriteError> {
+        self.find_moved();
         loop {
             let busy = self.turn()?;
             if self.stopping() || !(busy || self.paused()) {
@@ -122,6 +131,13 @@ impl Core {
             warn!(%file, bytes, "the last record is not whole: it waits for the rest");
         }
         self.finish("read all there was", true)
+    }
+
+    /// What became of files while the agent was not running.
+    fn find_moved(&mut self) {
+        let (gone, ended) = self.tail.find_moved(clock::since_boot_ms());
+        self.tell("FILE GONE", false, gone);
+        self.intake.block.files.extend(ended);
     }
 
     /// One turn; true when there is more to read at once.
@@ -295,10 +311,15 @@ impl Core {
         if self.writer.waits() {
             return false;
         }
-        let waited =
-            self.waiting_since_ms.is_some_and(|since| now.saturating_sub(since) >= ms(self.plan.seal.interval));
+        let waited = self.waiting_since_ms.is_some_and(|since| now.saturating_sub(since) >= self.wait_ms());
         let quiet = now.saturating_sub(self.last_seal_ms) >= ms(self.plan.seal.heartbeat);
         waited || quiet || self.segment_is_old()
+    }
+
+    /// How long what is read may wait: gathering, sealing and syncing are part of the interval.
+    fn wait_ms(&self) -> u64 {
+        let interval = ms(self.plan.seal.interval);
+        interval.saturating_sub(SEAL_AHEAD_MS).max(interval / 2)
     }
 
     fn segment_is_old(&self) -> bool {
@@ -315,13 +336,13 @@ impl Core {
 
     fn seal(&mut self, closes: bool) -> Result<(), WriteError> {
         let closes = closes || self.segment_is_old() || self.segment_is_full();
-        // Before the files count as sealed: a segment's snapshot tells where reading stood when it began.
-        let positions = if self.writer.open_bytes() == 0 { self.tail.positions() } else { Vec::new() };
         let block = &mut self.intake.block;
         for follower in self.tail.followers.iter_mut().filter(|follower| follower.has_unsealed()) {
             let source = &self.plan.sources[follower.source].name;
             block.files.push(follower.seal(source));
         }
+        let positions =
+            if self.writer.open_bytes() == 0 { began_at(self.tail.positions(), &block.files) } else { Vec::new() };
         self.health.journal.bytes_sealed.fetch_add(block.lines.len() as u64, Ordering::Relaxed);
         let result = self.writer.seal(block, closes, positions);
         self.waiting_since_ms = None;
@@ -379,7 +400,9 @@ impl Core {
         let delivered = lowest_required_cursor(&self.health).unwrap_or(u64::MAX);
         let kept = segments(&self.journal_dir).and_then(|segments| {
             self.measure_destinations(&segments);
-            retain(&segments, self.plan.agent.journal_max_bytes, self.writer.head(), delivered)
+            // On a full disk everything that may go, goes.
+            let budget = if self.writer.waits() { 0 } else { self.plan.agent.journal_max_bytes };
+            retain(&segments, budget, self.writer.head(), delivered)
         });
         match kept {
             Ok(kept) => self.count_journal(kept),
@@ -464,28 +487,22 @@ impl Core {
         if self.paused() {
             return now + PAUSE_MS;
         }
-        let seal = self.waiting_since_ms.map_or(u64::MAX, |since| since + ms(self.plan.seal.interval));
+        let seal = self.waiting_since_ms.map_or(u64::MAX, |since| since + self.wait_ms());
         let heartbeat = self.last_seal_ms + ms(self.plan.seal.heartbeat);
-        let look = if self.tail.polls() { ms(self.plan.agent.poll_interval) } else { RESCAN_MS };
+        // Never longer than a rescan: the watchdog wants to see a turn.
+        let look = if self.tail.polls() { ms(self.plan.agent.poll_interval).min(RESCAN_MS) } else { RESCAN_MS };
         [seal, heartbeat, now + look].into_iter().min().unwrap_or(now)
     }
 
     /// The last block says that the agent stopped; a pending one that still finds no room is read again at the next start.
-    fn finish(mut self, why: &str, closes: bool) -> Result<(), WriteError> {
-        if self.writer.waits() {
-            self.try_again()?;
-            if self.writer.waits() {
-                warn!("stopping although the disk is full: what is not sealed is read again at the next start");
-                return Ok(());
-            }
-        }
+    fn finish(mut self, why: &str, closes: bool) -> Result<Sealed, WriteError> {
         self.look(clock::since_boot_ms());
-        if self.waiting_since_ms.is_some() {
+        if self.waiting_since_ms.is_some() && !self.writer.waits() {
             // The rows first: what stopped comes last.
             self.seal(false)?;
-            if self.writer.waits() {
-                return Ok(());
-            }
+        }
+        if !self.wait_for_room(closes)? {
+            return Ok(Sealed::NotAll);
         }
         self.intake.block.acts.push(Act {
             action: "STOPPED",
@@ -494,9 +511,39 @@ impl Core {
             message: why.to_owned(),
         });
         self.seal(closes)?;
+        if !self.wait_for_room(closes)? {
+            return Ok(Sealed::NotAll);
+        }
         info!(lines = self.writer.head().lines, "sealed and stopped");
-        Ok(())
+        Ok(Sealed::All)
     }
+
+    /// Tries once more to write a block that waits for room; a drain tries until it is told to stop. False when there is none.
+    fn wait_for_room(&mut self, patient: bool) -> Result<bool, WriteError> {
+        while self.writer.waits() {
+            self.make_room(clock::since_boot_ms());
+            self.try_again()?;
+            if self.writer.waits() && (!patient || self.stopping()) {
+                warn!("stopping although the disk is full: what is not sealed is read again at the next start");
+                return Ok(false);
+            }
+            if self.writer.waits() {
+                self.wait(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Where reading stood when a block began: a segment's snapshot does not count what its own first block accounts for.
+fn began_at(mut positions: Vec<FileRange>, sealed: &[FileRange]) -> Vec<FileRange> {
+    // The earliest word on a file counts, so it comes last.
+    for range in sealed.iter().rev() {
+        positions.retain(|position| position.id != range.id);
+        let before = FileRange { to: range.from, sha256: String::new(), rows: 0, ended: false, ..range.clone() };
+        positions.push(before);
+    }
+    positions
 }
 
 fn ms(duration: Duration) -> u64 {

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::config::plan::Plan;
-use crate::core::{Core, Parts};
+use crate::core::{Core, Parts, Sealed};
 use crate::health::Health;
 use crate::journal::Head;
 use crate::journal::recover::{RecoverError, recover};
@@ -121,7 +121,8 @@ pub fn run(plan: Plan, drain: bool) -> Result<Ended, RunError> {
     let core = Core::new(parts, started.acts);
     let result = if drain { core.drain() } else { core.run() };
     let interrupted = stop.load(Ordering::Relaxed);
-    let delivered = edge.finish(drain && result.is_ok() && !interrupted);
+    let sealed = matches!(result, Ok(Sealed::All));
+    let delivered = edge.finish(drain && sealed && !interrupted);
     drop(head);
     result?;
     Ok(if drain && !delivered { Ended::Undelivered } else { Ended::Done })

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use sealtrail::journal::recover::RecoverError;
 use sealtrail::run::{Ended, RunError, run};
 
 use super::{CliError, ConfigArg, Exit};
@@ -42,5 +43,6 @@ pub fn main(args: RunArgs) -> Result<Exit, CliError> {
 /// A journal that does not check is an answer; everything else is a start that failed.
 pub fn failed(error: &RunError) -> CliError {
     let failed = CliError::caused(error).hint(error.hint());
-    if matches!(error, RunError::Recover(_)) { failed.no() } else { failed }
+    let unreadable = matches!(error, RunError::Recover(RecoverError::Io { .. }));
+    if matches!(error, RunError::Recover(_)) && !unreadable { failed.no() } else { failed }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Health;
 
-/// The core thread turns many times a second, also at rest. After this long without a turn it hangs.
+/// At rest the core thread turns at least every ten seconds (`limits::RESCAN_MS`). After this long without a turn it hangs.
 pub const TURN_AGE_MAX_MS: u64 = 30_000;
 
 /// Why the process should be restarted; `None` while it is alive.

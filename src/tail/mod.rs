@@ -20,6 +20,7 @@ use std::time::SystemTime;
 
 use glob::Pattern;
 use sealtrail_seal::FileRange;
+use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use crate::config::plan::{SourcePlan, StartAt};
@@ -27,7 +28,7 @@ use crate::event::file_id;
 use crate::health::SourceHealth;
 use crate::limits::{FILES_MAX, ROTATED_QUIET_MS};
 use follow::{Follower, Refused};
-use identity::{Inode, is_same};
+use identity::{Inode, hex, is_same};
 use watch::Watch;
 
 /// All source files of all sources.
@@ -89,9 +90,9 @@ impl Tail {
     }
 
     /// Looks for files that seals told of and that no glob leads to any more: renamed or deleted while the agent was not running.
-    /// A renamed one is read to its end under its new name. Returns the paths of those that are gone.
-    pub fn find_moved(&mut self, now_ms: u64) -> Vec<Gap> {
-        let mut gone = Vec::new();
+    /// A renamed one is read to its end under its new name. Returns those that are gone, for a person and for the next seal.
+    pub fn find_moved(&mut self, now_ms: u64) -> (Vec<Gap>, Vec<FileRange>) {
+        let (mut gone, mut ended) = (Vec::new(), Vec::new());
         let known: Vec<FileRange> = self.known.values().cloned().collect();
         for range in known {
             let inode = Inode { dev: range.dev, ino: range.ino };
@@ -112,13 +113,20 @@ impl Tail {
                 Ok(None) => {
                     self.known.remove(&inode);
                     let message = format!("not there any more; it was read up to byte {}", range.to);
-                    gone.push(Gap { path: range.path, message });
+                    gone.push(Gap { path: range.path.clone(), message });
+                    ended.push(FileRange {
+                        from: range.to,
+                        sha256: hex(&Sha256::digest(b"")),
+                        rows: 0,
+                        ended: true,
+                        ..range
+                    });
                 }
                 // The folder cannot be listed (a volume that is not mounted): the file may come back.
                 Err(error) => warn!(path = range.path, %error, "cannot look for a file that was read before"),
             }
         }
-        gone
+        (gone, ended)
     }
 
     /// Lists the folders: opens what is new, notices what has moved, shrunk or gone. Returns what was lost, and the files whose
