@@ -27,13 +27,19 @@ impl Trail {
         Trail { lines: segments(journal).iter().flat_map(|path| segment_lines(path)).collect() }
     }
 
-    /// As far as it decodes now: the last frame may be half written.
+    /// As far as it is whole now: the last block may be half written, and a start would cut it off.
     pub fn so_far(journal: &Path) -> Self {
         let mut lines = Vec::new();
         for path in segments(journal) {
-            let output = zstdcat(&path);
-            let whole = output.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-            lines.extend(parse_lines(&output[..whole], &path));
+            let (output, whole) = zstdcat(&path);
+            let end = output.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+            let mut found = parse_lines(&output[..end], &path);
+            if !whole {
+                // What is torn may lack as little as its checksum.
+                cut_last_block(&mut found);
+            }
+            cut_unfinished(&mut found);
+            lines.extend(found);
         }
         Trail { lines }
     }
@@ -112,9 +118,22 @@ pub fn segment_lines(path: &Path) -> Vec<Value> {
     parse_lines(&output.stdout, path)
 }
 
-fn zstdcat(path: &Path) -> Vec<u8> {
-    let output = Command::new("zstdcat").arg(path).stderr(Stdio::null()).output();
-    output.expect("zstdcat is installed").stdout
+/// What decodes, and whether that is all.
+fn zstdcat(path: &Path) -> (Vec<u8>, bool) {
+    let output = Command::new("zstdcat").arg(path).stderr(Stdio::null()).output().expect("zstdcat is installed");
+    (output.stdout, output.status.success())
+}
+
+/// Cuts off what stands behind the last checkpoint: a block ends with one.
+fn cut_unfinished(lines: &mut Vec<Value>) {
+    let end = lines.iter().rposition(|line| line["type"] == "checkpoint").map_or(0, |last| last + 1);
+    lines.truncate(end);
+}
+
+fn cut_last_block(lines: &mut Vec<Value>) {
+    if lines.last().is_some_and(|line| line["type"] == "checkpoint") {
+        lines.pop();
+    }
 }
 
 fn parse_lines(bytes: &[u8], path: &Path) -> Vec<Value> {
