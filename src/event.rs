@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use sealtrail_parsers::{Format, Parameters, Record, Statement, Status, Value};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::json;
 use crate::shape::{Meaning, UtcTime};
 
@@ -379,5 +380,5 @@ pub fn file_id(source: &str, first_line: &[u8], twin: u32) -> String {
     if twin > 0 {
         hash.update(twin.to_be_bytes());
     }
-    hash.finalize()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..12])
 }
