@@ -40,7 +40,7 @@ pub(super) const SEAL_HEARTBEAT: Bound<Duration> = millis(100, 60_000, 3_600_000
 /// One segment is one PUT: far below the 5 GiB that S3 takes at once.
 pub(super) const SEGMENT_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: 16 * MIB, most: GIB };
 
-/// A day-old key has signed enough.
+/// A segment that is older makes archives wait for evidence longer than a day.
 pub(super) const SEGMENT_MAX_AGE: Bound<Duration> = millis(100, 300_000, 86_400_000);
 
 /// Collectors cap bodies at some tens of MiB.
