@@ -1,7 +1,9 @@
 //! An event's line: the bytes that are sealed.
 //!
 //! `docs/record.md` says what each field means. A line depends only on the row, its file and the plan, never on its place in the
-//! trail, so that the same row read again gives the same line. Fields are written in the order of that document.
+//! trail, so that the same row read again gives the same line. The one exception is the time of a row that has none of its own:
+//! `previous-row` and `agent-clock` depend on when it was read, and `time_source` says so. Fields are written in the order of
+//! that document.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
