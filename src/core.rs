@@ -47,8 +47,8 @@ pub struct Core {
     last_retain_ms: u64,
     /// Rows that the block under construction has from each source.
     unsealed_rows: Vec<u64>,
-    /// Bytes on disk beside the open segment's growth.
-    on_disk: u64,
+    /// The journal's bytes when they were last counted, and what had been appended by then.
+    on_disk: (u64, u64),
     stop: Arc<AtomicBool>,
 }
 
@@ -101,7 +101,7 @@ impl Core {
             last_seal_ms: now,
             last_look_ms: None,
             last_retain_ms: 0,
-            on_disk: 0,
+            on_disk: (0, 0),
             stop: parts.stop,
         }
     }
@@ -195,7 +195,7 @@ impl Core {
             let more = self.read(index, now)?;
             busy |= more;
             behind[source] |= more && moved;
-            if self.writer.waits() || self.stopping() {
+            if self.paused() || self.stopping() {
                 return Ok(true);
             }
             if Tail::is_over(&self.tail.followers[index], now) {
@@ -239,7 +239,7 @@ impl Core {
             health.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
             health.last_read_ms.store(clock::unix_ms(), Ordering::Relaxed);
             self.take(index, false)?;
-            if read < READ_BYTES || self.writer.waits() {
+            if read < READ_BYTES || self.paused() {
                 return Ok(false);
             }
         }
@@ -314,7 +314,9 @@ impl Core {
         }
         let waited = self.waiting_since_ms.is_some_and(|since| now.saturating_sub(since) >= self.wait_ms());
         let quiet = now.saturating_sub(self.last_seal_ms) >= ms(self.plan.seal.heartbeat);
-        waited || quiet || self.segment_is_old()
+        // A block that overfilled its segment: closed at once, so that archives can have it and the journal can let go of it.
+        let overfull = self.writer.open_bytes() >= self.plan.seal.segment_max_bytes;
+        waited || quiet || overfull || self.segment_is_old()
     }
 
     /// How long what is read may wait: gathering, sealing and syncing are part of the interval.
@@ -381,7 +383,13 @@ impl Core {
 
     /// Reading waits for room: on the disk, or in the journal's budget.
     fn paused(&self) -> bool {
-        self.writer.waits() || self.on_disk >= self.plan.agent.journal_max_bytes
+        self.writer.waits() || self.on_disk() >= self.plan.agent.journal_max_bytes
+    }
+
+    /// The journal's bytes, what was appended since they were counted included.
+    fn on_disk(&self) -> u64 {
+        let (counted, written) = self.on_disk;
+        counted + (self.writer.written() - written)
     }
 
     fn try_again(&mut self) -> Result<bool, WriteError> {
@@ -413,7 +421,7 @@ impl Core {
     }
 
     fn count_journal(&mut self, kept: Kept) {
-        self.on_disk = kept.bytes;
+        self.on_disk = (kept.bytes, self.writer.written());
         let journal = &self.health.journal;
         journal.bytes_on_disk.store(kept.bytes, Ordering::Relaxed);
         journal.segments.store(kept.segments, Ordering::Relaxed);

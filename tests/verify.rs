@@ -22,8 +22,11 @@ fn frame(lines: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A state directory with two segments of three blocks; returns the frames of each, and the segments' paths.
-fn state() -> (tempfile::TempDir, Vec<(PathBuf, Vec<Vec<u8>>)>) {
+/// A segment's path and the frames in it.
+type Segment = (PathBuf, Vec<Vec<u8>>);
+
+/// A state directory with two segments of three blocks.
+fn state() -> (tempfile::TempDir, Vec<Segment>) {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("journal")).unwrap();
     fs::create_dir_all(dir.path().join("keys")).unwrap();
@@ -33,7 +36,7 @@ fn state() -> (tempfile::TempDir, Vec<(PathBuf, Vec<Vec<u8>>)>) {
     (dir, segments)
 }
 
-fn segment(chain: &mut Chain, dir: &Path) -> (PathBuf, Vec<Vec<u8>>) {
+fn segment(chain: &mut Chain, dir: &Path) -> Segment {
     let path = dir.join(format!("{:020}.ndjson.zst", chain.lines()));
     let frames: Vec<Vec<u8>> = (0..3).map(|block| self::block(chain, block)).collect();
     fs::write(&path, frames.concat()).unwrap();

@@ -29,6 +29,8 @@ pub struct Writer {
     config: String,
     /// How far the trail is on the disk.
     head: Head,
+    /// Bytes appended in this run.
+    written: u64,
 }
 
 /// The open segment.
@@ -124,12 +126,27 @@ impl Writer {
         };
         let boot_id = clock::boot_id();
         let head = head(&resume.chain, open.as_ref());
-        Ok(Writer { dir: dir.to_owned(), chain: resume.chain, signer, open, pending: None, boot_id, config, head })
+        Ok(Writer {
+            dir: dir.to_owned(),
+            chain: resume.chain,
+            signer,
+            open,
+            pending: None,
+            boot_id,
+            config,
+            head,
+            written: 0,
+        })
     }
 
     /// How far the trail is on the disk.
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// Bytes appended in this run.
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// Bytes in the open segment; 0 when none is open.
@@ -238,6 +255,7 @@ impl Writer {
             return Err(error);
         }
         open.bytes += pending.frame.len() as u64;
+        self.written += pending.frame.len() as u64;
         open.has_rows |= pending.has_rows;
         if pending.closes {
             info!(segment = pending.first, bytes = open.bytes, "segment closed");

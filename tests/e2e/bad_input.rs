@@ -333,6 +333,40 @@ fn a_destination_that_refuses_is_said_and_has_every_line_once_it_takes_them() {
 }
 
 #[test]
+fn reading_stops_at_the_journals_budget_until_a_required_destination_has_taken_its_share() {
+    let collector = Collector::start();
+    collector.answer(500);
+    let host = host_with(&collector);
+    let budget = 128 * 1024;
+    let config = fs::read_to_string(host.config()).unwrap();
+    let config = config.replacen("[agent]\n", "[agent]\njournal_max_bytes = \"128KiB\"\n", 1);
+    fs::write(host.config(), config).unwrap();
+    let mut writer = Writer::new(&host.log(), 33);
+    while writer.bytes() < 12_000_000 {
+        writer.append_random();
+    }
+    writer.finish();
+    let agent = host.run();
+    agent.wait_for_words("reading is paused");
+    let journal = host.status().unwrap()["journal"].clone();
+    assert_eq!(journal["paused"], true, "{journal}");
+    assert!(journal["bytes_on_disk"].as_u64().unwrap() >= budget, "{journal}");
+    assert!(Trail::so_far(&host.journal()).events().count() < writer.rows());
+
+    collector.answer(0);
+    let rows = || collector.lines().iter().filter(|line| line.contains("\"type\":\"event\"")).count();
+    wait_until("every row at the collector", || (rows() >= writer.rows()).then_some(()));
+    agent.wait_for_words("removed: every required destination has it");
+    agent.stop();
+    let lines = collector.lines();
+    let ids: std::collections::HashSet<&str> =
+        lines.iter().filter_map(|line| line.split('"').nth(9)).filter(|id| !id.contains('/')).collect();
+    assert_eq!(ids.len(), writer.rows(), "each row once, by its id");
+    // What is left begins late and is otherwise whole.
+    assert_eq!(host.verify().status.code(), Some(3), "{}", text(&host.verify().stdout));
+}
+
+#[test]
 fn a_drain_to_a_destination_that_refuses_for_good_says_so_and_ends_with_one() {
     let collector = Collector::start();
     collector.answer(401);
