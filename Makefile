@@ -56,10 +56,10 @@ tools: ## install what the tests need
 	@packaging/install-test-tools.sh
 	@if [ -x tests/install.sh ]; then tests/install.sh; fi
 
-# Its own build folder: the project's may be locked by a build under way.
+# Its own build folder: the project's may be locked by a build under way. A debug build is slow to run and twice as fast to have.
 deny-tool:
 	@if ! cargo deny --version >/dev/null 2>&1; then \
 	  echo "installing with cargo into $(TOOLS)/bin: cargo-deny $(DENY_VERSION)"; \
-	  CARGO_TARGET_DIR="$(TOOLS)/build" cargo install --quiet --locked cargo-deny --version $(DENY_VERSION) --root "$(TOOLS)"; \
+	  CARGO_TARGET_DIR="$(TOOLS)/build" cargo install --debug --quiet --locked cargo-deny --version $(DENY_VERSION) --root "$(TOOLS)"; \
 	  rm -rf "$(TOOLS)/build"; \
 	fi

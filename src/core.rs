@@ -130,7 +130,8 @@ impl Core {
             let (file, bytes) = (follower.path.display(), follower.frames.pending());
             warn!(%file, bytes, "the last record is not whole: it waits for the rest");
         }
-        self.finish("read all there was", true)
+        let why = if self.stopping() { "stopped before everything was read" } else { "read all there was" };
+        self.finish(why, true)
     }
 
     /// What became of files while the agent was not running.

@@ -1,4 +1,7 @@
-//! The only door to creating, syncing, renaming and removing files.
+//! The only door to what must survive a power cut: syncing, renaming, replacing whole, appending, cutting and removing.
+//!
+//! Journal, keys, cursors, dead letters and a folder destination's copies come through here. Sockets do not, nor do files that a
+//! command writes because it was asked to (`demo`, `man`): those are made again by asking again.
 //!
 //! A file's content is durable after its own sync; its name is durable after the folder's. Each function says which of the two it
 //! waited for. Files are made 0600 and folders 0700: a trail is nobody else's to read.

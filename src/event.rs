@@ -1,13 +1,16 @@
 //! An event's line: the bytes that are sealed.
 //!
 //! `docs/record.md` says what each field means. A line depends only on the row, its file and the plan, never on its place in the
-//! trail, so that the same row read again gives the same line. Fields are written in the order of that document.
+//! trail, so that the same row read again gives the same line. The one exception is the time of a row that has none of its own:
+//! `previous-row` and `agent-clock` depend on when it was read, and `time_source` says so. Fields are written in the order of
+//! that document.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealtrail_parsers::{Format, Parameters, Record, Statement, Status, Value};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::json;
 use crate::shape::{Meaning, UtcTime};
 
@@ -379,5 +382,5 @@ pub fn file_id(source: &str, first_line: &[u8], twin: u32) -> String {
     if twin > 0 {
         hash.update(twin.to_be_bytes());
     }
-    hash.finalize()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..12])
 }

@@ -28,5 +28,6 @@ pub mod verify;
 // What all stand on.
 pub mod clock;
 pub mod durable;
+pub mod hex;
 pub mod json;
 pub mod keys;

@@ -1,4 +1,5 @@
-//! Every bound of the agent: how much, why that much, and what happens at it.
+//! The bounds of the agent's core: how much, why that much, and what happens at it. A bound that concerns one module alone
+//! (a destination's time-outs, a reader's buffers) stands at that module's head; those that users choose are in `config/bounds.rs`.
 //!
 //! Nothing in the agent grows without one of these. A bound never loses a row: at it the agent waits, splits or
 //! flags, as its line says.

@@ -19,7 +19,8 @@ use crate::keys::{self, KeysError};
 /// Longest line that is read. What the agent writes is far below.
 pub const LINE_BYTES_MAX: usize = 256 << 20;
 
-/// Folders below a given one that are looked into: `trail=<org>/<cluster>/<host>/date=…` and what stands above.
+/// Folders below a given one that are looked into: `trail=acme%2Fprod%2Fdb/date=…`, the prefix above them, and room for a
+/// collector's own.
 const DEPTH_MAX: usize = 12;
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -229,7 +230,7 @@ fn find_keys(options: &VerifyOptions, segments: &[SegmentPath]) -> Result<Vec<(K
     }
     let mut dirs: Vec<PathBuf> = options.paths.clone();
     for segment in segments.first().into_iter().chain(segments.last()) {
-        // Up to the folder that `trail=` stands in, whatever the origin's depth.
+        // From the segment's own folder over `trail=…`, where an archive keeps the key, to what stands above.
         let absolute = fs::canonicalize(&segment.path).unwrap_or_else(|_| segment.path.clone());
         dirs.extend(absolute.ancestors().skip(1).take(5).map(Path::to_owned));
     }

@@ -168,6 +168,14 @@ fn variables_are_replaced_in_values_and_not_twice() {
 }
 
 #[test]
+fn an_origin_is_accepted_where_run_can_sign_under_it() {
+    for origin in ["a".repeat(200), "a".repeat(201), "ü".repeat(101), "a\u{a0}b".to_owned(), "ü/ü".to_owned()] {
+        let read = read_text(&format!("[agent]\norigin = \"{origin}\"\n{SOURCE}"));
+        assert_eq!(read.is_ok(), sealtrail_seal::check_origin(&origin).is_ok(), "{origin}");
+    }
+}
+
+#[test]
 fn a_pattern_without_a_slash_leaves_out_that_name_in_every_folder() {
     let plan = read_text(&format!("{SOURCE}exclude = [\"*.gz\", \"/var/log/x/*\"]\n")).unwrap().plan;
     assert_eq!(plan.sources[0].exclude, ["/**/*.gz", "/var/log/x/*"]);

@@ -17,7 +17,7 @@ install_s3s_fs() {
     fi
     say "installing s3s-fs $version from crates.io into $tools/bin"
     # A target folder of its own: the project's is locked while its own build runs.
-    CARGO_TARGET_DIR="$tools/build" cargo install s3s-fs --locked --version "$version" --features binary --root "$tools"
+    CARGO_TARGET_DIR="$tools/build" cargo install --debug s3s-fs --locked --version "$version" --features binary --root "$tools"
     rm -rf "$tools/build"
 }
 

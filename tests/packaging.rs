@@ -134,7 +134,7 @@ for step in DockerfileParser(path=sys.argv[1], fileobj=None).structure:
 #[test]
 fn the_manifest_and_the_documentation_name_the_same_port() {
     for file in [MANIFEST, CONTAINERFILE, "docs/operations.md"] {
-        assert!(read(file).contains("9644"), "{file} names no port 9644");
+        assert!(read(file).contains("9465"), "{file} names no port 9465");
     }
 }
 

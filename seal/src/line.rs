@@ -111,7 +111,8 @@ pub struct Seal {
     pub boot_id: String,
     /// Milliseconds since that boot, by a clock that nobody sets.
     pub since_boot_ms: u64,
-    /// `synchronised`, `unsynchronised` or `unknown`, as the kernel says of the wall clock.
+    /// Whether the wall clock follows a time server: `synchronised`, `unsynchronised` or `unknown`. This release's agent looks at
+    /// systemd-timesyncd's flag file only, and never writes `unsynchronised`.
     pub clock: String,
     /// The source files that this block read from, each with the bytes that its lines account for.
     pub files: Vec<FileRange>,
@@ -125,7 +126,8 @@ pub struct Seal {
     pub agent_version: String,
     /// Whether this is the segment's last block.
     pub closes: bool,
-    /// Verifier key that signs the next segment; in the last block of a segment only.
+    /// Verifier key that signs the next segment; in the last block of a segment only, where the agent always writes it. Without it
+    /// the key stays the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_key: Option<String>,
 }

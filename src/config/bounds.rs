@@ -40,7 +40,7 @@ pub(super) const SEAL_HEARTBEAT: Bound<Duration> = millis(100, 60_000, 3_600_000
 /// One segment is one PUT: far below the 5 GiB that S3 takes at once.
 pub(super) const SEGMENT_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: 16 * MIB, most: GIB };
 
-/// A day-old key has signed enough.
+/// An archive waits no longer than a day for a row.
 pub(super) const SEGMENT_MAX_AGE: Bound<Duration> = millis(100, 300_000, 86_400_000);
 
 /// Collectors cap bodies at some tens of MiB.
@@ -51,9 +51,6 @@ pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
 
 /// A name is a part of file names.
 pub(super) const NAME_MAX_BYTES: usize = 64;
-
-/// An origin is a line of every checkpoint.
-pub(super) const ORIGIN_MAX_BYTES: usize = 255;
 
 /// Labels are on every record.
 pub(super) const LABELS_MAX: usize = 32;

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use sealtrail_parsers::Format;
+use sealtrail_seal::check_origin;
+use sealtrail_seal::note::ORIGIN_BYTES_MAX;
 
 use super::secret::Secret;
 use super::section::{At, Section, Span};
@@ -27,14 +29,14 @@ pub(super) fn name(section: &mut Section<'_, '_>) -> Option<At<String>> {
     None
 }
 
-/// One line of a C2SP note, without what the note's format gives a meaning to.
+/// What `run` can sign for, which the seal's own [`check_origin`] says; and no path that leads elsewhere.
 pub(super) fn origin(section: &mut Section<'_, '_>) -> Option<At<String>> {
     let text = section.text("origin")?;
     let origin = &text.value.value;
     let parts_ok = origin.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
-    let hint = if origin.is_empty() || origin.len() > bounds::ORIGIN_MAX_BYTES {
-        format!("1 to {} bytes", bounds::ORIGIN_MAX_BYTES)
-    } else if origin.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+') {
+    let hint = if origin.is_empty() || origin.len() > ORIGIN_BYTES_MAX {
+        format!("1 to {ORIGIN_BYTES_MAX} bytes")
+    } else if check_origin(origin).is_err() {
         "without blanks and without +".to_owned()
     } else if !parts_ok {
         "no empty part, no . and no .. between the slashes".to_owned()

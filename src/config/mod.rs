@@ -34,6 +34,7 @@ pub use warnings::{Warning, warnings};
 
 /// A record larger than this is kept in pieces, unless the configuration says otherwise.
 pub const RECORD_MAX_BYTES: usize = bounds::RECORD_MAX_BYTES.default as usize;
+use crate::hex::hex;
 use plan::Plan;
 use text::Context;
 
@@ -122,8 +123,4 @@ pub fn whereabouts(path: &Path) -> Result<Whereabouts, ConfigError> {
 /// The kernel's name of this host.
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

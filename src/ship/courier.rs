@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -16,6 +16,7 @@ use super::cursor::{Cursor, Stand};
 use super::dead_letter::DeadLetters;
 use super::feed::{Feed, FeedError};
 use super::pace::{Backoff, Pace};
+use crate::clock;
 use crate::config::plan::{AgentPlan, DestinationPlan};
 use crate::health::{DestinationHealth, Health};
 use crate::journal::Head;
@@ -244,7 +245,7 @@ impl Desk {
         let health = self.health();
         health.lines_delivered.fetch_add(part.last() - part.first() + 1, Relaxed);
         health.bytes_delivered.fetch_add(accepted.bytes, Relaxed);
-        health.last_success_ms.store(now_ms(), Relaxed);
+        health.last_success_ms.store(clock::unix_ms(), Relaxed);
         self.well();
         Going::Continue(())
     }
@@ -356,9 +357,4 @@ fn said_with_causes(error: &FeedError) -> String {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -16,9 +16,10 @@ use sealtrail_parsers::{Detection, Format, detect};
 use sealtrail_seal::FileRange;
 use sha2::{Digest, Sha256};
 
-use super::identity::{Head, Inode, first_bytes, first_line, hex};
+use super::identity::{Head, Inode, first_bytes, first_line};
 use crate::event::Origin;
 use crate::frames::Frames;
+use crate::hex::hex;
 use crate::limits::{DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
 
 /// A file and how far it is read. Lives from the moment the file is found until it is gone and read to its end.

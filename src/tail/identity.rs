@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use sealtrail_seal::FileRange;
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::limits::HEAD_BYTES_MAX;
 
 /// A file, whatever it is called.
@@ -80,11 +81,6 @@ pub fn first_bytes(file: &File, len: usize) -> io::Result<Vec<u8>> {
     }
     bytes.truncate(filled);
     Ok(bytes)
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -26,9 +26,10 @@ use tracing::{info, warn};
 use crate::config::plan::{SourcePlan, StartAt};
 use crate::event::file_id;
 use crate::health::SourceHealth;
+use crate::hex::hex;
 use crate::limits::{FILES_MAX, ROTATED_QUIET_MS};
 use follow::{Follower, Refused};
-use identity::{Inode, hex, is_same};
+use identity::{Inode, is_same};
 use watch::Watch;
 
 /// All source files of all sources.
@@ -200,6 +201,10 @@ impl Tail {
         }
         for file in &found {
             self.watch.add(file.path.parent().unwrap_or(Path::new("/")));
+            // Behind a symbolic link the file changes in another folder. A link that leads nowhere has no folder to watch.
+            if let Ok(real) = fs::canonicalize(&file.path) {
+                self.watch.add(real.parent().unwrap_or(Path::new("/")));
+            }
         }
         found.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
         found

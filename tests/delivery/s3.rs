@@ -37,12 +37,12 @@ async fn keys_tell_trail_date_and_lines_and_the_public_key_lies_beside() {
         assert_eq!(
             objects.keys().collect::<Vec<_>>(),
             [
+                &format!("{FOLDER}/acme_test_db-1.pub"),
                 &format!("{FOLDER}/date=2026-11-06/00000000000000000000-00000000000000000011.ndjson.zst"),
                 &format!("{FOLDER}/date=2026-11-06/00000000000000000012-00000000000000000023.ndjson.zst"),
-                &format!("{FOLDER}/trail.pub"),
             ]
         );
-        assert_eq!(objects[&format!("{FOLDER}/trail.pub")], b"acme+0+AAAA\n");
+        assert_eq!(objects[&format!("{FOLDER}/acme_test_db-1.pub")], b"acme+0+AAAA\n");
     }
 }
 
@@ -147,7 +147,7 @@ async fn a_folder_has_the_segments_and_the_key_and_is_private() {
     let mut names: Vec<String> =
         std::fs::read_dir(far.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["00000000000000000000.ndjson.zst", "00000000000000000012.ndjson.zst", "trail.pub"]);
+    assert_eq!(names, ["00000000000000000000.ndjson.zst", "00000000000000000012.ndjson.zst", "acme_test_db-1.pub"]);
     assert!(names.iter().all(|name| mode(far.path().join(name)) == 0o600));
 }
 

@@ -121,9 +121,11 @@ fn workload(server: &Postgres) {
         server.psql("app", "appdb", STATEMENTS);
         server.psql("postgres", "appdb", RIGHTS);
         server.psql("app", "appdb", &long_statement());
+        server.rotate();
         failed_logins(server);
         assert!(running.join().unwrap().status.success());
     });
+    server.rotate();
     server.psql("app", "appdb", STATEMENTS);
 }
 

@@ -76,6 +76,15 @@ impl Postgres {
         output
     }
 
+    /// Asks for new log files until there are: their names have seconds only.
+    pub fn rotate(&self) {
+        let (csv, json) = (self.logs("csv").len(), self.logs("json").len());
+        wait_until("new log files", || {
+            self.psql("postgres", "postgres", "SELECT pg_rotate_logfile();");
+            (self.logs("csv").len() > csv && self.logs("json").len() > json).then_some(())
+        });
+    }
+
     /// A fast shutdown; the log is complete then.
     pub fn stop(&mut self) {
         if let Some(mut postmaster) = self.postmaster.take() {

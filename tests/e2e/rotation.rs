@@ -68,6 +68,29 @@ fn a_renamed_file_is_read_to_its_end_before_the_new_one_and_beyond() {
 }
 
 #[test]
+fn a_file_that_ends_as_a_segment_begins_leaves_a_trail_that_verifies() {
+    let host = Host::new();
+    // Each block is about a segment.
+    host.configure_with(
+        "interval = \"50ms\"\nsegment_max_bytes = \"4KiB\"",
+        &host.source("pg", "*.csv", ""),
+        &host.archive(),
+    );
+    let path = host.log().join("pg.csv");
+    let whole = rows("a.1", 1..=300);
+    fs::write(&path, &whole[..whole.len() - 10]).unwrap();
+    let mut agent = host.run();
+    agent.wait_for_rows(299);
+    fs::rename(&path, host.log().join("pg.old")).unwrap();
+    // What is left of the file is handed out once it is over; more blocks come behind it.
+    agent.wait_for_rows(300);
+    fs::write(&path, rows("b.2", 1..=300)).unwrap();
+    agent.wait_for_rows(600);
+    agent.stop();
+    host.assert_verifies();
+}
+
+#[test]
 fn timestamped_files_are_read_as_they_appear() {
     let host = Host::new();
     let mut agent = host.run();

@@ -19,7 +19,7 @@ impl Journal {
         let state = tempfile::tempdir().unwrap();
         fs::create_dir_all(state.path().join("journal")).unwrap();
         fs::create_dir_all(state.path().join("keys")).unwrap();
-        fs::write(state.path().join("keys/trail.pub"), "acme+0+AAAA\n").unwrap();
+        fs::write(state.path().join("keys/acme_test_db-1.pub"), "acme+0+AAAA\n").unwrap();
         Journal { state, head: watch::channel(Head::default()).0, lines: Vec::new() }
     }
 
