@@ -326,9 +326,14 @@ impl Core {
     }
 
     fn segment_is_old(&self) -> bool {
-        self.writer.open_age().is_some_and(|(age, has_rows)| {
-            age >= if has_rows { ms(self.plan.seal.segment_max_age) } else { QUIET_SEGMENT_AGE_MS }
-        })
+        self.segment_left_ms() == Some(0)
+    }
+
+    /// How long the open segment may still stay open.
+    fn segment_left_ms(&self) -> Option<u64> {
+        let (age, has_rows) = self.writer.open_age()?;
+        let age_max = if has_rows { ms(self.plan.seal.segment_max_age) } else { QUIET_SEGMENT_AGE_MS };
+        Some(age_max.saturating_sub(age))
     }
 
     /// The segment ends with this block when it is old, or about as large as it may be. Lines compress to an eighth at most times.
@@ -500,7 +505,8 @@ impl Core {
         let heartbeat = self.last_seal_ms + ms(self.plan.seal.heartbeat);
         // Never longer than a rescan: the watchdog wants to see a turn.
         let look = if self.tail.polls() { ms(self.plan.agent.poll_interval).min(RESCAN_MS) } else { RESCAN_MS };
-        [seal, heartbeat, now + look].into_iter().min().unwrap_or(now)
+        let segment = self.segment_left_ms().map_or(u64::MAX, |left| now + left);
+        [seal, heartbeat, segment, now + look].into_iter().min().unwrap_or(now)
     }
 
     /// The last block says that the agent stopped; a pending one that still finds no room is read again at the next start.

@@ -233,7 +233,10 @@ fn write(writer: &mut Writer, bytes: u64) {
 
 #[test]
 fn a_full_disk_is_said_and_waited_for_and_nothing_is_lost() {
-    let host = Host::new();
+    // Nothing may be removed to make room: the destination has nothing yet.
+    let collector = Collector::start();
+    collector.answer(500);
+    let host = host_with(&collector);
     let state = host.state();
     let disk = SmallDisk::mount(&state, "2m");
     // What is on the disk besides: removed, it makes room.
@@ -260,9 +263,35 @@ fn a_full_disk_is_said_and_waited_for_and_nothing_is_lost() {
     assert!(status.success() && took.as_secs() < 5, "{status} after {took:?}");
     let status = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&state).status();
     assert!(status.unwrap().success());
+    collector.answer(0);
     let trail = host.drain();
     assert_complete(&trail, &writer.files);
+    assert_taken(&host, &trail, &collector);
     host.assert_verifies();
+    drop(disk);
+}
+
+#[test]
+fn a_disk_smaller_than_the_trail_is_enough_when_segments_are_delivered() {
+    let host = Host::empty();
+    let seal = "interval = \"50ms\"\nsegment_max_bytes = \"32KiB\"\nsegment_max_age = \"100ms\"";
+    host.configure_with(seal, &host.source("pg", "*.csv", ""), &host.archive());
+    let state = host.state();
+    let disk = SmallDisk::mount(&state, "1m");
+    let mut writer = Writer::new(&host.log(), 23);
+    let mut agent = host.run();
+    for _ in 0..25 {
+        write(&mut writer, 100_000);
+        let arrived = || Trail::so_far(&host.archive_dir()).events().count() >= writer.rows();
+        wait_until("every row to arrive", || arrived().then_some(()));
+    }
+    assert!(agent.is_running());
+    agent.stop();
+    host.drain();
+    let trail = Trail::read(&host.archive_dir());
+    assert_complete(&trail, &writer.files);
+    let output = host.verify_path(&host.archive_dir());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     drop(disk);
 }
 
