@@ -52,6 +52,9 @@ pub struct Core {
     stop: Arc<AtomicBool>,
 }
 
+/// The act that tells of lost bytes; the seal counts it.
+const GAP: &str = "GAP";
+
 /// Whether everything that was read is in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sealed {
@@ -163,15 +166,17 @@ impl Core {
 
     fn look(&mut self, now: u64) {
         let (gaps, ended) = self.tail.look(now, &self.health.sources);
-        self.intake.block.rows.gaps += gaps.len() as u64;
         self.intake.block.files.extend(ended);
-        self.tell("GAP", true, gaps);
+        self.tell(GAP, true, gaps);
         self.last_look_ms = Some(now);
         self.measure_lag();
     }
 
     /// Puts what happened to files into the trail.
     fn tell(&mut self, action: &'static str, failure: bool, happened: Vec<Gap>) {
+        if action == GAP {
+            self.intake.block.rows.gaps += happened.len() as u64;
+        }
         for gap in happened {
             warn!(file = gap.path, "{}", gap.message);
             self.intake.block.acts.push(Act { action, resource: gap.path, failure, message: gap.message });
@@ -300,7 +305,7 @@ impl Core {
             let message =
                 format!("gone before its {left} bytes could be understood as a log: not even a first line was whole");
             let path = follower.path.to_string_lossy().into_owned();
-            self.tell("GAP", true, vec![Gap { path, message }]);
+            self.tell(GAP, true, vec![Gap { path, message }]);
         }
         let range = self.tail.retire(index);
         self.intake.block.files.push(range);
@@ -386,9 +391,16 @@ impl Core {
         }
     }
 
-    /// Reading waits for room: on the disk, or in the journal's budget.
+    /// Reading waits for room: on the disk, or in the journal's budget as long as a required destination is behind. When none is, the
+    /// next block makes what is there removable.
     fn paused(&self) -> bool {
-        self.writer.waits() || self.on_disk() >= self.plan.agent.journal_max_bytes
+        let used_up = self.on_disk() >= self.plan.agent.journal_max_bytes;
+        self.writer.waits() || (used_up && self.delivered() < self.writer.head().lines)
+    }
+
+    /// The first line that some required destination does not have.
+    fn delivered(&self) -> u64 {
+        lowest_required_cursor(&self.health).unwrap_or(u64::MAX)
     }
 
     /// The journal's bytes, what was appended since they were counted included.
@@ -411,7 +423,7 @@ impl Core {
             return;
         }
         self.last_retain_ms = now;
-        let delivered = lowest_required_cursor(&self.health).unwrap_or(u64::MAX);
+        let delivered = self.delivered();
         let kept = segments(&self.journal_dir).and_then(|segments| {
             self.measure_destinations(&segments);
             // On a full disk everything that may go, goes.

@@ -146,7 +146,7 @@ fn open_trail(plan: &Plan, drain: bool, wake: SyncSender<Wake>) -> Result<Starte
     acts.push(started(plan, drain));
     info!(origin = plan.agent.origin, lines = recovered.resume.chain.lines(), key = %signer.verifier(), "trail opened");
     let writer = Writer::new(&journal, recovered.resume, signer, plan.sha256.clone()).map_err(failed)?;
-    let tail = Tail::new(&plan.sources, recovered.files, recovered.first_run, Watch::new(wake));
+    let tail = Tail::new(&plan.sources, recovered.files, recovered.spent, recovered.first_run, Watch::new(wake));
     Ok(Started { tail, writer, acts })
 }
 
@@ -284,7 +284,7 @@ async fn serve(
     let _ = orders.wait_for(|order| *order != Order::GoOn).await;
     let deliver = *orders.borrow() == Order::Deliver;
     health::notify::stopping();
-    let delivered = deliver && deliver_all(&ship, &stopper).await;
+    let delivered = deliver && deliver_all(&ship, &stopper, &health).await;
     end.send_replace(true);
     if tokio::time::timeout(Duration::from_millis(STOP_MS), ship.stopped()).await.is_err() {
         warn!("a destination did not stop in time: what it has not confirmed is sent again at the next start");
@@ -293,9 +293,11 @@ async fn serve(
 }
 
 /// Waits until every required destination has everything, or until a signal says to stop waiting.
-async fn deliver_all(ship: &ship::Ship, stopper: &Stopper) -> bool {
+async fn deliver_all(ship: &ship::Ship, stopper: &Stopper, health: &Health) -> bool {
     let interrupted = async {
         while !stopper.flag.load(Ordering::Relaxed) {
+            // The core has done its work; waiting for the far side is no hang.
+            health.journal.last_turn_ms.store(clock::unix_ms(), Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

@@ -698,7 +698,12 @@ impl Verifier {
             if self.files.len() >= FILES_MAX {
                 self.files.clear();
             }
-            self.files.insert(file.id.clone(), file.to);
+            // A file that has ended is over. Should its very lines come back, restored or copied, they are read anew.
+            if file.ended {
+                self.files.remove(&file.id);
+            } else {
+                self.files.insert(file.id.clone(), file.to);
+            }
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Recovered {
     pub resume: Resume,
     /// Where reading stands in every known file, last sealed last.
     pub files: Vec<FileRange>,
+    /// Ids of files that ended in the last segment: what begins with the same line is another file.
+    pub spent: Vec<String>,
     /// What was done, for the trail.
     pub acts: Vec<Act>,
     /// There was no journal.
@@ -90,13 +92,14 @@ pub fn recover(dir: &Path, origin: &str, key: &VerifierKey) -> Result<Recovered,
             cut_tail(last, state.end, &mut acts)?;
             let open = (!state.closed).then_some((last.first, state.end, state.has_rows));
             let files = std::mem::take(&mut state.files);
-            return Ok(Recovered { resume: Resume { chain: state.chain, open }, files, acts, first_run: false });
+            let resume = Resume { chain: state.chain, open };
+            return Ok(Recovered { resume, files, spent: state.spent, acts, first_run: false });
         }
         remove_torn_segment(last, &mut acts)?;
         found.pop();
     }
     let resume = Resume { chain: Chain::new(origin), open: None };
-    Ok(Recovered { resume, files: Vec::new(), acts, first_run: true })
+    Ok(Recovered { resume, files: Vec::new(), spent: Vec::new(), acts, first_run: true })
 }
 
 /// A segment as far as it is whole.
@@ -107,6 +110,7 @@ struct State {
     closed: bool,
     has_rows: bool,
     files: Vec<FileRange>,
+    spent: Vec<String>,
 }
 
 /// `None`: not even the first block is whole.
@@ -155,7 +159,7 @@ fn begin(segment: &SegmentFile, lines: &[u8], origin: &str, key: &VerifierKey) -
         return Err(RecoverError::Head { path: path(), why });
     }
     let chain = Chain::resume(&head).map_err(|source| RecoverError::Resume { path: path(), source })?;
-    Ok(State { chain, end: 0, closed: false, has_rows: false, files: head.files })
+    Ok(State { chain, end: 0, closed: false, has_rows: false, files: head.files, spent: Vec::new() })
 }
 
 impl State {
@@ -177,7 +181,9 @@ impl State {
     fn take_over(&mut self, seal: Seal) {
         for range in seal.files {
             self.files.retain(|known| known.id != range.id);
-            if !range.ended {
+            if range.ended {
+                self.spent.push(range.id);
+            } else {
                 self.files.push(range);
             }
         }

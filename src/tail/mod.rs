@@ -40,7 +40,7 @@ pub struct Tail {
     pub followers: Vec<Follower>,
     /// Positions of files that nobody follows at the moment: from the last seals, or renamed away. Never read twice if they come back.
     known: HashMap<Inode, FileRange>,
-    /// Ids of files that were cut in place: what is in the file now may begin with the same line, and must not have the same id.
+    /// Ids of files that have ended: what comes in their place may begin with the same line, and must not have the same id.
     spent: Vec<String>,
     watch: Watch,
     /// Files found by the first look may be entered at their end; later ones are read whole.
@@ -72,22 +72,21 @@ pub struct Gap {
 }
 
 impl Tail {
-    /// `known` is where the last seals stand; `first_run` says that there never was a seal.
-    pub fn new(sources: &[SourcePlan], known: Vec<FileRange>, first_run: bool, watch: Watch) -> Self {
+    /// `known` is where the last seals stand, `spent` the ids of files that they ended; `first_run` says that there never was a seal.
+    pub fn new(
+        sources: &[SourcePlan],
+        known: Vec<FileRange>,
+        spent: Vec<String>,
+        first_run: bool,
+        watch: Watch,
+    ) -> Self {
         let sources = sources.iter().map(|plan| Source {
             plan: plan.clone(),
             // The config has checked that each is a pattern.
             exclude: plan.exclude.iter().filter_map(|glob| Pattern::new(glob).ok()).collect(),
         });
         let known = known.into_iter().map(|range| (Inode { dev: range.dev, ino: range.ino }, range)).collect();
-        Tail {
-            sources: sources.collect(),
-            followers: Vec::new(),
-            known,
-            spent: Vec::new(),
-            watch,
-            first_look: first_run,
-        }
+        Tail { sources: sources.collect(), followers: Vec::new(), known, spent, watch, first_look: first_run }
     }
 
     /// Looks for files that seals told of and that no glob leads to any more: renamed or deleted while the agent was not running.
@@ -113,6 +112,7 @@ impl Tail {
                 }
                 Ok(None) => {
                     self.known.remove(&inode);
+                    spend(&mut self.spent, Some(&range.id));
                     let message = format!("not there any more; it was read up to byte {}", range.to);
                     gone.push(Gap { path: range.path.clone(), message });
                     ended.push(FileRange {
@@ -184,7 +184,9 @@ impl Tail {
         // A file whose metadata cannot be read is kept as known: that can only avoid reading it twice.
         let deleted = follower.is_deleted().unwrap_or(false);
         let range = FileRange { ended: deleted, ..follower.seal(&source) };
-        if !deleted && self.known.len() < FILES_MAX {
+        if deleted {
+            spend(&mut self.spent, follower.id());
+        } else if self.known.len() < FILES_MAX {
             self.known.insert(follower.inode, follower.position(&source));
         }
         info!(file = %follower.path.display(), "read to its end and no longer in place: done with it");
@@ -269,10 +271,7 @@ impl Tail {
                 follower.frames.offset()
             );
             gaps.push(Gap { path, message });
-            if spent.len() >= FILES_MAX {
-                spent.remove(0);
-            }
-            spent.extend(follower.id().map(str::to_owned));
+            spend(spent, follower.id());
             ended.push(FileRange { ended: true, ..follower.seal(&sources[follower.source].plan.name) });
             false
         });
@@ -305,6 +304,14 @@ impl Tail {
             note(source, problem.or_else(|| followers().find_map(Follower::problem)));
         }
     }
+}
+
+/// Remembers the id of a file that has ended, and forgets the oldest when there are too many.
+fn spend(spent: &mut Vec<String>, id: Option<&str>) {
+    if spent.len() >= FILES_MAX {
+        spent.remove(0);
+    }
+    spent.extend(id.map(str::to_owned));
 }
 
 /// Notes a standing problem, and logs it when it is a new one.
