@@ -1,8 +1,12 @@
-//! The Sealtrail agent. The modules stand in the order in which a row of a database's log meets them.
+//! The Sealtrail agent. The modules stand in the order in which a reader, and a row of a database's log, meets them.
 
 // What is asked for.
 pub mod config;
 pub mod limits;
+
+// What starts and turns it.
+pub mod run;
+pub mod core;
 
 // The way of a row.
 pub mod tail;
@@ -14,16 +18,14 @@ pub mod journal;
 pub mod ship;
 pub mod sink;
 
-// What turns it.
-pub mod core;
-pub mod parse;
-pub mod demo;
-pub mod run;
-
 // What looks on.
 pub mod health;
 pub mod status;
 pub mod verify;
+
+// The same without a daemon.
+pub mod parse;
+pub mod demo;
 
 // What all stand on.
 pub mod clock;
