@@ -5,12 +5,13 @@
 //! it is and written when there is room: nothing after it is built before that.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sealtrail_seal::block::{Act as ActLine, ChainError};
 use sealtrail_seal::{Chain, FileRange, Rows, Seal, Signer};
 use tracing::info;
+use zstd::bulk::Compressor;
 
 use super::{Head, segment_path};
 use crate::limits::ZSTD_LEVEL;
@@ -27,6 +28,8 @@ pub struct Writer {
     boot_id: String,
     /// SHA-256 of the configuration, for seals.
     config: String,
+    /// Makes one zstd frame a block, with its content's size and checksum.
+    compressor: Compressor<'static>,
     /// How far the trail is on the disk.
     head: Head,
     /// Bytes appended in this run.
@@ -125,6 +128,8 @@ impl Writer {
             None => None,
         };
         let boot_id = clock::boot_id();
+        let mut compressor = Compressor::new(ZSTD_LEVEL)?;
+        compressor.include_checksum(true)?;
         let head = head(&resume.chain, open.as_ref());
         Ok(Writer {
             dir: dir.to_owned(),
@@ -134,6 +139,7 @@ impl Writer {
             pending: None,
             boot_id,
             config,
+            compressor,
             head,
             written: 0,
         })
@@ -201,13 +207,16 @@ impl Writer {
         for act in block.acts.drain(..) {
             self.act(&act, &time, &mut before)?;
         }
-        for line in block.lines.split_inclusive(|&byte| byte == b'\n') {
-            self.chain.push(&line[..line.len() - 1]);
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', &block.lines) {
+            self.chain.push(&block.lines[start..end]);
+            start = end + 1;
         }
-        let mut after = Vec::new();
         let seal = self.seal_of(block, closes);
-        self.chain.end_block(seal, &time, &self.signer, &mut after)?;
-        let frame = compress([&before, &block.lines, &after]).map_err(WriteError::Compress)?;
+        self.chain.end_block(seal, &time, &self.signer, &mut block.lines)?;
+        // One piece of text is compressed faster than three.
+        block.lines.splice(..0, before);
+        let frame = self.compressor.compress(&block.lines).map_err(WriteError::Compress)?;
         block.lines.clear();
         Ok(Pending { frame, first, closes, has_rows })
     }
@@ -271,17 +280,6 @@ fn head(chain: &Chain, open: Option<&Open>) -> Head {
         Some(open) => Head { segment: open.first, bytes: open.bytes, lines },
         None => Head { segment: lines, bytes: 0, lines },
     }
-}
-
-/// One zstd frame with its content's size and checksum.
-fn compress(parts: [&Vec<u8>; 3]) -> io::Result<Vec<u8>> {
-    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
-    encoder.include_checksum(true)?;
-    encoder.set_pledged_src_size(Some(parts.iter().map(|part| part.len() as u64).sum()))?;
-    for part in parts {
-        encoder.write_all(part)?;
-    }
-    encoder.finish()
 }
 
 fn refused(path: PathBuf, source: io::Error) -> WriteError {
