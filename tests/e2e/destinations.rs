@@ -15,7 +15,11 @@ use crate::s3::{ACCESS_KEY, BUCKET, Door, Kind, S3, SECRET_KEY};
 use crate::trail;
 use crate::writer::Writer;
 
-const ROUNDS: usize = 12;
+/// Rounds of an agent's run with the far side going and coming back; `SEALTRAIL_DESTINATION_ROUNDS` asks for more.
+fn rounds() -> usize {
+    std::env::var("SEALTRAIL_DESTINATION_ROUNDS").ok().map_or(12, |rounds| rounds.parse().expect("a number"))
+}
+
 const SEAL: &str = "interval = \"20ms\"\nsegment_max_bytes = \"16KiB\"\nsegment_max_age = \"200ms\"";
 
 #[test]
@@ -26,7 +30,7 @@ fn a_collector_that_comes_and_goes_has_every_line_at_least_once() {
     host.configure_with(SEAL, &host.source("pg", "*.csv", ""), &http);
     let mut rng = Rng::with_seed(seed());
     let mut writer = Writer::new(&host.log(), rng.u64(..));
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         let agent = host.run();
         work(&mut writer, &mut rng);
         collector.down();
@@ -77,7 +81,7 @@ fn segments_arrive(
     host.configure_with(SEAL, &host.source("pg", "*.csv", ""), &s3);
     let mut rng = Rng::with_seed(seed());
     let mut writer = Writer::new(&host.log(), rng.u64(..));
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         let agent = host.run();
         work(&mut writer, &mut rng);
         down();
