@@ -215,7 +215,9 @@ impl Core {
     /// Reads one file for at most a turn's share; true when it has more.
     fn read(&mut self, index: usize, now: u64) -> Result<bool, WriteError> {
         // What a pause left in the buffer comes first.
-        self.take(index, false)?;
+        if !self.tail.followers[index].is_cut() {
+            self.take(index, false)?;
+        }
         let mut total = 0;
         while total < TURN_BYTES_MAX {
             let follower = &mut self.tail.followers[index];
@@ -232,10 +234,12 @@ impl Core {
                     return Ok(false);
                 }
             };
+            if follower.is_cut() {
+                // What was read is not of this file: the next look begins anew.
+                self.last_look_ms = None;
+                return Ok(read > 0);
+            }
             if read == 0 {
-                if follower.is_cut() {
-                    self.last_look_ms = None;
-                }
                 follower.frames.rest();
                 return Ok(false);
             }

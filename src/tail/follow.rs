@@ -39,6 +39,8 @@ pub struct Follower {
     pub origin: Option<Arc<Origin>>,
     /// Why it cannot be read as a log: it is not read on.
     pub refused: Option<String>,
+    /// It begins with other bytes than it did: it was cut and written anew, beyond where reading stood.
+    rewritten: bool,
     /// Why the last read failed.
     pub unreadable: Option<String>,
     file: File,
@@ -83,6 +85,7 @@ impl Follower {
             last_read_ms: 0,
             origin: None,
             refused: None,
+            rewritten: false,
             unreadable: None,
             file,
             head,
@@ -114,6 +117,9 @@ impl Follower {
         let read = *result.as_ref().unwrap_or(&0);
         if read > 0 {
             self.last_read_ms = now_ms;
+            self.rewritten |= !self.head.matches(&self.file)?;
+        }
+        if read > 0 && !self.rewritten {
             self.learn_head()?;
         }
         result
@@ -147,10 +153,11 @@ impl Follower {
         }
     }
 
-    /// Whether the file is shorter than what was read of it.
+    /// Whether the file was cut in place: it is shorter than what was read of it, or begins with other bytes than it did. What was read
+    /// last may belong to what it holds now.
     pub fn is_cut(&self) -> bool {
         // A file whose length cannot be had is read on: the read will say what is wrong.
-        self.len_on_disk().is_ok_and(|len| len < self.frames.offset())
+        self.rewritten || self.len_on_disk().is_ok_and(|len| len < self.frames.offset())
     }
 
     /// Accounts for what has become `rows` lines since the last call.

@@ -266,9 +266,9 @@ impl Tail {
             }
             let len = follower.len_on_disk().unwrap_or(0);
             let path = follower.path.to_string_lossy().into_owned();
+            let read = follower.frames.offset();
             let message = format!(
-                "cut to {len} bytes in place after {} bytes of it were read; what it held in between cannot be known",
-                follower.frames.offset()
+                "cut in place, now {len} bytes, after {read} bytes of it were read; what it held in between cannot be known"
             );
             gaps.push(Gap { path, message });
             spend(spent, follower.id());

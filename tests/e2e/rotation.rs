@@ -91,6 +91,32 @@ fn a_file_that_ends_as_a_segment_begins_leaves_a_trail_that_verifies() {
 }
 
 #[test]
+fn a_file_cut_in_place_and_written_anew_beyond_the_old_end_is_a_new_file() {
+    for running in [true, false] {
+        let host = Host::new();
+        let path = host.log().join("pg.csv");
+        fs::write(&path, rows("a.1", 1..=50)).unwrap();
+        let mut agent = host.run();
+        agent.wait_for_rows(50);
+        let trail = if running {
+            // Cut and written again at once: same path, same inode, and longer than what was read.
+            fs::write(&path, rows("b.2", 1..=500)).unwrap();
+            agent.wait_for_rows(550);
+            agent.stop()
+        } else {
+            agent.stop();
+            fs::write(&path, rows("b.2", 1..=500)).unwrap();
+            host.drain()
+        };
+        assert_lines(&trail, "a.1", 1..=50);
+        assert_lines(&trail, "b.2", 1..=500);
+        assert_eq!(trail.unparsed(), 0);
+        assert_eq!(trail.acts("GAP").len() + trail.acts("FILE GONE").len(), 1);
+        host.assert_authentic();
+    }
+}
+
+#[test]
 fn timestamped_files_are_read_as_they_appear() {
     let host = Host::new();
     let mut agent = host.run();
