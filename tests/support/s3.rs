@@ -26,9 +26,9 @@ pub enum Server {
 
 struct Running {
     address: SocketAddr,
-    /// Its standard input is the server's life line: it ends when this process does, however that ends.
+    /// Its standard input is the server's life line: it ends when this process does, however that ends, and takes the server's folder
+    /// with it.
     _guard: Child,
-    _root: tempfile::TempDir,
 }
 
 impl Server {
@@ -45,7 +45,7 @@ impl Server {
 
     fn start(self) -> Running {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let root = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap().keep();
         let port = address.port().to_string();
         let (program, arguments) = match self {
             Server::S3s => (
@@ -56,9 +56,11 @@ impl Server {
         };
         let mut command = Command::new("sh");
         // The shell waits for the end of its standard input, then ends the server, and only that one, by its id.
-        command.args(["-c", r#""$@" </dev/null & server=$!; cat; kill "$server""#, "sh"]).arg(program).args(arguments);
+        let script =
+            r#"root=$1; shift; "$@" </dev/null & server=$!; cat; kill "$server"; wait "$server"; rm -r "$root""#;
+        command.args(["-c", script, "sh"]).arg(&root).arg(program).args(arguments);
         if self == Server::S3s {
-            command.arg(root.path());
+            command.arg(&root);
         }
         let guard = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let begin = Instant::now();
@@ -66,7 +68,7 @@ impl Server {
             assert!(begin.elapsed() < Duration::from_secs(60), "{self:?} does not listen on {address}");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Running { address, _guard: guard, _root: root }
+        Running { address, _guard: guard }
     }
 
     /// A client of its own, straight to the server.
