@@ -235,9 +235,9 @@ impl Core {
                 }
             };
             if follower.is_cut() {
-                // What was read is not of this file: the next look begins anew.
+                // What was read is not of this file. The next turn looks, lets go of it and begins anew: a drain has to wait for that.
                 self.last_look_ms = None;
-                return Ok(read > 0);
+                return Ok(true);
             }
             if read == 0 {
                 follower.frames.rest();

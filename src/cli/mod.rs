@@ -65,7 +65,6 @@ enum Command {
 
 /// What a command answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "`Incomplete` is verify's alone")]
 pub enum Exit {
     /// Yes, or done.
     Yes,

@@ -1,6 +1,7 @@
 //! Agent and far side are stopped and started while the log grows: a collector has every line at least once, a bucket has every segment
 //! byte for byte.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs;
 use std::thread;
@@ -12,7 +13,7 @@ use crate::collector::Collector;
 use crate::crash::assert_complete;
 use crate::host::{Agent, Host, seed};
 use crate::s3::{ACCESS_KEY, BUCKET, Door, Kind, S3, SECRET_KEY};
-use crate::trail;
+use crate::trail::{self, Trail};
 use crate::writer::Writer;
 
 /// Rounds of an agent's run with the far side going and coming back; `SEALTRAIL_DESTINATION_ROUNDS` asks for more.
@@ -24,25 +25,13 @@ const SEAL: &str = "interval = \"20ms\"\nsegment_max_bytes = \"16KiB\"\nsegment_
 
 #[test]
 fn a_collector_that_comes_and_goes_has_every_line_at_least_once() {
-    let mut collector = Collector::start();
+    let collector = Collector::start();
     let host = Host::empty();
     let http = format!("[[destination]]\nname = \"collector\"\ntype = \"http\"\nurl = \"{}\"\n", collector.url());
     host.configure_with(SEAL, &host.source("pg", "*.csv", ""), &http);
-    let mut rng = Rng::with_seed(seed());
-    let mut writer = Writer::new(&host.log(), rng.u64(..));
-    for _ in 0..rounds() {
-        let agent = host.run();
-        work(&mut writer, &mut rng);
-        collector.down();
-        work(&mut writer, &mut rng);
-        collector.up();
-        work(&mut writer, &mut rng);
-        end(agent, &mut rng);
-    }
-    writer.finish();
-    let trail = host.drain();
-    assert_complete(&trail, &writer.files);
-    host.assert_verifies();
+    let far = RefCell::new(collector);
+    let trail = come_and_go(&host, || far.borrow_mut().down(), || far.borrow_mut().up());
+    let collector = far.into_inner();
 
     let taken: HashSet<String> = collector.lines().into_iter().collect();
     for line in journal_lines(&host) {
@@ -53,7 +42,7 @@ fn a_collector_that_comes_and_goes_has_every_line_at_least_once() {
 
 #[test]
 fn s3s_fs_stopped_and_started_has_every_segment_byte_for_byte() {
-    let server = std::cell::RefCell::new(S3::start(Kind::S3s));
+    let server = RefCell::new(S3::start(Kind::S3s));
     let address = server.borrow().address();
     segments_arrive(address, || server.borrow_mut().down(), || server.borrow_mut().up(), || server.borrow().segments());
 }
@@ -61,7 +50,7 @@ fn s3s_fs_stopped_and_started_has_every_segment_byte_for_byte() {
 #[test]
 fn moto_behind_a_door_that_shuts_has_every_segment_byte_for_byte() {
     let server = S3::start(Kind::Moto);
-    let door = std::cell::RefCell::new(Door::open(server.address()));
+    let door = RefCell::new(Door::open(server.address()));
     let address = door.borrow().address;
     segments_arrive(address, || door.borrow_mut().shut(), || door.borrow_mut().reopen(), || server.segments());
 }
@@ -79,6 +68,23 @@ fn segments_arrive(
     );
     fs::write(host.dir().join("secret"), SECRET_KEY).unwrap();
     host.configure_with(SEAL, &host.source("pg", "*.csv", ""), &s3);
+    come_and_go(&host, down, up);
+
+    let stored = segments();
+    let journal = trail::segments(&host.journal());
+    for segment in &journal {
+        let name = segment.file_name().unwrap().to_str().unwrap();
+        let (first, _) = name.split_once('.').unwrap();
+        let object = stored.iter().find(|(key, _)| key.starts_with(first));
+        let (_, object) = object.unwrap_or_else(|| panic!("{name} is not in the bucket: {:?}", stored.keys()));
+        assert!(*object == fs::read(segment).unwrap(), "{name} is not in the bucket as it is here");
+    }
+    assert_eq!(stored.len(), journal.len());
+    eprintln!("{} segments, byte for byte", journal.len());
+}
+
+/// Agent and far side are stopped and started while the log grows; then all is drained, complete and authentic.
+fn come_and_go(host: &Host, down: impl Fn(), up: impl Fn()) -> Trail {
     let mut rng = Rng::with_seed(seed());
     let mut writer = Writer::new(&host.log(), rng.u64(..));
     for _ in 0..rounds() {
@@ -94,18 +100,7 @@ fn segments_arrive(
     let trail = host.drain();
     assert_complete(&trail, &writer.files);
     host.assert_verifies();
-
-    let stored = segments();
-    let journal = trail::segments(&host.journal());
-    for segment in &journal {
-        let name = segment.file_name().unwrap().to_str().unwrap();
-        let (first, _) = name.split_once('.').unwrap();
-        let object = stored.iter().find(|(key, _)| key.starts_with(first));
-        let (_, object) = object.unwrap_or_else(|| panic!("{name} is not in the bucket: {:?}", stored.keys()));
-        assert!(*object == fs::read(segment).unwrap(), "{name} is not in the bucket as it is here");
-    }
-    assert_eq!(stored.len(), journal.len());
-    eprintln!("{} segments, byte for byte", journal.len());
+    trail
 }
 
 /// The log grows for a while.
