@@ -179,7 +179,8 @@ impl Core {
         }
         for gap in happened {
             warn!(file = gap.path, "{}", gap.message);
-            self.intake.block.acts.push(Act { action, resource: gap.path, failure, message: gap.message });
+            let act = Act::new(action, gap.message).of_file(gap.path);
+            self.intake.block.acts.push(if failure { act.failed() } else { act });
             self.waiting_since_ms.get_or_insert(clock::since_boot_ms());
         }
     }
@@ -535,12 +536,7 @@ impl Core {
         if !self.wait_for_room(closes)? {
             return Ok(Sealed::NotAll);
         }
-        self.intake.block.acts.push(Act {
-            action: "STOPPED",
-            resource: String::new(),
-            failure: false,
-            message: why.to_owned(),
-        });
+        self.intake.block.acts.push(Act::new("STOPPED", why));
         self.seal(closes)?;
         if !self.wait_for_room(closes)? {
             return Ok(Sealed::NotAll);

@@ -28,6 +28,8 @@ pub mod parse;
 pub mod demo;
 
 // What all stand on.
+pub mod host;
+pub mod disk;
 pub mod clock;
 pub mod durable;
 pub mod hex;

@@ -158,7 +158,7 @@ fn started(plan: &Plan, drain: bool) -> Act {
         plan.sources.len(),
         plan.destinations.len()
     );
-    Act { action: "STARTED", resource: String::new(), failure: false, message }
+    Act::new("STARTED", message)
 }
 
 /// Held for as long as the file lives; the kernel lets go of it when the process ends, however it ends.

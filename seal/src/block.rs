@@ -10,7 +10,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::line::{AGENT, AgentLine, FileRange, Kind, Seal, Segment, VERSION};
+use crate::line::{AGENT, AgentLine, FileRange, Gap, Kind, Seal, Segment, VERSION};
 use crate::note::{Checkpoint, KeyError, NoteError, Signer, VerifierKey, decimal, hash_from_base64, hash_to_base64};
 use crate::tree::{EdgeError, Hash, Tree, leaf_hash};
 
@@ -39,6 +39,8 @@ pub struct Act<'a> {
     pub outcome: &'a str,
     /// What happened, for a person.
     pub message: Option<&'a str>,
+    /// What is missing, or may be.
+    pub gap: Option<&'a Gap>,
 }
 
 /// Why a line could not be added. The chain and the output are as they were.
@@ -200,6 +202,7 @@ impl Chain {
             resource_type: act.resource_type.to_owned(),
             outcome: act.outcome.to_owned(),
             message: act.message.map(str::to_owned),
+            gap: act.gap.cloned(),
             ..self.own_line(act.action, time)
         };
         self.write(&line, out)

@@ -12,7 +12,7 @@ pub mod tree;
 pub mod verify;
 
 pub use block::{Act, BlockError, Chain, ChainError};
-pub use line::{AgentLine, FileRange, Held, Kind, Rows, Seal, Segment};
+pub use line::{AgentLine, FileRange, Gap, Held, Kind, Rows, Seal, Segment};
 pub use note::{Checkpoint, KeyError, NoteError, Signer, VerifierKey, check_origin};
 pub use tree::{Hash, Tree, leaf_hash};
 pub use verify::{Class, Counts, Finding, FindingKind, Verdict, Verifier};

@@ -72,10 +72,39 @@ pub struct AgentLine {
     /// With `SEAL`: what the block accounts for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<Seal>,
+    /// With `GAP` and its kin: what is missing, or may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
     /// With `CHECKPOINT`: the C2SP checkpoint, a signed note of origin, tree size, root and signature, over every
     /// line above this one, the seal included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
+}
+
+/// What is missing of a source, or may be: bytes of a file that were cut away, rows of a session by their numbers, or a session's end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// `bytes`, `rows` or `tail`.
+    pub of: String,
+    /// Name of the `[[source]]`.
+    pub source: String,
+    /// Of bytes: the file's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Of rows and of a tail: the session, as the server names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The first byte, or the first row's number in its session, that is missing.
+    pub from: u64,
+    /// Of bytes: the first byte that is not missing any more. Of rows: the last number that is missing. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
+    /// `id` of the record before, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// `id` of the record after, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// What a segment continues, and all that is needed to resume or check it alone.

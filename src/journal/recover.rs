@@ -236,5 +236,5 @@ fn remove_torn_segment(segment: &SegmentFile, acts: &mut Vec<Act>) -> Result<(),
 }
 
 fn recovered(message: String) -> Act {
-    Act { action: "RECOVERED", resource: String::new(), failure: false, message }
+    Act::new("RECOVERED", message)
 }

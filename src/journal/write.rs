@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sealtrail_seal::block::{Act as ActLine, ChainError};
-use sealtrail_seal::{Chain, FileRange, Rows, Seal, Signer};
+use sealtrail_seal::{Chain, FileRange, Gap, Rows, Seal, Signer};
 use tracing::info;
 use zstd::bulk::Compressor;
 
@@ -69,17 +69,46 @@ pub struct Block {
     pub rows: Rows,
 }
 
-/// An act of the agent.
+/// An act of the agent, or something that it noticed.
 #[derive(Debug, Clone)]
 pub struct Act {
     /// `STARTED`, `STOPPED`, `RECOVERED`, `GAP`, …
     pub action: &'static str,
-    /// What it is about; the trail itself when empty.
+    /// The file that it is about; the trail itself when empty.
     pub resource: String,
-    /// Whether it tells of something that went wrong.
-    pub failure: bool,
+    /// `success`, `failure` or `unknown`.
+    pub outcome: &'static str,
     /// For a person.
     pub message: String,
+    /// What is missing, or may be.
+    pub gap: Option<Gap>,
+}
+
+impl Act {
+    /// About the trail itself, and all is well.
+    pub fn new(action: &'static str, message: impl Into<String>) -> Self {
+        Act { action, resource: String::new(), outcome: "success", message: message.into(), gap: None }
+    }
+
+    /// About a file.
+    pub fn of_file(self, path: impl Into<String>) -> Self {
+        Act { resource: path.into(), ..self }
+    }
+
+    /// Something went wrong.
+    pub fn failed(self) -> Self {
+        Act { outcome: "failure", ..self }
+    }
+
+    /// Nobody can tell.
+    pub fn unknown(self) -> Self {
+        Act { outcome: "unknown", ..self }
+    }
+
+    /// What is missing, or may be.
+    pub fn with_gap(self, gap: Gap) -> Self {
+        Act { gap: Some(gap), ..self }
+    }
 }
 
 /// Where the recovery ended: what a writer goes on from.
@@ -225,8 +254,14 @@ impl Writer {
         let origin = self.chain.origin().to_owned();
         let (resource, resource_type) =
             if act.resource.is_empty() { (&origin, "trail") } else { (&act.resource, "file") };
-        let outcome = if act.failure { "failure" } else { "success" };
-        let line = ActLine { action: act.action, resource, resource_type, outcome, message: Some(&act.message) };
+        let line = ActLine {
+            action: act.action,
+            resource,
+            resource_type,
+            outcome: act.outcome,
+            message: Some(&act.message),
+            gap: act.gap.as_ref(),
+        };
         self.chain.agent_line(&line, time, out)
     }
 
