@@ -15,9 +15,9 @@ use tracing::{error, info, warn};
 
 use sealtrail_seal::FileRange;
 
-use crate::clock;
 use crate::config::plan::Plan;
 use crate::health::Health;
+use crate::host::Host;
 use crate::intake::Intake;
 use crate::journal::Head;
 use crate::journal::read::{SegmentFile, segments};
@@ -28,10 +28,11 @@ use crate::limits::{
 };
 use crate::ship::lowest_required_cursor;
 use crate::tail::watch::Wake;
-use crate::tail::{Gap, Tail, note};
+use crate::tail::{Identity, Looked, Tail, note};
 
 /// All state of the loop. Times are by the boot clock, in milliseconds.
 pub struct Core {
+    host: Host,
     plan: Arc<Plan>,
     journal_dir: PathBuf,
     tail: Tail,
@@ -66,6 +67,8 @@ pub enum Sealed {
 
 /// What the loop is made of.
 pub struct Parts {
+    /// Disk and clocks.
+    pub host: Host,
     /// What to do.
     pub plan: Arc<Plan>,
     /// Where the journal is.
@@ -87,10 +90,11 @@ pub struct Parts {
 impl Core {
     /// Ready for its first turn; `acts` are the first lines it will seal.
     pub fn new(parts: Parts, acts: Vec<Act>) -> Self {
-        let now = clock::since_boot_ms();
-        let mut intake = Intake::new(&parts.plan.agent, &parts.plan.sources);
+        let now = parts.host.clock.since_boot_ms();
+        let mut intake = Intake::new(Arc::clone(&parts.host.clock), &parts.plan.agent, &parts.plan.sources);
         intake.block.acts = acts;
         Core {
+            host: parts.host,
             unsealed_rows: vec![0; parts.plan.sources.len()],
             plan: parts.plan,
             journal_dir: parts.journal_dir,
@@ -111,7 +115,6 @@ impl Core {
 
     /// Runs until it is told to stop, then seals what is read.
     pub fn run(mut self) -> Result<Sealed, WriteError> {
-        self.find_moved();
         while !self.stopping() {
             let busy = self.turn()?;
             self.wait(busy);
@@ -121,7 +124,6 @@ impl Core {
 
     /// Reads all there is and ends; the last segment is closed, so that every destination can have it.
     pub fn drain(mut self) -> Result<Sealed, WriteError> {
-        self.find_moved();
         loop {
             let busy = self.turn()?;
             if self.stopping() || !(busy || self.paused()) {
@@ -137,17 +139,10 @@ impl Core {
         self.finish(why, true)
     }
 
-    /// What became of files while the agent was not running.
-    fn find_moved(&mut self) {
-        let (gone, ended) = self.tail.find_moved(clock::since_boot_ms());
-        self.tell("FILE GONE", false, gone);
-        self.intake.block.files.extend(ended);
-    }
-
     /// One turn; true when there is more to read at once.
-    fn turn(&mut self) -> Result<bool, WriteError> {
-        let now = clock::since_boot_ms();
-        self.health.journal.last_turn_ms.store(clock::unix_ms(), Ordering::Relaxed);
+    pub fn turn(&mut self) -> Result<bool, WriteError> {
+        let now = self.host.clock.since_boot_ms();
+        self.health.journal.last_turn_ms.store(self.host.clock.unix_ms(), Ordering::Relaxed);
         if self.look_is_due(now) {
             self.look(now);
         }
@@ -165,24 +160,32 @@ impl Core {
     }
 
     fn look(&mut self, now: u64) {
-        let (gaps, ended) = self.tail.look(now, &self.health.sources);
-        self.intake.block.files.extend(ended);
-        self.tell(GAP, true, gaps);
+        let looked = self.tail.look(now, &self.health.sources);
+        self.tell(looked);
         self.last_look_ms = Some(now);
         self.measure_lag();
     }
 
     /// Puts what happened to files into the trail.
-    fn tell(&mut self, action: &'static str, failure: bool, happened: Vec<Gap>) {
-        if action == GAP {
-            self.intake.block.rows.gaps += happened.len() as u64;
+    fn tell(&mut self, looked: Looked) {
+        self.intake.block.files.extend(looked.ended);
+        for act in looked.acts {
+            self.say(act);
         }
-        for gap in happened {
-            warn!(file = gap.path, "{}", gap.message);
-            let act = Act::new(action, gap.message).of_file(gap.path);
-            self.intake.block.acts.push(if failure { act.failed() } else { act });
-            self.waiting_since_ms.get_or_insert(clock::since_boot_ms());
+    }
+
+    /// Puts an act into the trail and into the log.
+    fn say(&mut self, act: Act) {
+        if act.action == GAP {
+            self.intake.block.rows.gaps += 1;
         }
+        if act.outcome == "success" {
+            info!(about = act.resource, "{}", act.message);
+        } else {
+            warn!(about = act.resource, "{}", act.message);
+        }
+        self.intake.block.acts.push(act);
+        self.waiting_since_ms.get_or_insert(self.host.clock.since_boot_ms());
     }
 
     /// Gives each file its share; true when some file has more. A file that was renamed away or deleted is read to its end before
@@ -204,7 +207,9 @@ impl Core {
             if self.paused() || self.stopping() {
                 return Ok(true);
             }
-            if Tail::is_over(&self.tail.followers[index], now) {
+            if self.tail.followers[index].copy_of.is_some() {
+                self.tail.pass_over(index);
+            } else if Tail::is_over(&self.tail.followers[index], now) {
                 self.end_file(index)?;
             } else {
                 index += 1;
@@ -215,10 +220,11 @@ impl Core {
 
     /// Reads one file for at most a turn's share; true when it has more.
     fn read(&mut self, index: usize, now: u64) -> Result<bool, WriteError> {
-        // What a pause left in the buffer comes first.
-        if !self.tail.followers[index].is_cut() {
-            self.take(index, false)?;
+        if self.tail.followers[index].cut || !self.identify(index, now) {
+            return Ok(false);
         }
+        // What a pause left in the buffer comes first.
+        self.take(index, false)?;
         let mut total = 0;
         while total < TURN_BYTES_MAX {
             let follower = &mut self.tail.followers[index];
@@ -247,7 +253,7 @@ impl Core {
             follower.unreadable = None;
             total += read;
             health.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
-            health.last_read_ms.store(clock::unix_ms(), Ordering::Relaxed);
+            health.last_read_ms.store(self.host.clock.unix_ms(), Ordering::Relaxed);
             self.take(index, false)?;
             if read < READ_BYTES || self.paused() {
                 return Ok(false);
@@ -258,9 +264,6 @@ impl Core {
 
     /// Turns what is read into lines, sealing whenever a block is full.
     fn take(&mut self, index: usize, end: bool) -> Result<(), WriteError> {
-        if !self.identify(index) {
-            return Ok(());
-        }
         loop {
             let follower = &mut self.tail.followers[index];
             let source = follower.source;
@@ -270,7 +273,7 @@ impl Core {
             follower.account(rows);
             self.unsealed_rows[source] += rows;
             if rows > 0 {
-                self.waiting_since_ms.get_or_insert(clock::since_boot_ms());
+                self.waiting_since_ms.get_or_insert(self.host.clock.since_boot_ms());
             }
             if self.intake.block.lines.len() < BLOCK_BYTES_MAX {
                 return Ok(());
@@ -283,12 +286,15 @@ impl Core {
         }
     }
 
-    fn identify(&mut self, index: usize) -> bool {
-        let result = self.tail.identify(index);
-        let follower = &mut self.tail.followers[index];
-        match result {
-            Ok(known) => known,
+    /// Whether it is known what the file is.
+    fn identify(&mut self, index: usize, now: u64) -> bool {
+        if self.tail.followers[index].refused.is_some() {
+            return false;
+        }
+        match self.tail.identify(index, now) {
+            Ok(identity) => identity == Identity::Known,
             Err(refused) => {
+                let follower = &mut self.tail.followers[index];
                 follower.refused = Some(refused.0);
                 let health = &self.health.sources[follower.source];
                 health.errors.fetch_add(1, Ordering::Relaxed);
@@ -300,21 +306,25 @@ impl Core {
 
     /// A file that is over: what is left of it is handed out, and it is sealed as ended.
     fn end_file(&mut self, index: usize) -> Result<(), WriteError> {
-        self.take(index, true)?;
         let follower = &self.tail.followers[index];
-        let left = follower.frames.pending();
-        if left > 0 && self.writer.waits() {
+        let known = follower.id().is_some() && follower.format().is_some();
+        if known {
+            self.take(index, true)?;
+        }
+        let follower = &self.tail.followers[index];
+        let left = follower.len_seen().saturating_sub(follower.frames.offset());
+        if known && follower.frames.pending() > 0 && self.writer.waits() {
             return Ok(());
         }
-        if left > 0 {
+        if !known && left > 0 {
             let message =
                 format!("gone before its {left} bytes could be understood as a log: not even a first line was whole");
             let path = follower.path.to_string_lossy().into_owned();
-            self.tell(GAP, true, vec![Gap { path, message }]);
+            self.say(Act::new(GAP, message).of_file(path).failed());
         }
-        let range = self.tail.retire(index);
-        self.intake.block.files.push(range);
-        self.waiting_since_ms.get_or_insert(clock::since_boot_ms());
+        let looked = self.tail.retire(index);
+        self.tell(looked);
+        self.waiting_since_ms.get_or_insert(self.host.clock.since_boot_ms());
         Ok(())
     }
 
@@ -364,7 +374,7 @@ impl Core {
         self.health.journal.bytes_sealed.fetch_add(block.lines.len() as u64, Ordering::Relaxed);
         let result = self.writer.seal(block, closes, positions);
         self.waiting_since_ms = None;
-        self.last_seal_ms = clock::since_boot_ms();
+        self.last_seal_ms = self.host.clock.since_boot_ms();
         self.after_write(result)
     }
 
@@ -375,7 +385,7 @@ impl Core {
             Ok(head) => {
                 journal.lines.store(head.lines, Ordering::Relaxed);
                 journal.blocks_sealed.fetch_add(1, Ordering::Relaxed);
-                journal.last_seal_ms.store(clock::unix_ms(), Ordering::Relaxed);
+                journal.last_seal_ms.store(self.host.clock.unix_ms(), Ordering::Relaxed);
                 if journal.problem.set(None) {
                     info!("there is room on the disk again");
                 }
@@ -429,11 +439,11 @@ impl Core {
         }
         self.last_retain_ms = now;
         let delivered = self.delivered();
-        let kept = segments(&self.journal_dir).and_then(|segments| {
+        let kept = segments(self.host.disk.as_ref(), &self.journal_dir).and_then(|segments| {
             self.measure_destinations(&segments);
             // On a full disk everything that may go, goes.
             let budget = if self.writer.waits() { 0 } else { self.plan.agent.journal_max_bytes };
-            retain(&segments, budget, self.writer.head(), delivered)
+            retain(self.host.disk.as_ref(), &segments, budget, self.writer.head(), delivered)
         });
         match kept {
             Ok(kept) => self.count_journal(kept),
@@ -483,7 +493,7 @@ impl Core {
             return self.poll_wakes();
         }
         self.intake.rest();
-        let now = clock::since_boot_ms();
+        let now = self.host.clock.since_boot_ms();
         let timeout = Duration::from_millis(self.next_deadline_ms(now).saturating_sub(now).max(1));
         match self.wakes.recv_timeout(timeout) {
             Ok(wake) => {
@@ -527,8 +537,8 @@ impl Core {
     }
 
     /// The last block says that the agent stopped; a pending one that still finds no room is read again at the next start.
-    fn finish(mut self, why: &str, closes: bool) -> Result<Sealed, WriteError> {
-        self.look(clock::since_boot_ms());
+    pub fn finish(mut self, why: &str, closes: bool) -> Result<Sealed, WriteError> {
+        self.look(self.host.clock.since_boot_ms());
         if self.waiting_since_ms.is_some() && !self.writer.waits() {
             // The rows first: what stopped comes last.
             self.seal(false)?;
@@ -548,7 +558,7 @@ impl Core {
     /// Tries once more to write a block that waits for room; a drain tries until it is told to stop. False when there is none.
     fn wait_for_room(&mut self, patient: bool) -> Result<bool, WriteError> {
         while self.writer.waits() {
-            self.make_room(clock::since_boot_ms());
+            self.make_room(self.host.clock.since_boot_ms());
             self.try_again()?;
             if self.writer.waits() && (!patient || self.stopping()) {
                 warn!("stopping although the disk is full: what is not sealed is read again at the next start");
@@ -567,7 +577,15 @@ fn began_at(mut positions: Vec<FileRange>, sealed: &[FileRange]) -> Vec<FileRang
     // The earliest word on a file counts, so it comes last.
     for range in sealed.iter().rev() {
         positions.retain(|position| position.id != range.id);
-        let before = FileRange { to: range.from, sha256: String::new(), rows: 0, ended: false, ..range.clone() };
+        let before = FileRange {
+            to: range.from,
+            tail_len: 0,
+            tail: String::new(),
+            sha256: String::new(),
+            rows: 0,
+            ended: false,
+            ..range.clone()
+        };
         positions.push(before);
     }
     positions

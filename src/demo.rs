@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::disk::RealDisk;
 use crate::journal::read::{BlockReader, ReadError, segments};
 use crate::limits::ZSTD_LEVEL;
 
@@ -60,8 +61,8 @@ impl Demo {
             let path = entry?.path();
             fs::copy(&path, altered.join(path.file_name().unwrap_or_default()))?;
         }
-        for segment in segments(&altered)? {
-            let mut reader = BlockReader::open(&segment.path, 0, segment.bytes)?;
+        for segment in segments(&RealDisk, &altered)? {
+            let mut reader = BlockReader::open(&RealDisk, &segment.path, 0, segment.bytes)?;
             let mut frames = Vec::new();
             while let Some(block) = reader.next_block()? {
                 frames.extend(zstd::bulk::compress(&without_first_failure(block.bytes), ZSTD_LEVEL)?);
@@ -110,8 +111,8 @@ struct Row {
 pub fn table(archive: &Path, out: &mut impl Write) -> Result<(), TableError> {
     let mut hidden: BTreeMap<String, u64> = BTreeMap::new();
     writeln!(out, "{}", line("TIME (UTC)", "USER", "ACTION", "RESOURCE", "OUTCOME", "CATEGORY"))?;
-    for segment in segments(archive)? {
-        let mut reader = BlockReader::open(&segment.path, 0, segment.bytes)?;
+    for segment in segments(&RealDisk, archive)? {
+        let mut reader = BlockReader::open(&RealDisk, &segment.path, 0, segment.bytes)?;
         while let Some(block) = reader.next_block()? {
             for text in block.bytes.split_inclusive(|&byte| byte == b'\n') {
                 show(&serde_json::from_slice(text)?, &mut hidden, out)?;

@@ -202,6 +202,11 @@ fn status_of(metadata: &Metadata) -> io::Result<Status> {
     })
 }
 
+/// The file that is locked while an agent runs; made if it is not there. On this host's disk: only the kernel can lock.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 /// Reads a whole file.
 pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -132,6 +132,16 @@ impl Frames {
         &self.buf[self.start..self.start + len]
     }
 
+    /// Drops the last `len` bytes that were read: they are not of this file.
+    pub fn unread(&mut self, len: usize) {
+        self.buf.truncate(self.buf.len() - len.min(self.pending()));
+    }
+
+    /// The bytes that were read and not handed out.
+    pub fn pending_bytes(&self) -> &[u8] {
+        &self.buf[self.start..]
+    }
+
     /// Where the next frame starts in the file.
     pub fn offset(&self) -> u64 {
         self.offset

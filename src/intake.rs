@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use sealtrail_parsers::{Format, Parsed, Record, Scratch, parse};
 
-use crate::clock;
+use crate::clock::{self, Clock as WallClock};
 use crate::config::plan::{AgentPlan, SourcePlan};
 use crate::event::{self, Event, Origin, Place, Unparsed};
 use crate::frames::{Frames, Next};
@@ -21,6 +21,7 @@ use crate::tail::follow::Follower;
 /// Turns rows into lines, for all sources.
 #[derive(Debug)]
 pub struct Intake {
+    clock: Arc<dyn WallClock>,
     server: String,
     record_max: usize,
     sources: Vec<SourceIntake>,
@@ -43,7 +44,7 @@ struct SourceIntake {
 
 impl Intake {
     /// For the plan's sources, in their order.
-    pub fn new(agent: &AgentPlan, sources: &[SourcePlan]) -> Self {
+    pub fn new(clock: Arc<dyn WallClock>, agent: &AgentPlan, sources: &[SourcePlan]) -> Self {
         let sources = sources.iter().map(|plan| SourceIntake {
             name: plan.name.clone(),
             labels: plan.labels.clone().into_iter().collect(),
@@ -52,6 +53,7 @@ impl Intake {
             last_time: None,
         });
         Intake {
+            clock,
             server: agent.name.clone(),
             record_max: agent.record_max_bytes,
             sources: sources.collect(),
@@ -92,7 +94,8 @@ impl Intake {
         let source = &mut self.sources[source];
         while self.block.lines.len() < bytes_max {
             let next = frames.next(self.record_max, end);
-            let mut row = Row { origin, server: &self.server, block: &mut self.block, source };
+            let mut row =
+                Row { clock: self.clock.as_ref(), origin, server: &self.server, block: &mut self.block, source };
             let len = match next {
                 Next::Record { len } => row.record(frames, len, &mut self.scratch),
                 Next::Damaged { len, reason, oversize } => row.damaged(frames, len, reason, oversize),
@@ -120,6 +123,7 @@ impl Intake {
 
 /// One row on its way into the block.
 struct Row<'i> {
+    clock: &'i dyn WallClock,
     origin: &'i Origin,
     server: &'i str,
     block: &'i mut Block,
@@ -152,7 +156,7 @@ impl Row<'_> {
 
     fn event(&mut self, offset: u64, frame: &[u8], record: &Record<'_>) {
         let place = Place { offset, length: frame.len() as u64 };
-        let time = self.source.time(record.time);
+        let time = self.source.time(record.time, self.clock);
         let session_start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
         let meaning = meaning(record, self.server.as_bytes());
         let event = Event { origin: self.origin, place, frame, record, meaning, time, session_start };
@@ -162,7 +166,7 @@ impl Row<'_> {
 
     fn unparsed(&mut self, offset: u64, frame: &[u8], why: Unparsed) {
         let place = Place { offset, length: frame.len() as u64 };
-        let time = self.source.stand_in_time();
+        let time = self.source.stand_in_time(self.clock);
         event::write_unparsed(&mut self.block.lines, self.origin, place, frame, why, &time, self.server);
         self.block.rows.read += 1;
         self.block.rows.unparsed += 1;
@@ -171,17 +175,17 @@ impl Row<'_> {
 
 impl SourceIntake {
     /// The row's time; where it has none, that of the row before it, or the agent's own.
-    fn time(&mut self, text: &[u8]) -> UtcTime {
+    fn time(&mut self, text: &[u8], clock: &dyn WallClock) -> UtcTime {
         match self.row_clock.utc(text) {
             Some(time) => *self.last_time.insert(time),
-            None => self.stand_in_time(),
+            None => self.stand_in_time(clock),
         }
     }
 
-    fn stand_in_time(&self) -> UtcTime {
+    fn stand_in_time(&self, clock: &dyn WallClock) -> UtcTime {
         match self.last_time {
             Some(time) => time.derived("previous-row"),
-            None => UtcTime::from_rfc3339(clock::rfc3339(clock::unix_ms()).as_bytes()).derived("agent-clock"),
+            None => UtcTime::from_rfc3339(clock::rfc3339(clock.unix_ms()).as_bytes()).derived("agent-clock"),
         }
     }
 }

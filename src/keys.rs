@@ -6,12 +6,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use sealtrail_seal::{KeyError, Signer, VerifierKey, check_origin};
 
+use crate::disk::{self, Disk, Reader};
 use crate::durable;
 
 /// Larger files are no keys.
@@ -95,18 +95,18 @@ pub fn public_path(state_dir: &Path, origin: &str) -> PathBuf {
 
 /// The key that signs this trail; made on the first start, durable before it is used. The caller holds the lock on the
 /// state directory.
-pub fn load_or_create(state_dir: &Path, origin: &str) -> Result<Signer, KeysError> {
+pub fn load_or_create(disk: &dyn Disk, state_dir: &Path, origin: &str) -> Result<Signer, KeysError> {
     check_origin(origin).map_err(KeysError::Origin)?;
     let path = dir(state_dir).join("signing.key");
-    let signer = match load(&path)? {
+    let signer = match load(disk, &path)? {
         Some(signer) => signer,
-        None => create(&path, origin)?,
+        None => create(disk, &path, origin)?,
     };
     if signer.verifier().name() != origin {
         let found = signer.verifier().name().to_owned();
         return Err(KeysError::OtherOrigin { path, found, origin: origin.to_owned() });
     }
-    publish(&public_path(state_dir, origin), signer.verifier())?;
+    publish(disk, &public_path(state_dir, origin), signer.verifier())?;
     Ok(signer)
 }
 
@@ -137,27 +137,27 @@ pub fn read_public(path: &Path) -> Result<VerifierKey, KeysError> {
     text.trim_end().parse().map_err(|source| KeysError::Malformed { path: path.to_owned(), source })
 }
 
-fn load(path: &Path) -> Result<Option<Signer>, KeysError> {
+fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Signer>, KeysError> {
     let failed = |source| KeysError::Io { what: "read", path: path.to_owned(), source };
-    let file = match File::open(path) {
+    let file = match disk.open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+    let mode = file.status().map_err(failed)?.mode & 0o777;
     if mode & 0o077 != 0 {
         return Err(KeysError::Open { path: path.to_owned(), mode });
     }
-    let text = read(Ok(file), path)?;
+    let text = read(Ok(Reader::new(file, 0)), path)?;
     let signer = Signer::from_text(text.trim_end());
     signer.map(Some).map_err(|source| KeysError::Malformed { path: path.to_owned(), source })
 }
 
 /// A new key from the kernel's random source. Its file appears whole or not at all.
-fn create(path: &Path, origin: &str) -> Result<Signer, KeysError> {
+fn create(disk: &dyn Disk, path: &Path, origin: &str) -> Result<Signer, KeysError> {
     let failed = |source| KeysError::Io { what: "create", path: path.to_owned(), source };
     if let Some(dir) = path.parent() {
-        durable::create_dir(dir).map_err(failed)?;
+        durable::create_dir(disk, dir).map_err(failed)?;
     }
     let mut seed = [0u8; 32];
     let filled = getrandom(&mut seed, GetRandomFlags::empty()).map_err(|errno| failed(errno.into()))?;
@@ -166,20 +166,20 @@ fn create(path: &Path, origin: &str) -> Result<Signer, KeysError> {
     }
     let signer = Signer::from_seed(origin, seed).map_err(KeysError::Origin)?;
     let text = format!("{}\n", signer.to_secret_text());
-    durable::write_atomic(path, text.as_bytes(), 0o600).map_err(failed)?;
+    durable::write_atomic(disk, path, text.as_bytes(), 0o600).map_err(failed)?;
     Ok(signer)
 }
 
-fn publish(path: &Path, key: &VerifierKey) -> Result<(), KeysError> {
+fn publish(disk: &dyn Disk, path: &Path, key: &VerifierKey) -> Result<(), KeysError> {
     let text = format!("{key}\n");
-    if fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
+    if disk::read(disk, path).is_ok_and(|there| there == text.as_bytes()) {
         return Ok(());
     }
     let failed = |source| KeysError::Io { what: "create", path: path.to_owned(), source };
-    durable::write_atomic(path, text.as_bytes(), 0o644).map_err(failed)
+    durable::write_atomic(disk, path, text.as_bytes(), 0o644).map_err(failed)
 }
 
-fn read(file: io::Result<File>, path: &Path) -> Result<String, KeysError> {
+fn read(file: io::Result<impl Read>, path: &Path) -> Result<String, KeysError> {
     let mut text = String::new();
     file.and_then(|file| file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text)).map_err(|source| KeysError::Io {
         what: "read",
@@ -191,14 +191,16 @@ fn read(file: io::Result<File>, path: &Path) -> Result<String, KeysError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use crate::disk::RealDisk;
 
     #[test]
     fn key_is_made_once_private_and_with_its_public_half() {
         let state = tempfile::tempdir().unwrap();
-        let first = load_or_create(state.path(), "acme/prod/db").unwrap();
-        let again = load_or_create(state.path(), "acme/prod/db").unwrap();
+        let first = load_or_create(&RealDisk, state.path(), "acme/prod/db").unwrap();
+        let again = load_or_create(&RealDisk, state.path(), "acme/prod/db").unwrap();
         assert_eq!(first.verifier(), again.verifier());
         let mode = |name: &str| fs::metadata(dir(state.path()).join(name)).unwrap().mode() & 0o777;
         assert_eq!((mode(""), mode("signing.key"), mode("acme_prod_db.pub")), (0o700, 0o600, 0o644));
@@ -209,10 +211,10 @@ mod tests {
     #[test]
     fn key_that_others_can_read_is_refused_with_the_remedy() {
         let state = tempfile::tempdir().unwrap();
-        load_or_create(state.path(), "a").unwrap();
+        load_or_create(&RealDisk, state.path(), "a").unwrap();
         let path = dir(state.path()).join("signing.key");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = load_or_create(state.path(), "a").unwrap_err();
+        let error = load_or_create(&RealDisk, state.path(), "a").unwrap_err();
         assert!(matches!(error, KeysError::Open { mode: 0o640, .. }));
         assert!(error.hint().starts_with("`chmod 600 "));
     }
@@ -220,13 +222,13 @@ mod tests {
     #[test]
     fn key_of_another_trail_and_damaged_key_are_refused_and_kept() {
         let state = tempfile::tempdir().unwrap();
-        load_or_create(state.path(), "a").unwrap();
-        assert!(matches!(load_or_create(state.path(), "b"), Err(KeysError::OtherOrigin { .. })));
+        load_or_create(&RealDisk, state.path(), "a").unwrap();
+        assert!(matches!(load_or_create(&RealDisk, state.path(), "b"), Err(KeysError::OtherOrigin { .. })));
         let path = dir(state.path()).join("signing.key");
         let mut text = fs::read_to_string(&path).unwrap();
         text.replace_range(15..16, "x");
-        durable::write_atomic(&path, text.as_bytes(), 0o600).unwrap();
-        assert!(matches!(load_or_create(state.path(), "a"), Err(KeysError::Malformed { .. })));
+        durable::write_atomic(&RealDisk, &path, text.as_bytes(), 0o600).unwrap();
+        assert!(matches!(load_or_create(&RealDisk, state.path(), "a"), Err(KeysError::Malformed { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
 }

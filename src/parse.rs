@@ -3,10 +3,12 @@
 //! The same frames, meaning and bytes as in the trail; only the order of work is that of a pipe.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealtrail_parsers::{Detection, Format, detect};
 
+use crate::clock::HostClock;
 use crate::config::plan::{AgentPlan, SourcePlan, StartAt};
 use crate::event::{self, Origin};
 use crate::frames::Frames;
@@ -145,5 +147,5 @@ fn intake(request: &Request) -> Intake {
         timezone: request.timezone.clone(),
         labels: std::collections::BTreeMap::new(),
     };
-    Intake::new(&agent, &[source])
+    Intake::new(Arc::new(HostClock), &agent, &[source])
 }

@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 use crate::config::plan::Plan;
 use crate::core::{Core, Parts, Sealed};
 use crate::health::Health;
+use crate::host::Host;
 use crate::journal::Head;
 use crate::journal::recover::{RecoverError, recover};
 use crate::journal::write::{Act, WriteError, Writer};
@@ -29,7 +30,7 @@ use crate::keys::{self, KeysError};
 use crate::limits::{STOP_MS, WAKES_MAX};
 use crate::tail::Tail;
 use crate::tail::watch::{Wake, Watch};
-use crate::{clock, durable, health, ship, status};
+use crate::{disk, durable, health, ship, status};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,15 +101,17 @@ impl RunError {
 /// Runs until SIGTERM or SIGINT; with `drain` until everything is read and delivered.
 pub fn run(plan: Plan, drain: bool) -> Result<Ended, RunError> {
     let plan = Arc::new(plan);
-    let _lock = lock(&plan.agent.state_dir)?;
+    let host = Host::this();
+    let _lock = lock(&host, &plan.agent.state_dir)?;
     raise_open_files();
     let (wake, wakes) = sync_channel(WAKES_MAX);
-    let health = Arc::new(Health::new(&plan, clock::unix_ms()));
-    let started = open_trail(&plan, drain, wake.clone())?;
+    let health = Arc::new(Health::new(&plan, host.clock.unix_ms()));
+    let started = open_trail(&host, &plan, drain, Watch::new(wake.clone()))?;
     let (head, head_seen) = watch::channel(started.writer.head());
     let stop = Arc::new(AtomicBool::new(false));
-    let edge = Edge::start(&plan, head_seen, &health, Stopper { flag: Arc::clone(&stop), wake })?;
+    let edge = Edge::start(&host, &plan, head_seen, &health, Stopper { flag: Arc::clone(&stop), wake })?;
     let parts = Parts {
+        host,
         plan: Arc::clone(&plan),
         journal_dir: plan.agent.state_dir.join("journal"),
         tail: started.tail,
@@ -129,24 +132,29 @@ pub fn run(plan: Plan, drain: bool) -> Result<Ended, RunError> {
 }
 
 /// What the past left us.
-struct Started {
-    tail: Tail,
-    writer: Writer,
-    acts: Vec<Act>,
+pub struct Started {
+    /// The source files, none of them open yet.
+    pub tail: Tail,
+    /// The journal, at its end.
+    pub writer: Writer,
+    /// What is to be said first.
+    pub acts: Vec<Act>,
 }
 
-fn open_trail(plan: &Plan, drain: bool, wake: SyncSender<Wake>) -> Result<Started, RunError> {
+/// Finds the truth in the state folder, or begins a trail. The caller holds the lock on the folder.
+pub fn open_trail(host: &Host, plan: &Plan, drain: bool, watch: Watch) -> Result<Started, RunError> {
+    let disk = host.disk.as_ref();
     let state = &plan.agent.state_dir;
     let journal = state.join("journal");
     let failed = |source| RunError::State { path: journal.clone(), source };
-    durable::create_dir(&journal).map_err(failed)?;
-    let signer = keys::load_or_create(state, &plan.agent.origin)?;
-    let recovered = recover(&journal, &plan.agent.origin, signer.verifier())?;
+    durable::create_dir(disk, &journal).map_err(failed)?;
+    let signer = keys::load_or_create(disk, state, &plan.agent.origin)?;
+    let recovered = recover(disk, &journal, &plan.agent.origin, signer.verifier())?;
     let mut acts = recovered.acts;
     acts.push(started(plan, drain));
     info!(origin = plan.agent.origin, lines = recovered.resume.chain.lines(), key = %signer.verifier(), "trail opened");
-    let writer = Writer::new(&journal, recovered.resume, signer, plan.sha256.clone()).map_err(failed)?;
-    let tail = Tail::new(&plan.sources, recovered.files, recovered.spent, recovered.first_run, Watch::new(wake));
+    let writer = Writer::new(host.clone(), &journal, recovered.resume, signer, plan.sha256.clone()).map_err(failed)?;
+    let tail = Tail::new(host, &plan.sources, recovered.files, recovered.spent, recovered.first_run, watch);
     Ok(Started { tail, writer, acts })
 }
 
@@ -162,11 +170,11 @@ fn started(plan: &Plan, drain: bool) -> Act {
 }
 
 /// Held for as long as the file lives; the kernel lets go of it when the process ends, however it ends.
-fn lock(state_dir: &Path) -> Result<File, RunError> {
+fn lock(host: &Host, state_dir: &Path) -> Result<File, RunError> {
     let path = state_dir.join("lock");
     let failed = |source| RunError::State { path: path.clone(), source };
-    durable::create_dir(state_dir).map_err(failed)?;
-    let file = durable::open_lock(&path).map_err(failed)?;
+    durable::create_dir(host.disk.as_ref(), state_dir).map_err(failed)?;
+    let file = disk::open_lock(&path).map_err(failed)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Locked(state_dir.to_owned())),
@@ -215,18 +223,18 @@ struct Edge {
 
 impl Edge {
     fn start(
+        host: &Host,
         plan: &Arc<Plan>,
         head: watch::Receiver<Head>,
         health: &Arc<Health>,
         stopper: Stopper,
     ) -> Result<Self, RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Thread)?;
-        let doors = runtime.block_on(open_doors(plan))?;
         // Before the first row is read: from here on a signal means a clean end.
-        let signals = runtime.block_on(async { Signals::catch() });
+        let doors = runtime.block_on(open_doors(plan))?;
         let (order, orders) = watch::channel(Order::GoOn);
-        let (plan, health) = (Arc::clone(plan), Arc::clone(health));
-        let work = move || runtime.block_on(serve(plan, head, health, stopper, signals, doors, orders));
+        let (host, plan, health) = (host.clone(), Arc::clone(plan), Arc::clone(health));
+        let work = move || runtime.block_on(serve(host, plan, head, health, stopper, doors, orders));
         let thread = std::thread::Builder::new().name("edge".to_owned()).spawn(work).map_err(RunError::Thread)?;
         Ok(Edge { thread, order })
     }
@@ -238,8 +246,9 @@ impl Edge {
     }
 }
 
-/// Where the agent can be asked how it is.
+/// How the host reaches the agent: to ask how it is, and to stop it.
 struct Doors {
+    signals: io::Result<Signals>,
     health: Option<TcpListener>,
     status: UnixListener,
 }
@@ -252,21 +261,21 @@ async fn open_doors(plan: &Plan) -> Result<Doors, RunError> {
     };
     let socket = &plan.health.status_socket;
     let status = status::bind(socket).map_err(failed(socket.display().to_string()))?;
-    Ok(Doors { health, status })
+    Ok(Doors { signals: Signals::catch(), health, status })
 }
 
 /// Everything asynchronous, until it is ordered to end.
 async fn serve(
+    host: Host,
     plan: Arc<Plan>,
     head: watch::Receiver<Head>,
     health: Arc<Health>,
     stopper: Stopper,
-    signals: io::Result<Signals>,
     doors: Doors,
     mut orders: watch::Receiver<Order>,
 ) -> bool {
     let (end, ended) = watch::channel(false);
-    let ship = ship::start(&plan, head, ended.clone(), Arc::clone(&health));
+    let ship = ship::start(&plan, &host, head, ended.clone(), Arc::clone(&health));
     if let Some(listener) = doors.health {
         tokio::spawn(health::http::serve(listener, Arc::clone(&health), ended.clone()));
     }
@@ -274,7 +283,7 @@ async fn serve(
     tokio::spawn(health::notify::watch(Arc::clone(&health), ended.clone()));
     health::notify::ready();
     let stopper = Arc::new(stopper);
-    match signals {
+    match doors.signals {
         Ok(signals) => drop(tokio::spawn(signals.obey(Arc::clone(&stopper)))),
         Err(error) => {
             warn!(%error, "cannot catch signals: stopping the agent by signal loses nothing, but is not clean")
@@ -284,7 +293,7 @@ async fn serve(
     let _ = orders.wait_for(|order| *order != Order::GoOn).await;
     let deliver = *orders.borrow() == Order::Deliver;
     health::notify::stopping();
-    let delivered = deliver && deliver_all(&ship, &stopper, &health).await;
+    let delivered = deliver && deliver_all(&host, &ship, &stopper, &health).await;
     end.send_replace(true);
     if tokio::time::timeout(Duration::from_millis(STOP_MS), ship.stopped()).await.is_err() {
         warn!("a destination did not stop in time: what it has not confirmed is sent again at the next start");
@@ -293,11 +302,11 @@ async fn serve(
 }
 
 /// Waits until every required destination has everything, or until a signal says to stop waiting.
-async fn deliver_all(ship: &ship::Ship, stopper: &Stopper, health: &Health) -> bool {
+async fn deliver_all(host: &Host, ship: &ship::Ship, stopper: &Stopper, health: &Health) -> bool {
     let interrupted = async {
         while !stopper.flag.load(Ordering::Relaxed) {
             // The core has done its work; waiting for the far side is no hang.
-            health.journal.last_turn_ms.store(clock::unix_ms(), Ordering::Relaxed);
+            health.journal.last_turn_ms.store(host.clock.unix_ms(), Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

@@ -10,10 +10,10 @@ use std::path::Path;
 
 /// Syncing, renaming, and making and writing files: one file holds all of it, so that what survives a power cut can be read in one
 /// place.
-const DURABLE: &[&str] = &["src/durable.rs"];
+const DURABLE: &[&str] = &["src/disk.rs"];
 
 /// The same, and who writes files that a command was asked for: asked again, it makes them again.
-const WRITING: &[&str] = &["src/durable.rs", "src/demo.rs", "src/cli/man.rs"];
+const WRITING: &[&str] = &["src/disk.rs", "src/demo.rs", "src/cli/man.rs"];
 
 /// Who may know that there is a runtime.
 const ASYNC: &[&str] = &[

@@ -180,6 +180,15 @@ pub struct FileRange {
     pub head_len: u64,
     /// SHA-256 of those bytes, hex.
     pub head: String,
+    /// How many of the bytes before `to` `tail` covers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tail_len: u64,
+    /// SHA-256 of those bytes, hex: what tells the file from another that begins alike, and a copy of it from another file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tail: String,
+    /// Length of the archive, where the log was read from a compressed copy, to its end: such a file does not grow any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub archive_len: u64,
     /// First byte accounted for by this block.
     pub from: u64,
     /// First byte not yet accounted for: where reading resumes.
@@ -191,6 +200,10 @@ pub struct FileRange {
     /// The file is gone from the disk and was read to its end: nothing more will come of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ended: bool,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A row that waits for its partner.

@@ -7,11 +7,12 @@
 //!
 //! What the lines mean is for others.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
+
+use crate::disk::{Disk, Reader};
 
 /// What a segment's file name ends with.
 pub const SUFFIX: &str = ".ndjson.zst";
@@ -88,13 +89,13 @@ pub fn segment_name(first: u64) -> String {
 }
 
 /// The segments in `dir`, in the order of their lines. Other files are none of ours and are left out.
-pub fn segments(dir: &Path) -> io::Result<Vec<SegmentFile>> {
+pub fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<SegmentFile>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let Some(first) = entry.file_name().to_str().and_then(first_line) else { continue };
-        match entry.metadata() {
-            Ok(meta) => found.push(SegmentFile { first, path: entry.path(), bytes: meta.len() }),
+    for path in disk.list(dir)? {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(first) = name.and_then(first_line) else { continue };
+        match disk.status(&path) {
+            Ok(status) => found.push(SegmentFile { first, path, bytes: status.len }),
             // Deleted since it was listed: the journal made room.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -110,7 +111,7 @@ pub fn segments(dir: &Path) -> io::Result<Vec<SegmentFile>> {
 /// already read from the file behind it; they are thrown away and read again after an error.
 pub struct BlockReader {
     path: PathBuf,
-    file: File,
+    file: Reader,
     decoder: Decoder<'static>,
     input: Vec<u8>,
     at: usize,
@@ -124,10 +125,9 @@ pub struct BlockReader {
 
 impl BlockReader {
     /// Opens the segment at `offset`, which must be a frame boundary, to read up to `limit`.
-    pub fn open(path: &Path, offset: u64, limit: u64) -> Result<Self, ReadError> {
+    pub fn open(disk: &dyn Disk, path: &Path, offset: u64, limit: u64) -> Result<Self, ReadError> {
         let failed = |source| ReadError::Io { path: path.to_owned(), byte: offset, source };
-        let mut file = File::open(path).map_err(failed)?;
-        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        let file = Reader::new(disk.open(path).map_err(failed)?, offset);
         let decoder = Decoder::new().map_err(failed)?;
         Ok(BlockReader {
             path: path.to_owned(),
@@ -151,9 +151,9 @@ impl BlockReader {
 
     /// Lets it read on, up to the end that the file has now: the segment is closed.
     pub fn set_limit_to_end(&mut self) -> Result<(), ReadError> {
-        let meta = self.file.metadata();
-        let meta = meta.map_err(|source| ReadError::Io { path: self.path.clone(), byte: self.offset, source })?;
-        self.set_limit(meta.len());
+        let status = self.file.file().status();
+        let status = status.map_err(|source| ReadError::Io { path: self.path.clone(), byte: self.offset, source })?;
+        self.set_limit(status.len);
         Ok(())
     }
 
@@ -235,8 +235,8 @@ impl BlockReader {
         self.input.clear();
         self.at = 0;
         self.unread = self.offset;
-        let back = self.file.seek(SeekFrom::Start(self.offset)).and_then(|_| self.decoder.reinit());
-        back.map_err(|source| ReadError::Io { path: self.path.clone(), byte: self.offset, source })
+        self.file.seek(self.offset);
+        self.decoder.reinit().map_err(|source| ReadError::Io { path: self.path.clone(), byte: self.offset, source })
     }
 
     fn forget_block(&mut self) {
@@ -262,7 +262,10 @@ fn first_line(name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::disk::RealDisk;
 
     fn frame(lines: &str) -> Vec<u8> {
         use std::io::Write;
@@ -283,7 +286,7 @@ mod tests {
     fn blocks_come_one_at_a_time_with_their_ends_and_lines() {
         let (one, two) = (frame("a\nb\n"), frame("c\n"));
         let (_dir, path) = segment(&[&one, &two]);
-        let mut reader = BlockReader::open(&path, 0, u64::MAX >> 1).unwrap();
+        let mut reader = BlockReader::open(&RealDisk, &path, 0, u64::MAX >> 1).unwrap();
         let block = reader.next_block().unwrap().unwrap();
         assert_eq!((block.bytes, block.start, block.end, block.lines), (&b"a\nb\n"[..], 0, one.len() as u64, 2));
         let end = (one.len() + two.len()) as u64;
@@ -297,7 +300,7 @@ mod tests {
     fn reading_stops_at_the_limit_and_goes_on_when_it_is_raised() {
         let (one, two) = (frame("a\n"), frame("b\n"));
         let (_dir, path) = segment(&[&one, &two]);
-        let mut reader = BlockReader::open(&path, 0, one.len() as u64).unwrap();
+        let mut reader = BlockReader::open(&RealDisk, &path, 0, one.len() as u64).unwrap();
         assert_eq!(reader.next_block().unwrap().unwrap().bytes, b"a\n");
         assert!(reader.next_block().unwrap().is_none());
         reader.set_limit((one.len() + two.len()) as u64);
@@ -311,7 +314,7 @@ mod tests {
         let (_dir, path) = segment(&[&one, &two]);
         let whole = (one.len() + two.len()) as u64;
         for cut in one.len() as u64 + 1..whole {
-            let mut reader = BlockReader::open(&path, 0, cut).unwrap();
+            let mut reader = BlockReader::open(&RealDisk, &path, 0, cut).unwrap();
             reader.next_block().unwrap().unwrap();
             let error = reader.next_block().map(|_| ()).unwrap_err();
             assert!(matches!(error, ReadError::Torn { byte, .. } if byte == one.len() as u64), "cut at {cut}: {error}");
@@ -329,7 +332,7 @@ mod tests {
             let mut bad = one.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             let (_dir, path) = segment(&[&bad]);
-            let mut reader = BlockReader::open(&path, 0, bad.len() as u64).unwrap();
+            let mut reader = BlockReader::open(&RealDisk, &path, 0, bad.len() as u64).unwrap();
             if let Ok(Some(block)) = reader.next_block() {
                 // Some header bits say nothing about the content.
                 assert_eq!(block.bytes, expected, "bit {bit}");
@@ -341,7 +344,7 @@ mod tests {
     fn garbage_after_the_last_frame_is_damage_at_its_first_byte() {
         let one = frame("a\n");
         let (_dir, path) = segment(&[&one, &[0; 64]]);
-        let mut reader = BlockReader::open(&path, 0, one.len() as u64 + 64).unwrap();
+        let mut reader = BlockReader::open(&RealDisk, &path, 0, one.len() as u64 + 64).unwrap();
         reader.next_block().unwrap().unwrap();
         let error = reader.next_block().map(|_| ()).unwrap_err();
         assert!(matches!(error, ReadError::Damaged { byte, .. } if byte == one.len() as u64), "{error}");
@@ -351,7 +354,7 @@ mod tests {
     fn a_block_of_many_megabytes_is_read_whole() {
         let line = "x".repeat(10 * 1024 * 1024) + "\n";
         let (_dir, path) = segment(&[&frame(&line), &frame("y\n")]);
-        let mut reader = BlockReader::open(&path, 0, fs::metadata(&path).unwrap().len()).unwrap();
+        let mut reader = BlockReader::open(&RealDisk, &path, 0, fs::metadata(&path).unwrap().len()).unwrap();
         assert_eq!(reader.next_block().unwrap().unwrap().bytes, line.as_bytes());
         assert_eq!(reader.next_block().unwrap().unwrap().bytes, b"y\n");
         assert!(reader.next_block().unwrap().is_none());
@@ -365,7 +368,7 @@ mod tests {
         {
             fs::write(dir.path().join(name), b"abc").unwrap();
         }
-        let found: Vec<u64> = segments(dir.path()).unwrap().iter().map(|segment| segment.first).collect();
+        let found: Vec<u64> = segments(&RealDisk, dir.path()).unwrap().iter().map(|segment| segment.first).collect();
         assert_eq!(found, [7, 41]);
     }
 }

@@ -4,7 +4,6 @@
 //! beginning of a frame that a crash cut off) is removed and said so in the trail; its rows were never acknowledged and are read
 //! again. Anything else that is wrong stops the start: evidence is never repaired in silence.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use tracing::{info, warn};
 
 use super::read::{BlockReader, ReadError, SegmentFile, segments};
 use super::write::{Act, Resume};
+use crate::disk::{Disk, Reader};
 use crate::durable;
 
 /// What the journal says about the past.
@@ -22,8 +22,8 @@ pub struct Recovered {
     pub resume: Resume,
     /// Where reading stands in every known file, last sealed last.
     pub files: Vec<FileRange>,
-    /// Ids of files that ended in the last segment: what begins with the same line is another file.
-    pub spent: Vec<String>,
+    /// Files that ended in the last segment: what begins with the same line is another file.
+    pub spent: Vec<FileRange>,
     /// What was done, for the trail.
     pub acts: Vec<Act>,
     /// There was no journal.
@@ -83,19 +83,19 @@ impl RecoverError {
 }
 
 /// Reads the journal in `dir`, cuts off a torn tail, and says where the trail stands.
-pub fn recover(dir: &Path, origin: &str, key: &VerifierKey) -> Result<Recovered, RecoverError> {
+pub fn recover(disk: &dyn Disk, dir: &Path, origin: &str, key: &VerifierKey) -> Result<Recovered, RecoverError> {
     let mut acts = Vec::new();
-    let mut found = segments(dir).map_err(|source| RecoverError::Io { path: dir.to_owned(), source })?;
+    let mut found = segments(disk, dir).map_err(|source| RecoverError::Io { path: dir.to_owned(), source })?;
     while let Some(last) = found.last() {
-        let state = read_segment(last, origin, key)?;
+        let state = read_segment(disk, last, origin, key)?;
         if let Some(mut state) = state {
-            cut_tail(last, state.end, &mut acts)?;
+            cut_tail(disk, last, state.end, &mut acts)?;
             let open = (!state.closed).then_some((last.first, state.end, state.has_rows));
             let files = std::mem::take(&mut state.files);
             let resume = Resume { chain: state.chain, open };
             return Ok(Recovered { resume, files, spent: state.spent, acts, first_run: false });
         }
-        remove_torn_segment(last, &mut acts)?;
+        remove_torn_segment(disk, last, &mut acts)?;
         found.pop();
     }
     let resume = Resume { chain: Chain::new(origin), open: None };
@@ -110,12 +110,17 @@ struct State {
     closed: bool,
     has_rows: bool,
     files: Vec<FileRange>,
-    spent: Vec<String>,
+    spent: Vec<FileRange>,
 }
 
 /// `None`: not even the first block is whole.
-fn read_segment(segment: &SegmentFile, origin: &str, key: &VerifierKey) -> Result<Option<State>, RecoverError> {
-    let mut reader = BlockReader::open(&segment.path, 0, segment.bytes)?;
+fn read_segment(
+    disk: &dyn Disk,
+    segment: &SegmentFile,
+    origin: &str,
+    key: &VerifierKey,
+) -> Result<Option<State>, RecoverError> {
+    let mut reader = BlockReader::open(disk, &segment.path, 0, segment.bytes)?;
     let mut state: Option<State> = None;
     loop {
         let at = reader.offset();
@@ -124,7 +129,7 @@ fn read_segment(segment: &SegmentFile, origin: &str, key: &VerifierKey) -> Resul
             Ok(None) => return Ok(state),
             Err(error @ ReadError::Io { .. }) => return Err(error.into()),
             Err(error) => {
-                refuse_unless_torn(segment, at, error)?;
+                refuse_unless_torn(disk, segment, at, error)?;
                 return Ok(state);
             }
         };
@@ -182,7 +187,7 @@ impl State {
         for range in seal.files {
             self.files.retain(|known| known.id != range.id);
             if range.ended {
-                self.spent.push(range.id);
+                self.spent.push(range);
             } else {
                 self.files.push(range);
             }
@@ -192,16 +197,15 @@ impl State {
 
 /// A torn tail is the beginning of one frame, or a place that the disk had not filled yet; there is nothing whole behind it. A frame that
 /// decodes somewhere behind the damage means that the damage is no tear.
-fn refuse_unless_torn(segment: &SegmentFile, at: u64, error: ReadError) -> Result<(), RecoverError> {
+fn refuse_unless_torn(disk: &dyn Disk, segment: &SegmentFile, at: u64, error: ReadError) -> Result<(), RecoverError> {
     const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
     let io = |source| RecoverError::Io { path: segment.path.clone(), source };
     let mut tail = Vec::new();
-    let mut file = std::fs::File::open(&segment.path).map_err(io)?;
-    io::Seek::seek(&mut file, io::SeekFrom::Start(at)).map_err(io)?;
+    let mut file = Reader::new(disk.open(&segment.path).map_err(io)?, at);
     io::Read::read_to_end(&mut file, &mut tail).map_err(io)?;
     let starts = memchr::memmem::find_iter(&tail, &ZSTD_MAGIC).filter(|&start| start > 0);
     for start in starts {
-        let mut reader = BlockReader::open(&segment.path, at + start as u64, segment.bytes)?;
+        let mut reader = BlockReader::open(disk, &segment.path, at + start as u64, segment.bytes)?;
         if matches!(reader.next_block(), Ok(Some(block)) if block.lines >= 2) {
             return Err(error.into());
         }
@@ -209,14 +213,14 @@ fn refuse_unless_torn(segment: &SegmentFile, at: u64, error: ReadError) -> Resul
     Ok(())
 }
 
-fn cut_tail(segment: &SegmentFile, end: u64, acts: &mut Vec<Act>) -> Result<(), RecoverError> {
+fn cut_tail(disk: &dyn Disk, segment: &SegmentFile, end: u64, acts: &mut Vec<Act>) -> Result<(), RecoverError> {
     let torn = segment.bytes - end;
     if torn == 0 {
         return Ok(());
     }
     let io = |source| RecoverError::Io { path: segment.path.clone(), source };
-    let file = OpenOptions::new().write(true).open(&segment.path).map_err(io)?;
-    durable::truncate(&file, end).map_err(io)?;
+    let file = disk.open_append(&segment.path).map_err(io)?;
+    durable::truncate(file.as_ref(), end).map_err(io)?;
     warn!(segment = segment.first, bytes = torn, "cut off a block that was not whole");
     acts.push(recovered(format!(
         "cut {torn} bytes of a block that was not whole off the end of segment {}",
@@ -225,8 +229,8 @@ fn cut_tail(segment: &SegmentFile, end: u64, acts: &mut Vec<Act>) -> Result<(), 
     Ok(())
 }
 
-fn remove_torn_segment(segment: &SegmentFile, acts: &mut Vec<Act>) -> Result<(), RecoverError> {
-    durable::remove(&segment.path).map_err(|source| RecoverError::Io { path: segment.path.clone(), source })?;
+fn remove_torn_segment(disk: &dyn Disk, segment: &SegmentFile, acts: &mut Vec<Act>) -> Result<(), RecoverError> {
+    durable::remove(disk, &segment.path).map_err(|source| RecoverError::Io { path: segment.path.clone(), source })?;
     info!(segment = segment.first, bytes = segment.bytes, "removed a segment without one whole block");
     acts.push(recovered(format!(
         "removed segment {} with {} bytes: not one block of it was whole",

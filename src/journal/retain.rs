@@ -9,6 +9,7 @@ use tracing::info;
 
 use super::Head;
 use super::read::SegmentFile;
+use crate::disk::Disk;
 use crate::durable;
 
 /// What is on the disk after making room.
@@ -30,7 +31,13 @@ pub fn bytes_behind(segments: &[SegmentFile], next_line: u64) -> u64 {
 }
 
 /// Removes what may go of `segments`. `delivered`: the first line that some required destination does not have yet.
-pub fn retain(segments: &[SegmentFile], budget_bytes: u64, head: Head, delivered: u64) -> io::Result<Kept> {
+pub fn retain(
+    disk: &dyn Disk,
+    segments: &[SegmentFile],
+    budget_bytes: u64,
+    head: Head,
+    delivered: u64,
+) -> io::Result<Kept> {
     let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
     let mut kept = segments.len() as u64;
     for pair in segments.windows(2) {
@@ -39,7 +46,7 @@ pub fn retain(segments: &[SegmentFile], budget_bytes: u64, head: Head, delivered
         if bytes <= budget_bytes / 2 || !done {
             break;
         }
-        durable::remove(&segment.path)?;
+        durable::remove(disk, &segment.path)?;
         info!(segment = segment.first, bytes = segment.bytes, "removed: every required destination has it");
         bytes -= segment.bytes;
         kept -= 1;

@@ -4,9 +4,9 @@
 //! one zstd frame, appended with one write and one sync, and only then published. A block that the disk has no room for is kept as
 //! it is and written when there is room: nothing after it is built before that.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sealtrail_seal::block::{Act as ActLine, ChainError};
 use sealtrail_seal::{Chain, FileRange, Gap, Rows, Seal, Signer};
@@ -14,11 +14,14 @@ use tracing::info;
 use zstd::bulk::Compressor;
 
 use super::{Head, segment_path};
+use crate::disk::OpenFile;
+use crate::host::Host;
 use crate::limits::ZSTD_LEVEL;
 use crate::{clock, durable};
 
 /// The journal, open for appending.
 pub struct Writer {
+    host: Host,
     dir: PathBuf,
     chain: Chain,
     signer: Signer,
@@ -39,7 +42,7 @@ pub struct Writer {
 /// The open segment.
 struct Open {
     first: u64,
-    file: File,
+    file: Arc<dyn OpenFile>,
     /// Bytes that are whole and synced.
     bytes: u64,
     /// When it was begun, by the boot clock.
@@ -148,19 +151,20 @@ pub enum WriteError {
 
 impl Writer {
     /// Goes on where `resume` stands.
-    pub fn new(dir: &Path, resume: Resume, signer: Signer, config: String) -> io::Result<Self> {
+    pub fn new(host: Host, dir: &Path, resume: Resume, signer: Signer, config: String) -> io::Result<Self> {
         let open = match resume.open {
             Some((first, bytes, has_rows)) => {
-                let file = durable::open_append(&segment_path(dir, first))?;
-                Some(Open { first, file, bytes, begun_ms: clock::since_boot_ms(), has_rows })
+                let file = host.disk.open_append(&segment_path(dir, first))?;
+                Some(Open { first, file, bytes, begun_ms: host.clock.since_boot_ms(), has_rows })
             }
             None => None,
         };
-        let boot_id = clock::boot_id();
+        let boot_id = host.clock.boot_id();
         let mut compressor = Compressor::new(ZSTD_LEVEL)?;
         compressor.include_checksum(true)?;
         let head = head(&resume.chain, open.as_ref());
         Ok(Writer {
+            host,
             dir: dir.to_owned(),
             chain: resume.chain,
             signer,
@@ -191,7 +195,7 @@ impl Writer {
 
     /// Age of the open segment in milliseconds, and whether it holds rows.
     pub fn open_age(&self) -> Option<(u64, bool)> {
-        self.open.as_ref().map(|open| (clock::since_boot_ms().saturating_sub(open.begun_ms), open.has_rows))
+        self.open.as_ref().map(|open| (self.host.clock.since_boot_ms().saturating_sub(open.begun_ms), open.has_rows))
     }
 
     /// Seals `block` and empties it; `closes` ends the segment with it. `positions` is where reading stood
@@ -223,7 +227,7 @@ impl Writer {
     }
 
     fn build(&mut self, block: &mut Block, closes: bool, positions: Vec<FileRange>) -> Result<Pending, WriteError> {
-        let time = clock::rfc3339(clock::unix_ms());
+        let time = clock::rfc3339(self.host.clock.unix_ms());
         let has_rows = !block.lines.is_empty() || !block.acts.is_empty();
         let mut before = Vec::new();
         let first = match &self.open {
@@ -271,8 +275,8 @@ impl Writer {
             first: self.chain.block_first(),
             lines: self.chain.lines() - self.chain.block_first(),
             boot_id: self.boot_id.clone(),
-            since_boot_ms: clock::since_boot_ms(),
-            clock: clock::state().to_owned(),
+            since_boot_ms: self.host.clock.since_boot_ms(),
+            clock: self.host.clock.state().to_owned(),
             files: std::mem::take(&mut block.files),
             held: Vec::new(),
             rows: std::mem::take(&mut block.rows),
@@ -287,15 +291,20 @@ impl Writer {
     fn write(&mut self, pending: &Pending, path: &Path) -> io::Result<()> {
         if self.open.is_none() {
             // It may be left, empty, from an attempt that failed half-way.
-            let file = durable::open_append(path)?;
-            durable::sync_dir(&self.dir)?;
-            self.open =
-                Some(Open { first: pending.first, file, bytes: 0, begun_ms: clock::since_boot_ms(), has_rows: false });
+            let file = self.host.disk.open_append(path)?;
+            self.host.disk.sync_dir(&self.dir)?;
+            self.open = Some(Open {
+                first: pending.first,
+                file,
+                bytes: 0,
+                begun_ms: self.host.clock.since_boot_ms(),
+                has_rows: false,
+            });
         }
         let Some(open) = &mut self.open else { return Ok(()) };
-        if let Err(error) = durable::append(&mut open.file, &pending.frame) {
+        if let Err(error) = durable::append(open.file.as_ref(), &pending.frame) {
             // The next attempt starts where this one did; if the cut fails too, that attempt will say so.
-            let _ = durable::truncate(&open.file, open.bytes);
+            let _ = durable::truncate(open.file.as_ref(), open.bytes);
             return Err(error);
         }
         open.bytes += pending.frame.len() as u64;

@@ -12,16 +12,18 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::OpenSink;
 use super::cursor::{Cursor, Stand};
 use super::dead_letter::DeadLetters;
 use super::feed::{Feed, FeedError};
 use super::pace::{Backoff, Pace};
-use crate::clock;
+use crate::clock::Clock;
 use crate::config::plan::{AgentPlan, DestinationPlan};
 use crate::health::{DestinationHealth, Health};
+use crate::host::Host;
 use crate::journal::Head;
 use crate::journal::read::segments;
-use crate::sink::{self, Accepted, Batch, Lines, Refusal, Sink};
+use crate::sink::{Accepted, Batch, Lines, Refusal, Sink};
 
 /// Whether the courier goes on, or was told to stop.
 type Going<T = ()> = ControlFlow<(), T>;
@@ -30,6 +32,8 @@ type Going<T = ()> = ControlFlow<(), T>;
 ///
 /// State: none that counts. The cursor is on disk; the feed is made from it; the sink keeps connections only.
 pub(super) struct Courier {
+    pub(super) host: Host,
+    pub(super) open_sink: OpenSink,
     pub(super) plan: DestinationPlan,
     pub(super) agent: AgentPlan,
     pub(super) head: watch::Receiver<Head>,
@@ -38,6 +42,7 @@ pub(super) struct Courier {
 
 /// What it takes to hand a batch over and to write down that it was.
 pub(super) struct Desk {
+    clock: Arc<dyn Clock>,
     name: String,
     cursor: Cursor,
     dead_letters: DeadLetters,
@@ -75,7 +80,8 @@ impl Courier {
         let sink = self.open_sink().await?;
         loop {
             let next_line = self.find_place().await?;
-            let mut feed = Feed::new(&self.journal(), &self.agent.origin, sink.takes(), next_line);
+            let mut feed =
+                Feed::new(Arc::clone(&self.host.disk), &self.journal(), &self.agent.origin, sink.takes(), next_line);
             let error = loop {
                 let head = *self.head.borrow_and_update();
                 match feed.next(head).await {
@@ -92,7 +98,7 @@ impl Courier {
     /// Certificates that cannot be read today may be readable tomorrow.
     async fn open_sink(&mut self) -> Going<Box<dyn Sink>> {
         loop {
-            match sink::open(&self.plan, &self.agent) {
+            match (self.open_sink)(&self.plan, &self.agent) {
                 Ok(sink) => return Going::Continue(sink),
                 Err(Refusal::Stop { why, hint }) => self.desk.stopped(&why, &hint),
                 Err(Refusal::Later { why, .. } | Refusal::Split { why, .. }) => self.desk.later(&why),
@@ -127,7 +133,7 @@ impl Courier {
         if head.lines == 0 {
             return Ok(None);
         }
-        let oldest = || match segments(&self.journal()) {
+        let oldest = || match segments(self.host.disk.as_ref(), &self.journal()) {
             Ok(files) => Ok(files.first().map_or(0, |file| file.first)),
             Err(error) => Err(format!("cannot read the journal {}: {error}", self.journal().display())),
         };
@@ -168,6 +174,7 @@ impl Courier {
 
 impl Desk {
     pub(super) fn new(
+        host: &Host,
         agent: &AgentPlan,
         index: usize,
         name: &str,
@@ -176,9 +183,10 @@ impl Desk {
         pace: Pace,
     ) -> Self {
         Desk {
+            clock: Arc::clone(&host.clock),
             name: name.to_owned(),
-            cursor: Cursor::new(&agent.state_dir, name),
-            dead_letters: DeadLetters::new(&agent.state_dir, name),
+            cursor: Cursor::new(Arc::clone(&host.disk), &agent.state_dir, name),
+            dead_letters: DeadLetters::new(Arc::clone(&host.disk), &agent.state_dir, name),
             health,
             index,
             stop,
@@ -245,7 +253,7 @@ impl Desk {
         let health = self.health();
         health.lines_delivered.fetch_add(part.last() - part.first() + 1, Relaxed);
         health.bytes_delivered.fetch_add(accepted.bytes, Relaxed);
-        health.last_success_ms.store(clock::unix_ms(), Relaxed);
+        health.last_success_ms.store(self.clock.unix_ms(), Relaxed);
         self.well();
         Going::Continue(())
     }

@@ -5,9 +5,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk::{self, Disk};
 use crate::durable;
 
 /// Where a destination stands.
@@ -24,6 +26,7 @@ pub(crate) enum Stand {
 /// The file `state_dir/cursors/<destination>.json`.
 #[derive(Debug)]
 pub(crate) struct Cursor {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
 }
 
@@ -33,8 +36,8 @@ struct Content {
 }
 
 impl Cursor {
-    pub(crate) fn new(state_dir: &Path, destination: &str) -> Self {
-        Cursor { path: state_dir.join("cursors").join(format!("{destination}.json")) }
+    pub(crate) fn new(disk: Arc<dyn Disk>, state_dir: &Path, destination: &str) -> Self {
+        Cursor { disk, path: state_dir.join("cursors").join(format!("{destination}.json")) }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -43,7 +46,7 @@ impl Cursor {
 
     /// Reads it. An error is one of the disk; what the file holds is never one.
     pub(crate) fn load(&self) -> io::Result<Stand> {
-        match std::fs::read(&self.path) {
+        match disk::read(self.disk.as_ref(), &self.path) {
             Ok(bytes) => Ok(match serde_json::from_slice::<Content>(&bytes) {
                 Ok(content) => Stand::At(content.next_line),
                 Err(_) => Stand::Damaged,
@@ -56,9 +59,14 @@ impl Cursor {
     /// Writes it and syncs it.
     pub(crate) fn store(&self, next_line: u64) -> io::Result<()> {
         if let Some(dir) = self.path.parent() {
-            durable::create_dir(dir)?;
+            durable::create_dir(self.disk.as_ref(), dir)?;
         }
-        durable::write_atomic(&self.path, format!("{{\"next_line\":{next_line}}}\n").as_bytes(), 0o600)
+        durable::write_atomic(
+            self.disk.as_ref(),
+            &self.path,
+            format!("{{\"next_line\":{next_line}}}\n").as_bytes(),
+            0o600,
+        )
     }
 }
 
@@ -69,7 +77,7 @@ mod tests {
     #[test]
     fn what_was_stored_is_loaded_and_damage_is_told_from_absence() {
         let dir = tempfile::tempdir().unwrap();
-        let cursor = Cursor::new(dir.path(), "archive");
+        let cursor = Cursor::new(Arc::new(crate::disk::RealDisk), dir.path(), "archive");
         assert_eq!(cursor.load().unwrap(), Stand::New);
         cursor.store(41).unwrap();
         cursor.store(42).unwrap();

@@ -2,28 +2,37 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::disk::Disk;
 use crate::durable;
 use crate::sink::Lines;
 
 /// The folder `state_dir/dead-letter/<destination>/`.
 #[derive(Debug)]
 pub(crate) struct DeadLetters {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
 }
 
 impl DeadLetters {
-    pub(crate) fn new(state_dir: &Path, destination: &str) -> Self {
-        DeadLetters { dir: state_dir.join("dead-letter").join(destination) }
+    pub(crate) fn new(disk: Arc<dyn Disk>, state_dir: &Path, destination: &str) -> Self {
+        DeadLetters { disk, dir: state_dir.join("dead-letter").join(destination) }
     }
 
     /// Keeps the line as `<line, 20 digits>.ndjson` and, first, the answer as `<line, 20 digits>.answer.txt`. Both are
     /// synced when this returns. The same line again replaces itself.
     pub(crate) fn keep(&self, line: &Lines<'_>, answer: &str) -> io::Result<PathBuf> {
-        durable::create_dir(&self.dir)?;
-        durable::write_atomic(&self.dir.join(format!("{:020}.answer.txt", line.first)), answer.as_bytes(), 0o600)?;
+        let disk = self.disk.as_ref();
+        durable::create_dir(disk, &self.dir)?;
+        durable::write_atomic(
+            disk,
+            &self.dir.join(format!("{:020}.answer.txt", line.first)),
+            answer.as_bytes(),
+            0o600,
+        )?;
         let path = self.dir.join(format!("{:020}.ndjson", line.first));
-        durable::write_atomic(&path, line.ndjson, 0o600)?;
+        durable::write_atomic(disk, &path, line.ndjson, 0o600)?;
         Ok(path)
     }
 }

@@ -7,16 +7,17 @@
 //! same. So a batch never reaches over the end of a block, and cuts are counted from the block's beginning, wherever the
 //! cursor stands.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::disk::{Disk, Reader};
 use crate::journal::Head;
 use crate::journal::read::{BlockReader, ReadError, SegmentFile, segments};
 use crate::sink::file::digest_of;
-use crate::sink::{Batch, Lines, Segment, Takes};
+use crate::sink::{Batch, Lines, Segment, Takes, off_thread};
 
 /// A segment's first line is the agent's own, with a few kilobytes a source file; what is longer is none.
 const FIRST_LINE_MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -72,13 +73,13 @@ enum Kind {
 
 impl Feed {
     /// Stands at `next_line`. Opens nothing yet.
-    pub(crate) fn new(journal: &Path, origin: &str, takes: Takes, next_line: u64) -> Self {
+    pub(crate) fn new(disk: Arc<dyn Disk>, journal: &Path, origin: &str, takes: Takes, next_line: u64) -> Self {
         let journal = journal.to_owned();
         let kind = match takes {
             Takes::Lines { batch_max_bytes } => {
-                Kind::Lines(LineFeed { journal, next_line, batch_max_bytes, place: None })
+                Kind::Lines(LineFeed { disk, journal, next_line, batch_max_bytes, place: None })
             }
-            Takes::Segments => Kind::Segments(SegmentFeed { journal, next_line, current: None }),
+            Takes::Segments => Kind::Segments(SegmentFeed { disk, journal, next_line, current: None }),
         };
         Feed { origin: origin.to_owned(), kind }
     }
@@ -95,6 +96,7 @@ impl Feed {
 
 /// Lines up to the head.
 struct LineFeed {
+    disk: Arc<dyn Disk>,
     journal: PathBuf,
     next_line: u64,
     batch_max_bytes: usize,
@@ -165,7 +167,7 @@ impl LineFeed {
             };
             let closed = place.segment < head.segment;
             // Decompressing megabytes takes a while: not on a thread that others' requests wait for.
-            let (place, read) = blocking(move || place.advance(closed, head)).await?;
+            let (place, read) = blocking(&self.disk, move |_| place.advance(closed, head)).await?;
             let end = place.end();
             if read || !closed {
                 self.place = Some(place);
@@ -180,14 +182,14 @@ impl LineFeed {
 
     /// Opens the segment that holds `next_line`.
     async fn enter(&self) -> Result<Place, FeedError> {
-        let file = holding(&list(&self.journal).await?, self.next_line)?.clone();
-        Place::open(file).await
+        let file = holding(&list(&self.disk, &self.journal).await?, self.next_line)?.clone();
+        Place::open(&self.disk, file).await
     }
 
     /// Opens the segment that begins with line `first`.
     async fn enter_at(&self, first: u64) -> Result<Place, FeedError> {
-        match list(&self.journal).await?.into_iter().find(|file| file.first == first) {
-            Some(file) => Place::open(file).await,
+        match list(&self.disk, &self.journal).await?.into_iter().find(|file| file.first == first) {
+            Some(file) => Place::open(&self.disk, file).await,
             None => Err(FeedError::Missing { wanted: first }),
         }
     }
@@ -201,9 +203,9 @@ struct Range {
 }
 
 impl Place {
-    async fn open(file: SegmentFile) -> Result<Self, FeedError> {
-        blocking(move || {
-            let reader = BlockReader::open(&file.path, 0, 0)?;
+    async fn open(disk: &Arc<dyn Disk>, file: SegmentFile) -> Result<Self, FeedError> {
+        blocking(disk, move |disk| {
+            let reader = BlockReader::open(disk, &file.path, 0, 0)?;
             Ok(Place { segment: file.first, reader, block_first: file.first, cut_bytes: 0, cut_lines: 0 })
         })
         .await
@@ -230,6 +232,7 @@ impl Place {
 
 /// Closed segments.
 struct SegmentFeed {
+    disk: Arc<dyn Disk>,
     journal: PathBuf,
     next_line: u64,
     current: Option<Closed>,
@@ -255,7 +258,7 @@ impl SegmentFeed {
             return Ok(None);
         }
         let (journal, open) = (self.journal.clone(), head.segment);
-        let closed = blocking(move || Closed::inspect(&journal, wanted, open)).await?;
+        let closed = blocking(&self.disk, move |disk| Closed::inspect(disk, &journal, wanted, open)).await?;
         self.next_line = closed.last + 1;
         Ok(Some(self.current.insert(closed).as_segment(origin)))
     }
@@ -264,14 +267,15 @@ impl SegmentFeed {
 impl Closed {
     /// Reads the segment that holds line `wanted`: once through for its SHA-256, and its first line. A segment ends where the next one
     /// begins; the last closed one ends where the open one begins.
-    fn inspect(journal: &Path, wanted: u64, open: u64) -> Result<Self, FeedError> {
-        let files = segments(journal).map_err(|source| FeedError::Journal { path: journal.to_owned(), source })?;
+    fn inspect(disk: &dyn Disk, journal: &Path, wanted: u64, open: u64) -> Result<Self, FeedError> {
+        let files =
+            segments(disk, journal).map_err(|source| FeedError::Journal { path: journal.to_owned(), source })?;
         let file = holding(&files, wanted)?;
         let end =
             files.iter().map(|file| file.first).find(|first| *first > file.first).map_or(open, |next| next.min(open));
         let failed = |source| FeedError::Journal { path: file.path.clone(), source };
-        let (bytes, sha256) = digest_of(&file.path).map_err(failed)?;
-        let date = first_date(&file.path)?;
+        let (bytes, sha256) = digest_of(disk, &file.path).map_err(failed)?;
+        let date = first_date(disk, &file.path)?;
         Ok(Closed { path: file.path.clone(), first: file.first, last: end - 1, date, bytes, sha256 })
     }
 
@@ -298,16 +302,17 @@ fn holding(files: &[SegmentFile], wanted: u64) -> Result<&SegmentFile, FeedError
     }
 }
 
-async fn list(journal: &Path) -> Result<Vec<SegmentFile>, FeedError> {
+async fn list(disk: &Arc<dyn Disk>, journal: &Path) -> Result<Vec<SegmentFile>, FeedError> {
     let path = journal.to_owned();
-    blocking(move || segments(&path).map_err(|source| FeedError::Journal { path, source })).await
+    blocking(disk, move |disk| segments(disk, &path).map_err(|source| FeedError::Journal { path, source })).await
 }
 
 /// Runs what waits for the disk on a thread that may.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, FeedError> + Send + 'static,
+async fn blocking<T: Send + 'static>(
+    disk: &Arc<dyn Disk>,
+    work: impl FnOnce(&dyn Disk) -> Result<T, FeedError> + Send + 'static,
 ) -> Result<T, FeedError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(FeedError::Interrupted))
+    off_thread(disk, work).await.unwrap_or(Err(FeedError::Interrupted))
 }
 
 /// How many bytes of `rest`, which ends with a newline, make a piece: whole lines, at most `most` bytes, but at least one line.
@@ -328,12 +333,12 @@ fn skip_lines(lines: &[u8], count: u64) -> usize {
 }
 
 /// UTC date of the time of a segment's first line.
-fn first_date(path: &Path) -> Result<String, FeedError> {
+fn first_date(disk: &dyn Disk, path: &Path) -> Result<String, FeedError> {
     #[derive(Deserialize)]
     struct Timed {
         time: String,
     }
-    let line = first_line(path).map_err(|source| FeedError::Journal { path: path.to_owned(), source })?;
+    let line = first_line(disk, path).map_err(|source| FeedError::Journal { path: path.to_owned(), source })?;
     let date = serde_json::from_slice::<Timed>(&line).ok().and_then(|timed| timed.time.get(..10).map(str::to_owned));
     let is_date = |date: &String| {
         date.bytes().enumerate().all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() })
@@ -341,8 +346,8 @@ fn first_date(path: &Path) -> Result<String, FeedError> {
     date.filter(is_date).ok_or_else(|| FeedError::FirstLine { path: path.to_owned() })
 }
 
-fn first_line(path: &Path) -> io::Result<Vec<u8>> {
-    let decoder = zstd::stream::read::Decoder::new(File::open(path)?)?;
+fn first_line(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let decoder = zstd::stream::read::Decoder::new(Reader::new(disk.open(path)?, 0))?;
     let mut line = Vec::new();
     BufReader::new(decoder).take(FIRST_LINE_MAX_BYTES).read_until(b'\n', &mut line)?;
     Ok(line)

@@ -10,10 +10,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::plan::Plan;
+use crate::config::plan::{AgentPlan, DestinationPlan, Plan};
 use crate::health::{DestinationHealth, Health};
+use crate::host::Host;
 use crate::journal::Head;
-use crate::sink::{self, ProbeError, Probed, Refusal, Step};
+use crate::sink::{self, ProbeError, Probed, Refusal, Sink, Step};
 
 mod courier;
 mod cursor;
@@ -27,6 +28,9 @@ use courier::{Courier, Desk, Stop};
 
 /// After the word to stop, and the grace for a request on its way, a courier has this long to write its cursor.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Makes a destination's sink. Fails where a file that the plan points at cannot be used; connects to nothing.
+pub type OpenSink = Arc<dyn Fn(&DestinationPlan, &AgentPlan) -> Result<Box<dyn Sink>, Refusal> + Send + Sync>;
 
 /// The couriers at work. Dropped, they end at once; [`Ship::stopped`] lets them end well.
 pub struct Ship {
@@ -57,24 +61,45 @@ pub struct ProbeResult {
 /// Starts a courier for every destination of the plan; within a tokio runtime. They end when `stop` becomes true.
 ///
 /// `health` must be made of the same plan. `head` must hold the recovered head already: a trail that has no lines yet is waited for.
-pub fn start(plan: &Plan, head: watch::Receiver<Head>, stop: watch::Receiver<bool>, health: Arc<Health>) -> Ship {
-    start_at_pace(plan, head, stop, health, Pace::default())
+pub fn start(
+    plan: &Plan,
+    host: &Host,
+    head: watch::Receiver<Head>,
+    stop: watch::Receiver<bool>,
+    health: Arc<Health>,
+) -> Ship {
+    start_with(plan, host, head, stop, health, Pace::default(), &real_sinks(host))
 }
 
-/// The same, with other waits.
-pub fn start_at_pace(
+/// The sinks that the agent runs with.
+pub fn real_sinks(host: &Host) -> OpenSink {
+    let disk = Arc::clone(&host.disk);
+    Arc::new(move |destination, agent| sink::open(destination, agent, &disk))
+}
+
+/// The same, with other waits and other sinks.
+pub fn start_with(
     plan: &Plan,
+    host: &Host,
     head: watch::Receiver<Head>,
     stop: watch::Receiver<bool>,
     health: Arc<Health>,
     pace: Pace,
+    open_sink: &OpenSink,
 ) -> Ship {
     let (bell, moved) = watch::channel(0);
     let mut couriers = JoinSet::new();
     for (index, destination) in plan.destinations.iter().enumerate() {
         let stop = Stop { stop: stop.clone(), moved: bell.clone() };
-        let desk = Desk::new(&plan.agent, index, &destination.name, Arc::clone(&health), stop, pace);
-        let courier = Courier { plan: destination.clone(), agent: plan.agent.clone(), head: head.clone(), desk };
+        let desk = Desk::new(host, &plan.agent, index, &destination.name, Arc::clone(&health), stop, pace);
+        let courier = Courier {
+            host: host.clone(),
+            open_sink: Arc::clone(open_sink),
+            plan: destination.clone(),
+            agent: plan.agent.clone(),
+            head: head.clone(),
+            desk,
+        };
         couriers.spawn(courier.run());
     }
     Ship { couriers, health, head, moved, grace: pace.grace }
@@ -140,9 +165,10 @@ pub fn lowest_required_cursor(health: &Health) -> Option<u64> {
 
 /// Tries every destination of the plan, without writing, one after the other.
 pub async fn probe(plan: &Plan) -> Vec<ProbeResult> {
+    let disk = Host::this().disk;
     let mut results = Vec::with_capacity(plan.destinations.len());
     for destination in &plan.destinations {
-        let result = match sink::open(destination, &plan.agent) {
+        let result = match sink::open(destination, &plan.agent, &disk) {
             Ok(sink) => sink.probe().await,
             Err(refusal) => Err(cannot_open(refusal)),
         };

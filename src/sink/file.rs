@@ -3,29 +3,31 @@
 //! The hard cases: the file is there already (same bytes: done; other bytes: somebody else writes here, or somebody altered
 //! it, and neither is ours to overwrite), the disk is full, the power goes in the middle.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::keys::public_keys;
-use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Segment, Sink, Step, Takes};
+use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Segment, Sink, Step, Takes, off_thread};
 use crate::config::plan::FilePlan;
+use crate::disk::{self, Disk, Reader};
 use crate::durable;
 use crate::journal::read::segment_name;
 
 /// `type = "file"`.
 #[derive(Debug)]
 pub struct FileSink {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     keys: PathBuf,
 }
 
 impl FileSink {
     /// Touches nothing yet. `keys` is the folder of public keys to copy along.
-    pub fn new(plan: &FilePlan, keys: PathBuf) -> Self {
-        FileSink { dir: plan.path.clone(), keys }
+    pub fn new(disk: Arc<dyn Disk>, plan: &FilePlan, keys: PathBuf) -> Self {
+        FileSink { disk, dir: plan.path.clone(), keys }
     }
 }
 
@@ -40,7 +42,7 @@ impl Sink for FileSink {
                 return Err(Refusal::stop("a folder takes closed segments only", "this is a fault of the agent"));
             };
             let copy = Copy::new(self, segment);
-            match tokio::task::spawn_blocking(move || copy.run()).await {
+            match off_thread(&self.disk, move |disk| copy.run(disk)).await {
                 Ok(result) => result,
                 Err(error) => Err(Refusal::later(format!("copying was interrupted: {error}"))),
             }
@@ -74,41 +76,42 @@ impl Copy {
         }
     }
 
-    fn run(&self) -> Result<Accepted, Refusal> {
-        durable::create_dir(&self.dir).map_err(|error| cannot_write(&self.dir, &error))?;
-        for key in public_keys(&self.keys)? {
-            self.copy_key(&key)?;
+    fn run(&self, disk: &dyn Disk) -> Result<Accepted, Refusal> {
+        durable::create_dir(disk, &self.dir).map_err(|error| cannot_write(&self.dir, &error))?;
+        for key in public_keys(disk, &self.keys)? {
+            self.copy_key(disk, &key)?;
         }
-        match digest_of(&self.to) {
-            Ok(there) if there == (self.bytes, self.sha256) => self.already_there(),
+        match digest_of(disk, &self.to) {
+            Ok(there) if there == (self.bytes, self.sha256) => self.already_there(disk),
             Ok(_) => Err(other_content(&self.to)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.copy(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.copy(disk),
             Err(error) => Err(cannot_write(&self.to, &error)),
         }
     }
 
-    fn copy(&self) -> Result<Accepted, Refusal> {
-        let source = File::open(&self.from).map_err(|error| cannot_read(&self.from, &error))?;
+    fn copy(&self, disk: &dyn Disk) -> Result<Accepted, Refusal> {
+        let source = disk.open(&self.from).map_err(|error| cannot_read(&self.from, &error))?;
+        let source = Reader::new(source, 0);
         let mut hashing = Hashing { source, sha256: Sha256::new(), expected: self.sha256 };
-        let bytes =
-            durable::copy_atomic(&self.to, &mut hashing, 0o600).map_err(|error| cannot_write(&self.to, &error))?;
+        let bytes = durable::copy_atomic(disk, &self.to, &mut hashing, 0o600)
+            .map_err(|error| cannot_write(&self.to, &error))?;
         Ok(Accepted { bytes })
     }
 
     /// The copy that is there may be one whose folder was not synced when the power went.
-    fn already_there(&self) -> Result<Accepted, Refusal> {
-        durable::sync(&self.to).map_err(|error| cannot_write(&self.to, &error))?;
+    fn already_there(&self, disk: &dyn Disk) -> Result<Accepted, Refusal> {
+        durable::sync(disk, &self.to).map_err(|error| cannot_write(&self.to, &error))?;
         Ok(Accepted { bytes: 0 })
     }
 
-    fn copy_key(&self, key: &Path) -> Result<(), Refusal> {
+    fn copy_key(&self, disk: &dyn Disk, key: &Path) -> Result<(), Refusal> {
         let to = self.dir.join(key.file_name().unwrap_or_default());
-        let bytes = std::fs::read(key).map_err(|error| cannot_read(key, &error))?;
-        match std::fs::read(&to) {
+        let bytes = disk::read(disk, key).map_err(|error| cannot_read(key, &error))?;
+        match disk::read(disk, &to) {
             Ok(there) if there == bytes => Ok(()),
             Ok(_) => Err(other_content(&to)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                durable::write_atomic(&to, &bytes, 0o600).map_err(|error| cannot_write(&to, &error))
+                durable::write_atomic(disk, &to, &bytes, 0o600).map_err(|error| cannot_write(&to, &error))
             }
             Err(error) => Err(cannot_write(&to, &error)),
         }
@@ -117,7 +120,7 @@ impl Copy {
 
 /// Passes bytes on and refuses to end well when they were not the expected ones: a journal that changed under us.
 struct Hashing {
-    source: File,
+    source: Reader,
     sha256: Sha256,
     expected: [u8; 32],
 }
@@ -134,8 +137,8 @@ impl Read for Hashing {
 }
 
 /// Length and SHA-256 of a file.
-pub(crate) fn digest_of(path: &Path) -> io::Result<(u64, [u8; 32])> {
-    let mut file = File::open(path)?;
+pub(crate) fn digest_of(disk: &dyn Disk, path: &Path) -> io::Result<(u64, [u8; 32])> {
+    let mut file = Reader::new(disk.open(path)?, 0);
     let (mut sha256, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 128 * 1024]);
     loop {
         let read = file.read(&mut buffer)?;

@@ -7,9 +7,11 @@ use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::plan::{AgentPlan, DestinationKind, DestinationPlan};
+use crate::disk::Disk;
 
 pub mod file;
 pub mod http;
@@ -222,13 +224,25 @@ impl fmt::Display for Step {
 }
 
 /// Makes the sink of a plan. Fails where a file that the plan points at cannot be used; connects to nothing.
-pub fn open(destination: &DestinationPlan, agent: &AgentPlan) -> Result<Box<dyn Sink>, Refusal> {
+pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Disk>) -> Result<Box<dyn Sink>, Refusal> {
     let keys = agent.state_dir.join("keys");
     Ok(match &destination.kind {
-        DestinationKind::File(plan) => Box::new(file::FileSink::new(plan, keys)),
+        DestinationKind::File(plan) => Box::new(file::FileSink::new(Arc::clone(disk), plan, keys)),
         DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan)?),
         DestinationKind::S3(plan) => Box::new(s3::S3Sink::new(plan, &agent.origin, keys)?),
     })
+}
+
+/// Runs what waits for the disk where it may: on tokio's threads for that, unless the disk never makes anybody wait.
+pub(crate) async fn off_thread<T: Send + 'static>(
+    disk: &Arc<dyn Disk>,
+    work: impl FnOnce(&dyn Disk) -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    if !disk.may_block() {
+        return Ok(work(disk.as_ref()));
+    }
+    let disk = Arc::clone(disk);
+    tokio::task::spawn_blocking(move || work(disk.as_ref())).await
 }
 
 /// Reads a file that the configuration names; the path is said, the content never.

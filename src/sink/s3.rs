@@ -34,6 +34,7 @@ use super::keys::public_keys;
 use super::tls::{chain, is_resolve_failure, tls_failure};
 use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Segment, Sink, Step, Takes, read_named};
 use crate::config::plan::S3Plan;
+use crate::disk::RealDisk;
 
 /// A connection that is not made by then will not be.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
@@ -92,7 +93,7 @@ impl S3Sink {
     }
 
     async fn put_keys(&self, client: &Client) -> Result<(), Refusal> {
-        for path in public_keys(&self.keys)? {
+        for path in public_keys(&RealDisk, &self.keys)? {
             if self.known().contains(&path) {
                 continue;
             }

@@ -6,17 +6,18 @@
 //! The hard cases are at the end of a file. A half-written record waits there until it is whole; only when the file
 //! is renamed away or deleted, and has been quiet for a while, is what is left handed out as damaged.
 
-use std::fs::File;
+use std::cell::Cell;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sealtrail_parsers::{Detection, Format, detect};
 use sealtrail_seal::FileRange;
 use sha2::{Digest, Sha256};
 
-use super::identity::{Head, Inode, first_bytes, first_line};
+use super::identity::{Head, Inode, bytes_before, first_bytes, first_line};
+use crate::disk::OpenFile;
 use crate::event::Origin;
 use crate::frames::Frames;
 use crate::hex::hex;
@@ -39,12 +40,26 @@ pub struct Follower {
     pub origin: Option<Arc<Origin>>,
     /// Why it cannot be read as a log: it is not read on.
     pub refused: Option<String>,
-    /// It begins with other bytes than it did: it was cut and written anew, beyond where reading stood.
-    rewritten: bool,
     /// Why the last read failed.
     pub unreadable: Option<String>,
-    file: File,
+    /// Its content is no longer where it was, and no copy of it was found: what is left in memory is all there is.
+    pub cut: bool,
+    /// It holds what another file holds, which is read already.
+    pub copy_of: Option<String>,
+    /// Since when it has been followed, by the core's clock in milliseconds.
+    pub found_ms: u64,
+    /// It comes out of an archive: it does not grow.
+    pub archived: bool,
+    /// What is at the place where reading stands is not what was read there: the file was cut and written anew.
+    rewritten: bool,
+    file: Arc<dyn OpenFile>,
+    /// Its first bytes, up to [`HEAD_BYTES_MAX`], as they were read.
+    head_bytes: Vec<u8>,
     head: Head,
+    /// The bytes before the next frame, up to [`HEAD_BYTES_MAX`].
+    tail: Vec<u8>,
+    /// The same at the place that is sealed.
+    sealed_tail: Head,
     /// What its rows' ids begin with; known once the file has a whole first line.
     id: Option<String>,
     format: Option<Format>,
@@ -56,6 +71,10 @@ pub struct Follower {
     hash: Sha256,
     /// Rows handed out since the last seal.
     rows: u64,
+    /// The greatest length it was seen with.
+    len_seen: Cell<u64>,
+    /// Length and time of change when its content was last compared.
+    compared: Option<(u64, SystemTime)>,
 }
 
 /// Why a file cannot be read as a log.
@@ -67,16 +86,18 @@ impl Follower {
     pub fn begin(
         source: usize,
         path: PathBuf,
-        file: File,
+        file: Arc<dyn OpenFile>,
         inode: Inode,
         format: Option<Format>,
         offset: u64,
     ) -> io::Result<Self> {
-        let (head, _) = Head::read(&file)?;
         let mut frames = Frames::new(offset);
         if let Some(format) = format {
             frames.set_format(format, offset == 0);
         }
+        // Of a file that is read from its start these are learnt by reading it.
+        let head_bytes = if offset > 0 { first_bytes(file.as_ref(), HEAD_BYTES_MAX)? } else { Vec::new() };
+        let tail = bytes_before(file.as_ref(), offset)?;
         Ok(Follower {
             source,
             path,
@@ -85,21 +106,36 @@ impl Follower {
             last_read_ms: 0,
             origin: None,
             refused: None,
-            rewritten: false,
             unreadable: None,
+            cut: false,
+            copy_of: None,
+            found_ms: 0,
+            archived: false,
+            rewritten: false,
             file,
-            head,
+            head: Head::of(&head_bytes),
+            head_bytes,
+            sealed_tail: Head::of(&tail),
+            tail,
             id: None,
             format,
             frames,
             sealed: offset,
             hash: Sha256::new(),
             rows: 0,
+            len_seen: Cell::new(offset),
+            compared: None,
         })
     }
 
     /// A file that a seal told of, read on from where that seal stands.
-    pub fn resume(source: usize, path: PathBuf, file: File, inode: Inode, range: &FileRange) -> io::Result<Self> {
+    pub fn resume(
+        source: usize,
+        path: PathBuf,
+        file: Arc<dyn OpenFile>,
+        inode: Inode,
+        range: &FileRange,
+    ) -> io::Result<Self> {
         let format = range.format.parse().ok();
         let mut follower = Self::begin(source, path, file, inode, format, range.to)?;
         // A seal ends at a frame's end: what follows is a record's start, not the middle of one.
@@ -110,24 +146,75 @@ impl Follower {
         Ok(follower)
     }
 
+    /// How it was found.
+    pub fn found(self, archived: bool, found_ms: u64) -> Self {
+        Follower { archived, found_ms, ..self }
+    }
+
+    /// Takes the place of a follower of the same file.
+    pub fn in_place_of(self, old: &Follower) -> Self {
+        let (archived, found_ms, moved_since_ms) = (old.archived, old.found_ms, old.moved_since_ms);
+        Follower { archived, found_ms, moved_since_ms, ..self }
+    }
+
+    /// Goes on in a copy of the file, which has been compared: what was read and is not yet a line is read again.
+    pub fn go_on_in(&mut self, path: PathBuf, file: Arc<dyn OpenFile>, inode: Inode, now_ms: u64) {
+        let mut frames = Frames::new(self.frames.offset());
+        if let Some(format) = self.format {
+            frames.set_format(format, true);
+        }
+        self.frames = frames;
+        (self.path, self.file, self.inode) = (path, file, inode);
+        self.origin = None;
+        self.rewritten = false;
+        self.compared = None;
+        self.last_read_ms = now_ms;
+    }
+
     /// Reads what has been appended, at most one read's worth; 0 at the end of the file.
     pub fn read(&mut self, now_ms: u64) -> io::Result<usize> {
         let file = &self.file;
-        let result = self.frames.fill(READ_BYTES, |room, at| read_at(file, room, at));
-        let read = *result.as_ref().unwrap_or(&0);
-        if read > 0 {
-            self.last_read_ms = now_ms;
-            self.rewritten |= !self.head.matches(&self.file)?;
+        let read = self.frames.fill(READ_BYTES, |room, at| file.read_at(room, at))?;
+        if read == 0 {
+            return Ok(0);
         }
-        if read > 0 && !self.rewritten {
-            self.learn_head()?;
+        self.last_read_ms = now_ms;
+        // Compared after the read: what was there then is what was read.
+        if self.has_other_content(read)? {
+            self.frames.unread(read);
+            self.rewritten = true;
+            return Ok(0);
         }
-        result
+        self.learn_head(read);
+        Ok(read)
+    }
+
+    /// Looks whether its content is still what was read, when anything about it has changed since the last look.
+    pub fn compare(&mut self) -> io::Result<()> {
+        let status = self.file.status()?;
+        self.len_seen.set(self.len_seen.get().max(status.len));
+        let now = Some((status.len, status.modified));
+        if self.compared != now {
+            self.rewritten |= self.has_other_content(0)?;
+            self.compared = now;
+        }
+        Ok(())
+    }
+
+    /// Whether the file's first bytes, or those before the last `fresh` ones that were read, are other than they were.
+    fn has_other_content(&self, fresh: usize) -> io::Result<bool> {
+        let pending = self.frames.pending_bytes();
+        let read_before = &pending[..pending.len() - fresh];
+        let at = self.frames.offset() + read_before.len() as u64;
+        let mut expected = [&self.tail[..], &read_before[read_before.len().saturating_sub(HEAD_BYTES_MAX)..]].concat();
+        expected.drain(..expected.len().saturating_sub(HEAD_BYTES_MAX));
+        let there = bytes_before(self.file.as_ref(), at)?;
+        Ok(!there.ends_with(&expected) || !self.head.matches(self.file.as_ref())?)
     }
 
     /// The file's first line, once there is one: its id is made of it.
     pub fn first_line(&self) -> Result<Option<Vec<u8>>, Refused> {
-        let bytes = first_bytes(&self.file, HEAD_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
+        let bytes = first_bytes(self.file.as_ref(), HEAD_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
         Ok(first_line(&bytes).map(<[u8]>::to_vec))
     }
 
@@ -141,7 +228,7 @@ impl Follower {
         if self.frames.has_format() {
             return Ok(true);
         }
-        let head = first_bytes(&self.file, DETECT_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
+        let head = first_bytes(self.file.as_ref(), DETECT_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
         match detect(&head, head.len() >= DETECT_BYTES_MAX) {
             Detection::Known(format) => {
                 self.format = Some(format);
@@ -153,16 +240,25 @@ impl Follower {
         }
     }
 
-    /// Whether the file was cut in place: it is shorter than what was read of it, or begins with other bytes than it did. What was read
-    /// last may belong to what it holds now.
+    /// Whether the file was cut in place: it is shorter than what was read of it, or holds other bytes than it did.
     pub fn is_cut(&self) -> bool {
         // A file whose length cannot be had is read on: the read will say what is wrong.
-        self.rewritten || self.len_on_disk().is_ok_and(|len| len < self.frames.offset())
+        self.rewritten || self.len_on_disk().is_ok_and(|len| len < self.read_to())
+    }
+
+    /// First byte that was not read yet.
+    pub fn read_to(&self) -> u64 {
+        self.frames.offset() + self.frames.pending() as u64
     }
 
     /// Accounts for what has become `rows` lines since the last call.
     pub fn account(&mut self, rows: u64) {
-        self.hash.update(self.frames.account());
+        let bytes = self.frames.account();
+        self.hash.update(bytes);
+        let last = &bytes[bytes.len().saturating_sub(HEAD_BYTES_MAX)..];
+        let kept = self.tail.len().min(HEAD_BYTES_MAX - last.len());
+        self.tail.drain(..self.tail.len() - kept);
+        self.tail.extend_from_slice(last);
         self.rows += rows;
     }
 
@@ -174,11 +270,17 @@ impl Follower {
     /// What the next seal says of this file; from then on it counts as sealed.
     pub fn seal(&mut self, source: &str) -> FileRange {
         let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
-        let range =
-            FileRange { from: self.sealed, to: self.frames.offset(), sha256, rows: self.rows, ..self.position(source) };
-        self.sealed = self.frames.offset();
-        self.rows = 0;
-        range
+        let from = std::mem::replace(&mut self.sealed, self.frames.offset());
+        self.sealed_tail = Head::of(&self.tail);
+        let rows = std::mem::take(&mut self.rows);
+        FileRange { from, sha256, rows, ..self.position(source) }
+    }
+
+    /// Where handing out stands, for comparing with other files.
+    pub fn place(&self, source: &str) -> FileRange {
+        let tail = Head::of(&self.tail);
+        let to = self.frames.offset();
+        FileRange { from: to, to, tail_len: tail.len as u64, tail: tail.sha256, ..self.position(source) }
     }
 
     /// Where reading stands, without a claim about bytes: for a segment's snapshot.
@@ -192,6 +294,9 @@ impl Follower {
             ino: self.inode.ino,
             head_len: self.head.len as u64,
             head: self.head.sha256.clone(),
+            tail_len: self.sealed_tail.len as u64,
+            tail: self.sealed_tail.sha256.clone(),
+            archive_len: 0,
             from: self.sealed,
             to: self.sealed,
             sha256: String::new(),
@@ -200,15 +305,26 @@ impl Follower {
         }
     }
 
-    /// The file's length on disk.
+    /// The file's length on disk; of an archive, that of what it holds.
     pub fn len_on_disk(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        let len = self.file.status()?.len;
+        self.len_seen.set(self.len_seen.get().max(len));
+        Ok(len)
+    }
+
+    /// The greatest length that the file was seen with.
+    pub fn len_seen(&self) -> u64 {
+        self.len_seen.get()
     }
 
     /// Whether no name leads to the file any more.
     pub fn is_deleted(&self) -> io::Result<bool> {
-        use std::os::unix::fs::MetadataExt;
-        Ok(self.file.metadata()?.nlink() == 0)
+        Ok(self.file.status()?.links == 0)
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &Arc<dyn OpenFile> {
+        &self.file
     }
 
     /// The id, once known.
@@ -233,20 +349,15 @@ impl Follower {
         &self.path
     }
 
-    /// A young file's head is hashed again until it is long enough to stay as it is.
-    fn learn_head(&mut self) -> io::Result<()> {
-        if self.head.len < HEAD_BYTES_MAX {
-            self.head = Head::read(&self.file)?.0;
-        }
-        Ok(())
-    }
-}
-
-fn read_at(file: &File, buf: &mut [u8], at: u64) -> io::Result<usize> {
-    loop {
-        match file.read_at(buf, at) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
+    /// The first bytes are kept as they are read: `fresh` bytes were read last.
+    fn learn_head(&mut self, fresh: usize) {
+        let have = self.head_bytes.len();
+        let pending = self.frames.pending_bytes();
+        let at = self.read_to() - fresh as u64;
+        if have < HEAD_BYTES_MAX && at == have as u64 {
+            let new = &pending[pending.len() - fresh..];
+            self.head_bytes.extend_from_slice(&new[..new.len().min(HEAD_BYTES_MAX - have)]);
+            self.head = Head::of(&self.head_bytes);
         }
     }
 }

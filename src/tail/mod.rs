@@ -1,153 +1,159 @@
 //! The source files: which there are, which is which, and what has become of them.
 //!
-//! Owns the followers, one a file, and the positions of files that are not there at the moment. A file is known by its
-//! [`identity`], never by its path. Rotation by renaming, by timestamped names and by deletion needs no special case: the path
+//! Owns the followers, one a file, and the positions of files that nobody follows. A file is known by its content
+//! ([`identity`]), never by its path. Rotation by renaming, by timestamped names and by deletion needs no special case: the path
 //! leads to another file, which is found; the old one is read through its handle until it is quiet.
 //!
-//! The place for what a later release adds (truncation in place, copytruncate, compressed copies) is [`Tail::look`], where a file
-//! that no longer fits what is known of it is noticed.
+//! The hard cases are those where a log changes its file: it is copied and cut in place (`copytruncate`), compressed, moved to another
+//! file system, or its inode has another number after a reboot. Then the file that holds the same bytes up to where reading stood is
+//! the same log, and is read on from there under the same id. Where there is none, what went away is said.
 
+pub mod find;
 pub mod follow;
 pub mod identity;
+pub mod packed;
 pub mod watch;
 
-use std::collections::HashMap;
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
 
-use glob::Pattern;
-use sealtrail_seal::FileRange;
+use sealtrail_seal::{FileRange, Gap};
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use crate::config::plan::{SourcePlan, StartAt};
+use crate::disk::{Disk, OpenFile};
 use crate::event::file_id;
 use crate::health::SourceHealth;
 use crate::hex::hex;
-use crate::limits::{FILES_MAX, ROTATED_QUIET_MS};
+use crate::host::Host;
+use crate::journal::write::Act;
+use crate::limits::{FILES_MAX, HEAD_BYTES_MAX, ROTATED_QUIET_MS};
+use find::{Found, Patterns, base_dir, files_in};
 use follow::{Follower, Refused};
-use identity::{Inode, is_same};
+use identity::{Fit, Inode, bytes_before, compare, first_bytes};
+use packed::{Content, content_of};
 use watch::Watch;
 
 /// All source files of all sources.
 #[derive(Debug)]
 pub struct Tail {
+    disk: Arc<dyn Disk>,
     sources: Vec<Source>,
     /// In the order in which they are read: oldest first within a discovery.
     pub followers: Vec<Follower>,
-    /// Positions of files that nobody follows at the moment: from the last seals, or renamed away. Never read twice if they come back.
-    known: HashMap<Inode, FileRange>,
-    /// Ids of files that have ended: what comes in their place may begin with the same line, and must not have the same id.
-    spent: Vec<String>,
+    /// What the last seals say of files that have not been found again yet.
+    known: Vec<FileRange>,
+    /// Read to their end under a name that no pattern matches: not read twice if they come back.
+    retired: Vec<FileRange>,
+    /// Files that need not be read: they hold what is read already, or are not whole yet.
+    passed_over: Vec<PassedOver>,
+    /// Of files that have ended: what comes in their place may begin with the same line, and must not have the same id.
+    spent: Vec<FileRange>,
     watch: Watch,
     /// Files found by the first look may be entered at their end; later ones are read whole.
     first_look: bool,
+    first_run: bool,
 }
 
 #[derive(Debug)]
 struct Source {
     plan: SourcePlan,
-    exclude: Vec<Pattern>,
+    patterns: Patterns,
 }
 
-/// A path that a source's globs match.
-struct Found {
-    source: usize,
-    path: PathBuf,
+/// A file that is not followed, until its length or that of its original says otherwise.
+#[derive(Debug)]
+struct PassedOver {
     inode: Inode,
     len: u64,
-    modified: SystemTime,
+    /// Id of the log whose copy it is; `None`: an archive that is not whole.
+    original: Option<String>,
 }
 
-/// A file that is not what it was when it was last read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gap {
-    /// Its path.
-    pub path: String,
-    /// What happened.
-    pub message: String,
+/// What a look has found out, for the next seal.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// For people and auditors.
+    pub acts: Vec<Act>,
+    /// Files whose story has ended.
+    pub ended: Vec<FileRange>,
+}
+
+/// Whether a file can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// It has an id and a format.
+    Known,
+    /// Not enough of it is there yet.
+    Young,
+    /// It holds what another file holds: [`Tail::pass_over`] it.
+    Copy,
+}
+
+/// What there is to be said about a candidate for an id.
+enum Claim {
+    Free,
+    /// The same log: reading goes on where this range stands.
+    Same(Box<FileRange>),
+    /// What another file, which has this id, holds.
+    Copy(String),
+    /// The same file, which has lost what was read behind this place.
+    Shortened(u64),
+    Wait,
+    Other,
 }
 
 impl Tail {
-    /// `known` is where the last seals stand, `spent` the ids of files that they ended; `first_run` says that there never was a seal.
+    /// `known` is where the last seals stand, `spent` the files that they ended; `first_run` says that there never was a seal.
     pub fn new(
+        host: &Host,
         sources: &[SourcePlan],
         known: Vec<FileRange>,
-        spent: Vec<String>,
+        spent: Vec<FileRange>,
         first_run: bool,
         watch: Watch,
     ) -> Self {
-        let sources = sources.iter().map(|plan| Source {
-            plan: plan.clone(),
-            // The config has checked that each is a pattern.
-            exclude: plan.exclude.iter().filter_map(|glob| Pattern::new(glob).ok()).collect(),
-        });
-        let known = known.into_iter().map(|range| (Inode { dev: range.dev, ino: range.ino }, range)).collect();
-        Tail { sources: sources.collect(), followers: Vec::new(), known, spent, watch, first_look: first_run }
-    }
-
-    /// Looks for files that seals told of and that no glob leads to any more: renamed or deleted while the agent was not running.
-    /// A renamed one is read to its end under its new name. Returns those that are gone, for a person and for the next seal.
-    pub fn find_moved(&mut self, now_ms: u64) -> (Vec<Gap>, Vec<FileRange>) {
-        let (mut gone, mut ended) = (Vec::new(), Vec::new());
-        let known: Vec<FileRange> = self.known.values().cloned().collect();
-        for range in known {
-            let inode = Inode { dev: range.dev, ino: range.ino };
-            let Some(source) = self.sources.iter().position(|source| source.plan.name == range.source) else {
-                continue;
-            };
-            match find_in_folder(&range, inode) {
-                Ok(Some((path, file))) => {
-                    let resumed = Follower::resume(source, path, file, inode, &range);
-                    let Ok(mut follower) = resumed.inspect_err(|error| warn!(path = range.path, %error, "cannot read"))
-                    else {
-                        continue;
-                    };
-                    follower.moved_since_ms = Some(now_ms);
-                    self.known.remove(&inode);
-                    self.followers.push(follower);
-                }
-                Ok(None) => {
-                    self.known.remove(&inode);
-                    spend(&mut self.spent, Some(&range.id));
-                    let message = format!("not there any more; it was read up to byte {}", range.to);
-                    gone.push(Gap { path: range.path.clone(), message });
-                    ended.push(FileRange {
-                        from: range.to,
-                        sha256: hex(&Sha256::digest(b"")),
-                        rows: 0,
-                        ended: true,
-                        ..range
-                    });
-                }
-                // The folder cannot be listed (a volume that is not mounted): the file may come back.
-                Err(error) => warn!(path = range.path, %error, "cannot look for a file that was read before"),
-            }
+        let sources = sources.iter().map(|plan| Source { plan: plan.clone(), patterns: Patterns::of(plan) });
+        Tail {
+            disk: Arc::clone(&host.disk),
+            sources: sources.collect(),
+            followers: Vec::new(),
+            known,
+            retired: Vec::new(),
+            passed_over: Vec::new(),
+            spent,
+            watch,
+            first_look: true,
+            first_run,
         }
-        (gone, ended)
     }
 
-    /// Lists the folders: opens what is new, notices what has moved, shrunk or gone. Returns what was lost, and the files whose
-    /// story has ended with that.
-    pub fn look(&mut self, now_ms: u64, health: &[SourceHealth]) -> (Vec<Gap>, Vec<FileRange>) {
-        self.watch.forget_missing();
+    /// Lists the folders: opens what is new, notices what has moved, shrunk or gone.
+    pub fn look(&mut self, now_ms: u64, health: &[SourceHealth]) -> Looked {
+        let mut looked = Looked::default();
+        self.watch.forget_missing(self.disk.as_ref());
         let found = self.find();
         let mut problems = self.unmatched(&found);
         for follower in &mut self.followers {
-            place(follower, &found, now_ms);
+            // What cannot be asked about now is asked again by the next read, which says what is wrong.
+            let _ = follower.compare();
+            place(self.disk.as_ref(), follower, &found, now_ms);
         }
-        let cut = self.drop_truncated();
+        self.go_on_in_copies(&found, now_ms, &mut looked);
+        self.find_known(&found, now_ms, &mut looked);
+        self.forget_deleted(&mut looked);
+        self.review_passed_over(&found);
         for file in found {
-            if !self.followers.iter().any(|follower| follower.inode == file.inode) {
-                self.open(file, health, &mut problems);
+            if !self.is_settled(file.inode) {
+                self.open(file, now_ms, health, &mut problems);
             }
         }
         self.first_look = false;
         self.tell(health, problems);
-        cut
+        looked
     }
 
     /// Whether some folder has to be looked at on a timer.
@@ -163,49 +169,403 @@ impl Tail {
     /// Where reading stands in every file, for a segment's snapshot.
     pub fn positions(&self) -> Vec<FileRange> {
         let followed = self.followers.iter().map(|follower| follower.position(&self.source(follower.source).name));
-        followed.chain(self.known.values().cloned()).filter(|range| !range.id.is_empty()).collect()
+        let unfollowed = self.known.iter().chain(&self.retired).cloned();
+        followed.chain(unfollowed).filter(|range| !range.id.is_empty()).collect()
     }
 
-    /// Whether the follower's file is over: moved or deleted, read to its end, and quiet since.
+    /// Whether the follower's file is over: cut, or out of an archive and read to its end, or moved or deleted, read to its end, and
+    /// quiet since.
     pub fn is_over(follower: &Follower, now_ms: u64) -> bool {
+        if follower.cut {
+            return true;
+        }
+        let read_to_end =
+            || follower.refused.is_some() || follower.len_on_disk().is_ok_and(|len| follower.read_to() >= len);
+        if follower.archived {
+            return follower.id().is_some() && read_to_end();
+        }
         let Some(moved_ms) = follower.moved_since_ms else { return false };
         let quiet_since = moved_ms.max(follower.last_read_ms);
-        let read_to_end = follower.refused.is_some()
-            || follower
-                .len_on_disk()
-                .is_ok_and(|len| follower.frames.offset() + follower.frames.pending() as u64 >= len);
-        read_to_end && now_ms.saturating_sub(quiet_since) >= ROTATED_QUIET_MS
+        now_ms.saturating_sub(quiet_since) >= ROTATED_QUIET_MS && read_to_end()
     }
 
     /// Stops following a file that is over, and says so for the next seal. Its position is kept while the file still has a name.
-    pub fn retire(&mut self, index: usize) -> FileRange {
+    pub fn retire(&mut self, index: usize) -> Looked {
         let mut follower = self.followers.remove(index);
         let source = self.sources[follower.source].plan.name.clone();
-        // A file whose metadata cannot be read is kept as known: that can only avoid reading it twice.
-        let deleted = follower.is_deleted().unwrap_or(false);
-        let range = FileRange { ended: deleted, ..follower.seal(&source) };
-        if deleted {
-            spend(&mut self.spent, follower.id());
-        } else if self.known.len() < FILES_MAX {
-            self.known.insert(follower.inode, follower.position(&source));
+        let range = follower.seal(&source);
+        let mut looked = Looked::default();
+        if follower.cut {
+            looked.acts.push(cut_away(&follower, &range, None));
         }
-        info!(file = %follower.path.display(), "read to its end and no longer in place: done with it");
-        range
+        // A file whose state cannot be had is kept as known: that can only avoid reading it twice.
+        let ended = follower.cut || follower.is_deleted().unwrap_or(false);
+        let archive_len = if follower.archived { self.len_of(&follower.path) } else { 0 };
+        let range = FileRange { ended, archive_len, ..range };
+        if ended {
+            spend(&mut self.spent, range.clone());
+        } else {
+            self.keep_retired(FileRange { from: range.to, sha256: String::new(), rows: 0, ..range.clone() });
+            if follower.archived {
+                let passed_over =
+                    PassedOver { inode: follower.inode, len: archive_len, original: Some(range.id.clone()) };
+                self.passed_over.push(passed_over);
+            }
+        }
+        info!(file = %follower.path.display(), "read to its end: done with it");
+        looked.ended.push(range);
+        looked
+    }
+
+    /// Stops following a file that holds what another one holds.
+    pub fn pass_over(&mut self, index: usize) {
+        let follower = self.followers.remove(index);
+        info!(file = %follower.path.display(), "a copy of a file that is read already");
+        let len = self.len_of(&follower.path);
+        self.passed_over.push(PassedOver { inode: follower.inode, len, original: follower.copy_of });
+    }
+
+    /// Learns a file's id and format, which takes a whole first line.
+    pub fn identify(&mut self, index: usize, now_ms: u64) -> Result<Identity, Refused> {
+        if self.followers[index].id().is_none() {
+            let Some(line) = self.followers[index].first_line()? else { return Ok(Identity::Young) };
+            let identity = self.claim_id(index, &line, now_ms).map_err(|error| Refused(error.to_string()))?;
+            if identity != Identity::Known {
+                return Ok(identity);
+            }
+        }
+        Ok(if self.followers[index].learn_format()? { Identity::Known } else { Identity::Young })
+    }
+
+    /// Gives the file an id: that of the log whose bytes it holds, or one that no file has had.
+    fn claim_id(&mut self, index: usize, line: &[u8], now_ms: u64) -> io::Result<Identity> {
+        let source = self.source(self.followers[index].source).name.clone();
+        let mut from = 0;
+        for twin in 0.. {
+            let id = file_id(&source, line, twin);
+            match self.claim(index, &id, now_ms)? {
+                Claim::Free => {
+                    self.begin_at(index, from, id)?;
+                    break;
+                }
+                Claim::Shortened(len) => from = from.max(len),
+                Claim::Same(range) => {
+                    self.resume_as(index, &range)?;
+                    break;
+                }
+                Claim::Copy(id) => {
+                    self.followers[index].copy_of = Some(id);
+                    return Ok(Identity::Copy);
+                }
+                Claim::Wait => return Ok(Identity::Young),
+                Claim::Other => {}
+            }
+        }
+        Ok(Identity::Known)
+    }
+
+    /// Compares the file with the one that has, or had, this id.
+    fn claim(&mut self, index: usize, id: &str, now_ms: u64) -> io::Result<Claim> {
+        let follower = &self.followers[index];
+        if let Some(other) = self.followers.iter().position(|other| other.id() == Some(id)) {
+            return self.claim_followed(index, other, now_ms);
+        }
+        let unfollowed = [&self.known, &self.retired, &self.spent];
+        let Some(range) = unfollowed.into_iter().flatten().find(|range| range.id == id) else {
+            return Ok(Claim::Free);
+        };
+        let fit = compare(range, follower.file().as_ref())?;
+        if fit != Fit::Same
+            && Inode::in_range(range) == follower.inode
+            && let Some(len) = shortened(range, follower.file().as_ref())?
+        {
+            return Ok(Claim::Shortened(len));
+        }
+        let quiet = now_ms.saturating_sub(follower.found_ms) >= ROTATED_QUIET_MS;
+        Ok(match fit {
+            Fit::Same => Claim::Same(Box::new(range.clone())),
+            Fit::Shorter => Claim::Wait,
+            Fit::Young if !quiet => Claim::Wait,
+            Fit::Young | Fit::Other => Claim::Other,
+        })
+    }
+
+    /// Two files that begin with the same line, both open. The longer one of two that agree is the log, the other its copy.
+    fn claim_followed(&mut self, index: usize, other: usize, now_ms: u64) -> io::Result<Claim> {
+        let (file, original) = (Arc::clone(self.followers[index].file()), &self.followers[other]);
+        let len = file.status()?.len;
+        if original.is_cut() {
+            // Which file goes on in which is for the next look.
+            return Ok(Claim::Wait);
+        }
+        let original_len = original.len_on_disk()?;
+        let both = len.min(original_len);
+        if !agree(file.as_ref(), original.file().as_ref(), both)? {
+            return Ok(Claim::Other);
+        }
+        let id = original.id().unwrap_or_default().to_owned();
+        if len > original_len && len > original.read_to() {
+            let copy = &self.followers[index];
+            let (path, inode, archived) = (copy.path.clone(), copy.inode, copy.archived);
+            let original = &mut self.followers[other];
+            let was = (original.path.clone(), original.inode);
+            info!(from = %was.0.display(), to = %path.display(), "the same log, and longer: reading on there");
+            original.go_on_in(path, file, inode, now_ms);
+            original.archived = archived;
+            original.moved_since_ms = None;
+            // The shorter one takes the place of the copy that is passed over.
+            (self.followers[index].path, self.followers[index].inode) = was;
+        }
+        Ok(Claim::Copy(id))
+    }
+
+    /// Gives the file its id. One that lost its end is entered where what is left of it ends: all of that was read.
+    fn begin_at(&mut self, index: usize, from: u64, id: String) -> io::Result<()> {
+        if from > 0 {
+            let old = &self.followers[index];
+            warn!(file = %old.path.display(), from, "shorter than what was read of it: its end was lost after it was read");
+            let format = self.source(old.source).format;
+            let anew = Follower::begin(old.source, old.path.clone(), Arc::clone(old.file()), old.inode, format, from)?;
+            self.followers[index] = anew.in_place_of(old);
+        }
+        self.followers[index].set_id(id);
+        Ok(())
+    }
+
+    fn resume_as(&mut self, index: usize, range: &FileRange) -> io::Result<()> {
+        let follower = &self.followers[index];
+        let (path, file) = (follower.path.clone(), Arc::clone(follower.file()));
+        let resumed = Follower::resume(follower.source, path, file, follower.inode, range)?;
+        info!(file = %resumed.path.display(), from = range.to, "the same log in another file: reading on");
+        self.followers[index] = resumed.in_place_of(&self.followers[index]);
+        self.forget(&range.id);
+        Ok(())
+    }
+
+    fn forget(&mut self, id: &str) {
+        self.known.retain(|range| range.id != id);
+        self.retired.retain(|range| range.id != id);
+        self.spent.retain(|range| range.id != id);
+    }
+
+    /// A file that was cut in place goes on in a copy of what it held, if there is one; else it is over.
+    fn go_on_in_copies(&mut self, found: &[Found], now_ms: u64, looked: &mut Looked) {
+        for index in (0..self.followers.len()).rev() {
+            let follower = &self.followers[index];
+            if follower.cut || !follower.is_cut() {
+                continue;
+            }
+            if follower.id().is_none() {
+                // Nothing of it was read: what it holds now is found anew.
+                self.followers.remove(index);
+                continue;
+            }
+            let place = follower.place(&self.source(follower.source).name);
+            match self.find_copy(&place, follower.inode, found) {
+                Copies::Whole(copy) => {
+                    let len = copy.file.status().map_or(place.to, |status| status.len);
+                    let follower = &mut self.followers[index];
+                    let range = FileRange { to: len.max(place.to), ..place };
+                    looked.acts.push(cut_away(follower, &range, Some(&copy.path)));
+                    info!(file = range.path, copy = %copy.path.display(), "cut in place: reading on in its copy");
+                    follower.go_on_in(copy.path, copy.file, copy.inode, now_ms);
+                    follower.archived = copy.archived;
+                    follower.moved_since_ms = Some(now_ms);
+                    let inode = copy.inode;
+                    self.followers.retain(|follower| follower.inode != inode || follower.id().is_some());
+                    self.passed_over.retain(|file| file.inode != inode);
+                }
+                // It is being compressed, perhaps.
+                Copies::Unfinished if now_ms.saturating_sub(follower.last_read_ms) < ROTATED_QUIET_MS => {}
+                Copies::Unfinished | Copies::None => self.followers[index].cut = true,
+            }
+        }
+    }
+
+    /// Finds the files that seals told of: under their inode, or by what they hold. One that is nowhere is gone.
+    fn find_known(&mut self, found: &[Found], now_ms: u64, looked: &mut Looked) {
+        for range in std::mem::take(&mut self.known) {
+            let Some(source) = self.sources.iter().position(|source| source.plan.name == range.source) else {
+                // The source was taken out of the configuration: it may come back.
+                self.keep_retired(range);
+                continue;
+            };
+            match self.find_again(&range, found) {
+                Ok(Again::Here(copy)) => {
+                    let in_place = found.iter().any(|file| file.path == copy.path);
+                    if let Err(error) = self.resume(source, copy, &range, in_place, now_ms) {
+                        warn!(file = range.path, %error, "cannot read");
+                        self.known.push(range);
+                    }
+                }
+                Ok(Again::Done(inode)) => {
+                    let original = Some(range.id.clone());
+                    self.passed_over.push(PassedOver { inode, len: range.archive_len, original });
+                    self.keep_retired(range);
+                }
+                Ok(Again::Later) => self.known.push(range),
+                Ok(Again::Gone) => self.gone(range, looked),
+                // The folder cannot be listed (a volume that is not mounted): the file may come back.
+                Err(error) => {
+                    warn!(file = range.path, %error, "cannot look for a file that was read before");
+                    self.known.push(range);
+                }
+            }
+        }
+    }
+
+    fn find_again(&self, range: &FileRange, found: &[Found]) -> io::Result<Again> {
+        let inode = Inode::in_range(range);
+        let in_folder = files_in(self.disk.as_ref(), folder_of(range))?;
+        let places = found.iter().map(|file| (&file.path, file.inode));
+        let mut places = places.chain(in_folder.iter().map(|(path, inode)| (path, *inode)));
+        if let Some((path, _)) = places.find(|(_, there)| *there == inode) {
+            if range.archive_len > 0 && self.len_of(path) == range.archive_len {
+                return Ok(Again::Done(inode));
+            }
+            // Seen and not to be opened: that is no reason to call it gone.
+            if let Content::Log(file) = content_of(self.disk.open(path)?)?
+                && compare(range, file.as_ref())? == Fit::Same
+            {
+                let archived = range.archive_len > 0;
+                return Ok(Again::Here(Copy { path: path.clone(), file, inode, archived }));
+            }
+        }
+        Ok(match self.find_copy(range, inode, found) {
+            Copies::Whole(copy) => Again::Here(copy),
+            Copies::Unfinished => Again::Later,
+            Copies::None => Again::Gone,
+        })
+    }
+
+    fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {
+        let mut follower = Follower::resume(source, copy.path, copy.file, copy.inode, range)?;
+        follower.archived = copy.archived;
+        follower.found_ms = now_ms;
+        follower.moved_since_ms = (!in_place).then_some(now_ms);
+        info!(file = %follower.path.display(), from = range.to, "reading on");
+        self.followers.push(follower);
+        Ok(())
+    }
+
+    /// A file that was read before and is nowhere any more, or holds something else.
+    fn gone(&mut self, range: FileRange, looked: &mut Looked) {
+        let here = self.disk.status(Path::new(&range.path)).is_ok_and(|it| Inode::of(&it) == Inode::in_range(&range));
+        let (action, what) =
+            if here { ("FILE CUT", "holds something else") } else { ("FILE GONE", "not there any more") };
+        let message = format!(
+            "{what}; it was read up to byte {}, and what it held behind that, if anything, was not seen",
+            range.to
+        );
+        warn!(file = range.path, "{message}");
+        looked
+            .acts
+            .push(Act::new(action, message).of_file(&range.path).unknown().with_gap(bytes_missing(&range, None)));
+        let ended = over(range);
+        spend(&mut self.spent, ended.clone());
+        looked.ended.push(ended);
+    }
+
+    /// Files that hold, up to where `range` stands, what it tells of. The longest of them is where the log goes on.
+    fn find_copy(&self, range: &FileRange, except: Inode, found: &[Found]) -> Copies {
+        let found = found.iter().map(|file| (file.path.clone(), file.inode));
+        // A folder that cannot be listed has no copies.
+        let in_folder = files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
+        let (mut best, mut unfinished) = (None::<(u64, Copy)>, false);
+        for (path, inode) in found.chain(in_folder) {
+            let followed = self.followers.iter().any(|follower| follower.inode == inode && follower.id().is_some());
+            if inode == except || followed || best.as_ref().is_some_and(|(_, copy)| copy.inode == inode) {
+                continue;
+            }
+            // What cannot be read holds nothing for us now; that it cannot is said when it is opened as a log.
+            let Ok(file) = self.disk.open(&path) else { continue };
+            match holds(range, file) {
+                Ok(Holds::Log { file, archived }) => {
+                    let len = file.status().map_or(0, |status| status.len);
+                    if best.as_ref().is_none_or(|(longest, _)| len > *longest) {
+                        best = Some((len, Copy { path, file, inode, archived }));
+                    }
+                }
+                Ok(Holds::Unfinished) => unfinished = true,
+                Ok(Holds::Other) | Err(_) => {}
+            }
+        }
+        match best {
+            Some((_, copy)) => Copies::Whole(copy),
+            None if unfinished => Copies::Unfinished,
+            None => Copies::None,
+        }
+    }
+
+    /// Files that were read to their end and are deleted by now need not be remembered as files, only as logs.
+    fn forget_deleted(&mut self, looked: &mut Looked) {
+        for mut range in std::mem::take(&mut self.retired) {
+            let inode = Inode::in_range(&range);
+            let is_it = |path: &Path| self.disk.status(path).is_ok_and(|status| Inode::of(&status) == inode);
+            if is_it(Path::new(&range.path)) {
+                self.retired.push(range);
+                continue;
+            }
+            match files_in(self.disk.as_ref(), folder_of(&range)) {
+                Ok(files) => match files.into_iter().find(|(_, there)| *there == inode) {
+                    Some((path, _)) => {
+                        range.path = path.to_string_lossy().into_owned();
+                        self.retired.push(range);
+                    }
+                    None => {
+                        let ended = over(range);
+                        spend(&mut self.spent, ended.clone());
+                        looked.ended.push(ended);
+                    }
+                },
+                // Nobody can say whether it is still there.
+                Err(_) => self.retired.push(range),
+            }
+        }
+    }
+
+    fn keep_retired(&mut self, range: FileRange) {
+        if self.retired.len() >= FILES_MAX {
+            // Forgotten as a file. If it comes back under a name that matches, its content still tells what it is.
+            let oldest = self.retired.remove(0);
+            spend(&mut self.spent, over(oldest));
+        }
+        self.retired.push(range);
+    }
+
+    /// What was passed over is looked at again once it, or the file whose copy it is, is not what it was.
+    fn review_passed_over(&mut self, found: &[Found]) {
+        let (followers, retired) = (&self.followers, &self.retired);
+        self.passed_over.retain(|file| {
+            let unchanged = found.iter().any(|it| it.inode == file.inode && it.len == file.len);
+            let original = |id: &String| {
+                followers.iter().any(|follower| follower.id() == Some(id) && !follower.cut)
+                    || retired.iter().any(|range| range.id == *id && Inode::in_range(range) == file.inode)
+            };
+            unchanged && file.original.as_ref().is_none_or(original)
+        });
+    }
+
+    /// Whether a file needs no opening: it is followed, or passed over. What a file holds after it was cut is another file.
+    fn is_settled(&self, inode: Inode) -> bool {
+        self.followers.iter().any(|follower| follower.inode == inode && !follower.cut)
+            || self.passed_over.iter().any(|file| file.inode == inode)
     }
 
     fn find(&mut self) -> Vec<Found> {
+        let disk = self.disk.as_ref();
         let mut found = Vec::new();
         for (index, source) in self.sources.iter().enumerate() {
             for glob in &source.plan.paths {
-                self.watch.add(&base_dir(glob));
-                matches(index, source, glob, &mut found);
+                self.watch.add(disk, &base_dir(glob));
             }
+            source.patterns.find(disk, index, &mut found);
         }
         for file in &found {
-            self.watch.add(file.path.parent().unwrap_or(Path::new("/")));
+            self.watch.add(disk, file.path.parent().unwrap_or(Path::new("/")));
             // Behind a symbolic link the file changes in another folder. A link that leads nowhere has no folder to watch.
-            if let Ok(real) = fs::canonicalize(&file.path) {
-                self.watch.add(real.parent().unwrap_or(Path::new("/")));
+            if let Ok(real) = disk.real_path(&file.path) {
+                self.watch.add(disk, real.parent().unwrap_or(Path::new("/")));
             }
         }
         found.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
@@ -221,16 +581,19 @@ impl Tail {
         self.sources.iter().enumerate().map(problem).collect()
     }
 
-    fn open(&mut self, file: Found, health: &[SourceHealth], problems: &mut [Option<String>]) {
+    fn open(&mut self, file: Found, now_ms: u64, health: &[SourceHealth], problems: &mut [Option<String>]) {
         let problem = &mut problems[file.source];
         if self.followers.len() >= FILES_MAX {
             *problem = Some(format!("more than {FILES_MAX} files: {} waits", file.path.display()));
             return;
         }
-        match self.follow(&file) {
-            Ok(follower) => {
+        match self.follow(&file, now_ms) {
+            Ok(Some(follower)) => {
                 info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
                 self.followers.push(follower);
+            }
+            Ok(None) => {
+                self.passed_over.push(PassedOver { inode: file.inode, len: file.len, original: None });
             }
             Err(error) => {
                 health[file.source].errors.fetch_add(1, Ordering::Relaxed);
@@ -239,61 +602,32 @@ impl Tail {
         }
     }
 
-    fn follow(&mut self, found: &Found) -> io::Result<Follower> {
-        let file = File::open(&found.path)?;
+    /// `None`: an archive that is not whole yet.
+    fn follow(&mut self, found: &Found, now_ms: u64) -> io::Result<Option<Follower>> {
+        let opened = self.disk.open(&found.path)?;
         // The path may lead elsewhere by now: what was opened is what counts.
-        let inode = Inode::of(&file.metadata()?);
+        let status = opened.status()?;
+        let inode = Inode::of(&status);
+        let Content::Log(file) = content_of(opened)? else { return Ok(None) };
         let plan = &self.sources[found.source].plan;
-        if let Some(range) = self.known.get(&inode)
-            && is_same(range, inode, &file)?
+        let archived = file.status()?.len != status.len;
+        let back = self.retired.iter().position(|range| Inode::in_range(range) == inode && range.source == plan.name);
+        if let Some(index) = back
+            && compare(&self.retired[index], file.as_ref())? == Fit::Same
         {
-            let follower = Follower::resume(found.source, found.path.clone(), file, inode, range)?;
-            self.known.remove(&inode);
-            return Ok(follower);
+            let range = self.retired.remove(index);
+            let follower = Follower::resume(found.source, found.path.clone(), file, inode, &range)?;
+            return Ok(Some(follower.found(archived, now_ms)));
         }
-        self.known.remove(&inode);
-        let from = if self.first_look && plan.start_at == StartAt::End { found.len } else { 0 };
-        Follower::begin(found.source, found.path.clone(), file, inode, plan.format, from)
+        let at_end = self.first_look && self.first_run && plan.start_at == StartAt::End;
+        let from = if at_end { file.status()?.len } else { 0 };
+        let follower = Follower::begin(found.source, found.path.clone(), file, inode, plan.format, from)?;
+        Ok(Some(follower.found(archived, now_ms)))
     }
 
-    /// A file that is shorter than what was read of it was cut in place: what it holds now is a new file.
-    fn drop_truncated(&mut self) -> (Vec<Gap>, Vec<FileRange>) {
-        let (mut gaps, mut ended) = (Vec::new(), Vec::new());
-        let (sources, spent) = (&self.sources, &mut self.spent);
-        self.followers.retain_mut(|follower| {
-            if !follower.is_cut() {
-                return true;
-            }
-            let len = follower.len_on_disk().unwrap_or(0);
-            let path = follower.path.to_string_lossy().into_owned();
-            let read = follower.frames.offset();
-            let message = format!(
-                "cut in place, now {len} bytes, after {read} bytes of it were read; what it held in between cannot be known"
-            );
-            gaps.push(Gap { path, message });
-            spend(spent, follower.id());
-            ended.push(FileRange { ended: true, ..follower.seal(&sources[follower.source].plan.name) });
-            false
-        });
-        (gaps, ended)
-    }
-
-    /// Learns a file's id and format; true once both are known.
-    pub fn identify(&mut self, index: usize) -> Result<bool, Refused> {
-        if self.followers[index].id().is_none() {
-            let Some(line) = self.followers[index].first_line()? else { return Ok(false) };
-            let source = &self.source(self.followers[index].source).name;
-            let id = (0..).map(|twin| file_id(source, &line, twin)).find(|id| !self.is_taken(id));
-            self.followers[index].set_id(id.unwrap_or_default());
-        }
-        self.followers[index].learn_format()
-    }
-
-    /// Whether a file has that id, or had it: files of one source may begin with the same line.
-    fn is_taken(&self, id: &str) -> bool {
-        self.followers.iter().any(|other| other.id() == Some(id))
-            || self.known.values().any(|range| range.id == id)
-            || self.spent.iter().any(|spent| spent == id)
+    /// Of the file as it lies on the disk; 0 when it cannot be had.
+    fn len_of(&self, path: &Path) -> u64 {
+        self.disk.status(path).map_or(0, |status| status.len)
     }
 
     /// Puts into the health how many files there are and what stands in the way.
@@ -306,12 +640,109 @@ impl Tail {
     }
 }
 
-/// Remembers the id of a file that has ended, and forgets the oldest when there are too many.
-fn spend(spent: &mut Vec<String>, id: Option<&str>) {
+/// A file that goes on where another one stood.
+struct Copy {
+    path: PathBuf,
+    file: Arc<dyn OpenFile>,
+    inode: Inode,
+    archived: bool,
+}
+
+enum Copies {
+    Whole(Copy),
+    /// Only an archive that is still being written, which may become one.
+    Unfinished,
+    None,
+}
+
+enum Again {
+    Here(Copy),
+    /// An archive that was read to its end, and has not changed.
+    Done(Inode),
+    Later,
+    Gone,
+}
+
+enum Holds {
+    Log { file: Arc<dyn OpenFile>, archived: bool },
+    Unfinished,
+    Other,
+}
+
+/// Whether a file, or what an archive holds, has the bytes that `range` tells of. An archive is read through only if it begins with them.
+fn holds(range: &FileRange, file: Arc<dyn OpenFile>) -> io::Result<Holds> {
+    let raw_len = file.status()?.len;
+    if !packed::begins_with(&file, range)? {
+        return Ok(Holds::Other);
+    }
+    let Content::Log(log) = content_of(file)? else { return Ok(Holds::Unfinished) };
+    let archived = log.status()?.len != raw_len;
+    Ok(if compare(range, log.as_ref())? == Fit::Same { Holds::Log { file: log, archived } } else { Holds::Other })
+}
+
+/// Whether two files agree at the beginning and before `len`, which both have.
+fn agree(one: &dyn OpenFile, other: &dyn OpenFile, len: u64) -> io::Result<bool> {
+    let head = len.min(HEAD_BYTES_MAX as u64) as usize;
+    Ok(first_bytes(one, head)? == first_bytes(other, head)? && bytes_before(one, len)? == bytes_before(other, len)?)
+}
+
+/// Where a file ends that lost what it had, as a log does whose host lost power before it was on the disk: it is shorter, or zeros stand
+/// where something stood. `None`: it was not shortened, it holds something else.
+fn shortened(range: &FileRange, file: &dyn OpenFile) -> io::Result<Option<u64>> {
+    let len = file.status()?.len.min(range.to);
+    let mut end = len;
+    loop {
+        let before = bytes_before(file, end)?;
+        let zeros = before.iter().rev().take_while(|byte| **byte == 0).count();
+        end -= zeros as u64;
+        if zeros < before.len() || end == 0 {
+            break;
+        }
+    }
+    Ok((end < range.to).then_some(end))
+}
+
+/// The act that tells of a file that was cut in place; `range` ends where reading of what it held has come to, `copy` is where it went on.
+fn cut_away(follower: &Follower, range: &FileRange, copy: Option<&Path>) -> Act {
+    let path = follower.path.to_string_lossy();
+    let seen = follower.len_seen();
+    if seen > range.to {
+        let message =
+            format!("cut in place: bytes {} to {seen} were seen and went away before they could be read", range.to);
+        return Act::new("GAP", message).of_file(path).failed().with_gap(bytes_missing(range, Some(seen)));
+    }
+    let rest = match copy {
+        Some(copy) => format!("its copy {} holds what was read of it and ends at byte {}", copy.display(), range.to),
+        None => format!("all that was seen of it, up to byte {}, was read", range.to),
+    };
+    let message =
+        format!("cut in place; {rest}; what was written after that and before the cut, if anything, was not seen");
+    Act::new("FILE CUT", message).of_file(path).with_gap(bytes_missing(range, None))
+}
+
+/// Bytes from where `range` ends.
+fn bytes_missing(range: &FileRange, to: Option<u64>) -> Gap {
+    Gap {
+        of: "bytes".to_owned(),
+        source: range.source.clone(),
+        file: Some(range.id.clone()),
+        from: range.to,
+        to,
+        ..Gap::default()
+    }
+}
+
+/// Nothing more will come of the file.
+fn over(range: FileRange) -> FileRange {
+    FileRange { from: range.to, sha256: hex(&Sha256::digest(b"")), rows: 0, ended: true, ..range }
+}
+
+/// Remembers a file that has ended, and forgets the oldest when there are too many.
+fn spend(spent: &mut Vec<FileRange>, range: FileRange) {
     if spent.len() >= FILES_MAX {
         spent.remove(0);
     }
-    spent.extend(id.map(str::to_owned));
+    spent.push(range);
 }
 
 /// Notes a standing problem, and logs it when it is a new one.
@@ -323,66 +754,23 @@ pub fn note(health: &SourceHealth, problem: Option<String>) {
     }
 }
 
-/// Notices whether the follower's path still leads to its file, or another path does.
-fn place(follower: &mut Follower, found: &[Found], now_ms: u64) {
-    let here = fs::metadata(&follower.path).is_ok_and(|metadata| Inode::of(&metadata) == follower.inode);
-    let elsewhere = || found.iter().find(|file| file.inode == follower.inode);
-    if here {
-        follower.moved_since_ms = None;
-    } else if let Some(file) = elsewhere() {
-        follower.path.clone_from(&file.path);
-        follower.origin = None;
-        follower.moved_since_ms = None;
-    } else if follower.moved_since_ms.is_none() {
-        follower.moved_since_ms = Some(now_ms);
-    }
-}
-
-/// The file that `range` tells of, under whatever name, in the folder where it was last seen.
-fn find_in_folder(range: &FileRange, inode: Inode) -> io::Result<Option<(PathBuf, File)>> {
-    let dir = Path::new(&range.path).parent().unwrap_or(Path::new("/"));
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        let is_it = fs::metadata(&path).is_ok_and(|metadata| metadata.is_file() && Inode::of(&metadata) == inode);
-        if is_it {
-            let file = File::open(&path)?;
-            if is_same(range, inode, &file)? {
-                return Ok(Some((path, file)));
+/// Notices whether a pattern still leads to the follower's file, under whatever name.
+fn place(disk: &dyn Disk, follower: &mut Follower, found: &[Found], now_ms: u64) {
+    match found.iter().find(|file| file.inode == follower.inode) {
+        Some(file) => {
+            follower.moved_since_ms = None;
+            let here = disk.status(&follower.path).is_ok_and(|status| Inode::of(&status) == follower.inode);
+            if !here {
+                follower.path.clone_from(&file.path);
+                follower.origin = None;
             }
         }
-    }
-    Ok(None)
-}
-
-fn matches(index: usize, source: &Source, glob: &str, found: &mut Vec<Found>) {
-    // The config has checked the pattern; a folder that cannot be listed has nothing to match.
-    let paths = glob::glob(glob).into_iter().flatten().filter_map(Result::ok);
-    for path in paths.filter(|path| !source.exclude.iter().any(|pattern| pattern.matches_path(path))) {
-        // Gone since it was listed, or not a file: nothing to read.
-        let Ok(metadata) = fs::metadata(&path) else { continue };
-        let inode = Inode::of(&metadata);
-        if metadata.is_file() && !found.iter().any(|file| file.inode == inode) {
-            let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            found.push(Found { source: index, path, inode, len: metadata.len(), modified });
+        None => {
+            follower.moved_since_ms.get_or_insert(now_ms);
         }
     }
 }
 
-/// The part of a glob's path before its first wildcard component.
-fn base_dir(glob: &str) -> PathBuf {
-    let parent = Path::new(glob).parent().unwrap_or(Path::new("/"));
-    let plain = |part: &std::path::Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
-    parent.components().take_while(plain).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_globs_base_is_what_stands_before_its_first_wildcard() {
-        assert_eq!(base_dir("/var/log/postgresql/*.csv"), Path::new("/var/log/postgresql"));
-        assert_eq!(base_dir("/var/log/*/pg[0-9]/a.csv"), Path::new("/var/log"));
-        assert_eq!(base_dir("/a.csv"), Path::new("/"));
-    }
+fn folder_of(range: &FileRange) -> &Path {
+    Path::new(&range.path).parent().unwrap_or(Path::new("/"))
 }

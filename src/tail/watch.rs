@@ -3,13 +3,15 @@
 //! The kernel's word is only a hint to look: what is there is always found by looking. Where inotify cannot serve (network file
 //! systems, changes behind a symbolic link, no watches left) the folder is looked at on a timer instead.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::warn;
+
+use crate::disk::{Disk, Kind};
 
 /// What wakes the core thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +28,9 @@ pub enum Wake {
 #[derive(Debug)]
 pub struct Watch {
     watcher: Option<RecommendedWatcher>,
-    watched: HashSet<PathBuf>,
+    watched: BTreeSet<PathBuf>,
     /// Folders that have to be looked at on a timer.
-    polled: HashSet<PathBuf>,
+    polled: BTreeSet<PathBuf>,
 }
 
 impl Watch {
@@ -43,12 +45,17 @@ impl Watch {
         let watcher = notify::recommended_watcher(tell)
             .inspect_err(|error| warn!(%error, "cannot watch folders: looking at them on a timer"))
             .ok();
-        Watch { watcher, watched: HashSet::new(), polled: HashSet::new() }
+        Watch { watcher, watched: BTreeSet::new(), polled: BTreeSet::new() }
+    }
+
+    /// Tells nobody anything: whoever looks, looks by himself.
+    pub fn off() -> Self {
+        Watch { watcher: None, watched: BTreeSet::new(), polled: BTreeSet::new() }
     }
 
     /// Makes sure that `dir` is watched or polled.
-    pub fn add(&mut self, dir: &Path) {
-        if self.watched.contains(dir) || self.polled.contains(dir) || !dir.is_dir() {
+    pub fn add(&mut self, disk: &dyn Disk, dir: &Path) {
+        if self.watched.contains(dir) || self.polled.contains(dir) || !is_folder(disk, dir) {
             return;
         }
         if is_network_file_system(dir) {
@@ -70,15 +77,19 @@ impl Watch {
     }
 
     /// Forgets folders that are gone, so that they are watched anew when they come back.
-    pub fn forget_missing(&mut self) {
-        self.watched.retain(|dir| dir.is_dir());
-        self.polled.retain(|dir| dir.is_dir());
+    pub fn forget_missing(&mut self, disk: &dyn Disk) {
+        self.watched.retain(|dir| is_folder(disk, dir));
+        self.polled.retain(|dir| is_folder(disk, dir));
     }
 
     /// Whether some folder is looked at on a timer only.
     pub fn polls(&self) -> bool {
         !self.polled.is_empty()
     }
+}
+
+fn is_folder(disk: &dyn Disk, dir: &Path) -> bool {
+    disk.status(dir).is_ok_and(|status| status.kind == Kind::Folder)
 }
 
 /// What an event is worth; opening and closing a file is worth nothing. An error or an overflow means: look at everything.

@@ -197,7 +197,11 @@ impl Run {
             retry_after_max: Duration::from_secs(600),
             grace: Duration::from_millis(500),
         };
-        let ship = ship::start_at_pace(&plan, journal.head.subscribe(), told, Arc::clone(&health), pace);
+        let ship = {
+            let host = sealtrail::host::Host::this();
+            let sinks = ship::real_sinks(&host);
+            ship::start_with(&plan, &host, journal.head.subscribe(), told, Arc::clone(&health), pace, &sinks)
+        };
         Run { health, ship, stop }
     }
 
