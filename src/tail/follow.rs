@@ -229,7 +229,8 @@ impl Follower {
             return Ok(true);
         }
         let head = first_bytes(self.file.as_ref(), DETECT_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
-        match detect(&head, head.len() >= DETECT_BYTES_MAX) {
+        let is_all = self.archived || head.len() >= DETECT_BYTES_MAX;
+        match detect(&head, is_all) {
             Detection::Known(format) => {
                 self.format = Some(format);
                 self.frames.set_format(format, self.frames.offset() == 0);

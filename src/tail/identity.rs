@@ -137,7 +137,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         std::fs::write(&path, content).unwrap();
-        let file = RealDisk.open_append(&path).unwrap();
+        let file = RealDisk.open(&path).unwrap();
         (dir, file)
     }
 

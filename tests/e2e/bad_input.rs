@@ -123,8 +123,12 @@ fn what_is_no_log_is_said_and_counted_and_the_logs_beside_it_are_read() {
     let host = Host::new();
     let put = |name: &str, bytes: &[u8]| fs::write(host.log().join(name), bytes).unwrap();
     let mut gzipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzipped.write_all(rows("z.1", 50).as_bytes()).unwrap();
-    put("gzipped.csv", &gzipped.finish().unwrap());
+    gzipped.write_all(rows("c.1", 50).as_bytes()).unwrap();
+    let mut gzipped = gzipped.finish().unwrap();
+    put("gzipped.csv", &gzipped);
+    let crc = gzipped.len() - 6;
+    gzipped[crc] ^= 1;
+    put("damaged.csv", &gzipped);
     put(
         "binary.csv",
         &(0..100_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>(),
@@ -134,11 +138,11 @@ fn what_is_no_log_is_said_and_counted_and_the_logs_beside_it_are_read() {
     put("good.csv", rows("a.1", 5).as_bytes());
     fs::create_dir(host.log().join("folder.csv")).unwrap();
     let mut agent = host.run();
-    agent.wait_for_rows(5);
-    for name in ["gzipped.csv", "binary.csv", "prose.csv"] {
+    agent.wait_for_rows(55);
+    for name in ["damaged.csv", "binary.csv", "prose.csv"] {
         agent.wait_for_words(&format!("log/{name}"));
     }
-    assert!(host.said().contains("gzip"), "{}", host.said());
+    assert!(host.said().contains("a damaged archive"), "{}", host.said());
     let source = wait_until("three errors", || {
         let source = host.status()?["sources"][0].clone();
         (source["errors"].as_u64()? >= 3).then_some(source)
@@ -146,7 +150,7 @@ fn what_is_no_log_is_said_and_counted_and_the_logs_beside_it_are_read() {
     assert!(source["problem"].is_string(), "{source}");
     // What was empty becomes a log.
     put("empty.csv", rows("b.2", 3).as_bytes());
-    agent.wait_for_rows(8);
+    agent.wait_for_rows(58);
     assert!(!host.said().contains("panicked"), "{}", host.said());
     let trail = agent.stop();
     trail.tiled();
