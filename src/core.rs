@@ -27,6 +27,7 @@ use crate::limits::{
     BLOCK_BYTES_MAX, GATHER_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS, SEAL_AHEAD_MS, TURN_BYTES_MAX,
 };
 use crate::ship::lowest_required_cursor;
+use crate::tail::follow::Follower;
 use crate::tail::watch::Wake;
 use crate::tail::{Identity, Looked, Tail, note};
 
@@ -50,6 +51,8 @@ pub struct Core {
     unsealed_rows: Vec<u64>,
     /// The journal's bytes when they were last counted, and what had been appended by then.
     on_disk: (u64, u64),
+    /// Turns in which some source had more than its share: who comes first behind a backlog.
+    turns: usize,
     stop: Arc<AtomicBool>,
 }
 
@@ -109,6 +112,7 @@ impl Core {
             last_look_ms: None,
             last_retain_ms: 0,
             on_disk: (0, 0),
+            turns: 0,
             stop: parts.stop,
         }
     }
@@ -126,7 +130,7 @@ impl Core {
     pub fn drain(mut self) -> Result<Sealed, WriteError> {
         loop {
             let busy = self.turn()?;
-            if self.stopping() || !(busy || self.paused()) {
+            if self.stopping() || !(busy || self.paused() || self.tail.is_undecided(self.host.clock.since_boot_ms())) {
                 break;
             }
             self.wait(busy);
@@ -155,8 +159,15 @@ impl Core {
     }
 
     fn look_is_due(&self, now: u64) -> bool {
-        let every = if self.tail.polls() { ms(self.plan.agent.poll_interval) } else { RESCAN_MS };
-        self.last_look_ms.is_none_or(|last| now.saturating_sub(last) >= every)
+        self.last_look_ms.is_none_or(|last| now.saturating_sub(last) >= self.look_every_ms(now))
+    }
+
+    /// How long the next look may wait when nobody tells of a change.
+    fn look_every_ms(&self, now: u64) -> u64 {
+        let polled = if self.tail.polls() { ms(self.plan.agent.poll_interval) } else { RESCAN_MS };
+        let undecided = if self.tail.is_undecided(now) { PAUSE_MS } else { RESCAN_MS };
+        // Never longer than a rescan: the watchdog wants to see a turn.
+        polled.min(undecided).min(RESCAN_MS)
     }
 
     fn look(&mut self, now: u64) {
@@ -188,49 +199,83 @@ impl Core {
         self.waiting_since_ms.get_or_insert(self.host.clock.since_boot_ms());
     }
 
-    /// Gives each file its share; true when some file has more. A file that was renamed away or deleted is read to its end before
-    /// the source's later files, which took its place.
+    /// Gives each source its share; true when some file has more.
     fn read_all(&mut self, now: u64) -> Result<bool, WriteError> {
         let mut busy = false;
-        let mut index = 0;
-        let mut behind = vec![false; self.plan.sources.len()];
-        while index < self.tail.followers.len() {
-            let follower = &self.tail.followers[index];
-            let (source, moved) = (follower.source, follower.moved_since_ms.is_some());
-            if behind[source] && !moved {
-                index += 1;
-                continue;
-            }
-            let more = self.read(index, now)?;
-            busy |= more;
-            behind[source] |= more && moved;
+        for source in 0..self.plan.sources.len() {
+            busy |= self.read_source(source, now)?;
             if self.paused() || self.stopping() {
                 return Ok(true);
             }
-            if self.tail.followers[index].copy_of.is_some() {
-                self.tail.pass_over(index);
-            } else if Tail::is_over(&self.tail.followers[index], now) {
-                self.end_file(index)?;
-            } else {
-                index += 1;
-            }
+        }
+        self.end_files(now)?;
+        Ok(busy)
+    }
+
+    /// Reads a source's files, oldest first, until its share of the turn is used up; true when it has more. The last bytes of the share
+    /// are for the files behind the one with a backlog, in turn, so that each gets on. A file that was renamed away or deleted is read to
+    /// its end before the others, which took its place.
+    fn read_source(&mut self, source: usize, now: u64) -> Result<bool, WriteError> {
+        let files = |moved: bool| {
+            let of_source = move |(_, follower): &(usize, &Follower)| {
+                follower.source == source && follower.moved_since_ms.is_some() == moved
+            };
+            self.tail.followers.iter().enumerate().filter(of_source).map(|(index, _)| index).collect::<Vec<_>>()
+        };
+        let (moved, mut in_place) = (files(true), files(false));
+        let mut share = TURN_BYTES_MAX;
+        if self.read_files(&moved, &mut share, now)? {
+            return Ok(true);
+        }
+        let mut busy = self.read_files(&in_place, &mut share, now)?;
+        if busy && !in_place.is_empty() {
+            let count = in_place.len();
+            in_place.rotate_left(self.turns % count);
+            self.turns = self.turns.wrapping_add(1);
+            let mut rest = READ_BYTES;
+            busy |= self.read_files(&in_place, &mut rest, now)?;
         }
         Ok(busy)
     }
 
-    /// Reads one file for at most a turn's share; true when it has more.
-    fn read(&mut self, index: usize, now: u64) -> Result<bool, WriteError> {
+    /// Reads files one after the other until `share` is used up; true when there is, or may be, more.
+    fn read_files(&mut self, files: &[usize], share: &mut usize, now: u64) -> Result<bool, WriteError> {
+        let mut more = false;
+        for &index in files {
+            if *share == 0 || self.paused() || self.stopping() {
+                return Ok(true);
+            }
+            more |= self.read(index, share, now)?;
+        }
+        Ok(more)
+    }
+
+    /// Lets go of files that are over, and of those that need not be read.
+    fn end_files(&mut self, now: u64) -> Result<(), WriteError> {
+        let mut index = 0;
+        while let Some(follower) = self.tail.followers.get(index) {
+            let before = self.tail.followers.len();
+            if follower.copy_of.is_some() {
+                self.tail.pass_over(index);
+            } else if Tail::is_over(follower, now) {
+                self.end_file(index)?;
+            }
+            if self.tail.followers.len() == before {
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one file until it has no more, or `share` is used up; true when it has more.
+    fn read(&mut self, index: usize, share: &mut usize, now: u64) -> Result<bool, WriteError> {
         if self.tail.followers[index].cut || !self.identify(index, now) {
             return Ok(false);
         }
         // What a pause left in the buffer comes first.
         self.take(index, false)?;
-        let mut total = 0;
-        while total < TURN_BYTES_MAX {
+        while *share > 0 {
             let follower = &mut self.tail.followers[index];
-            if follower.refused.is_some() {
-                return Ok(false);
-            }
             let health = &self.health.sources[follower.source];
             let read = match follower.read(now) {
                 Ok(read) => read,
@@ -242,16 +287,18 @@ impl Core {
                 }
             };
             if follower.is_cut() {
-                // What was read is not of this file. The next turn looks, lets go of it and begins anew: a drain has to wait for that.
-                self.last_look_ms = None;
-                return Ok(true);
+                // What was read is not of this file: a look finds out what has become of it.
+                if !std::mem::replace(&mut follower.seen_cut, true) {
+                    self.last_look_ms = None;
+                }
+                return Ok(false);
             }
             if read == 0 {
                 follower.frames.rest();
                 return Ok(false);
             }
             follower.unreadable = None;
-            total += read;
+            *share = share.saturating_sub(read);
             health.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
             health.last_read_ms.store(self.host.clock.unix_ms(), Ordering::Relaxed);
             self.take(index, false)?;
@@ -530,8 +577,7 @@ impl Core {
         }
         let seal = self.waiting_since_ms.map_or(u64::MAX, |since| since + self.wait_ms());
         let heartbeat = self.last_seal_ms + ms(self.plan.seal.heartbeat);
-        // Never longer than a rescan: the watchdog wants to see a turn.
-        let look = if self.tail.polls() { ms(self.plan.agent.poll_interval).min(RESCAN_MS) } else { RESCAN_MS };
+        let look = self.look_every_ms(now);
         let segment = self.segment_left_ms().map_or(u64::MAX, |left| now + left);
         [seal, heartbeat, segment, now + look].into_iter().min().unwrap_or(now)
     }

@@ -7,7 +7,7 @@
 /// Bytes asked of a file in one read. Large enough that system calls vanish in the cost, small enough for the cache.
 pub const READ_BYTES: usize = 256 * KIB;
 
-/// Bytes read from one file before the next file has its turn, so that a backlog does not starve a live log.
+/// Bytes read from one source before the next source has its turn, so that a backlog does not starve a live log.
 pub const TURN_BYTES_MAX: usize = MIB;
 
 /// Uncompressed bytes of lines in a block. At it the block is sealed at once, before its interval is over. It is what one

@@ -44,6 +44,10 @@ pub struct Follower {
     pub unreadable: Option<String>,
     /// Its content is no longer where it was, and no copy of it was found: what is left in memory is all there is.
     pub cut: bool,
+    /// It was noticed that it was cut; what has become of it is not known yet.
+    pub seen_cut: bool,
+    /// It begins like a log that was read, and too little of it is there to tell whether it is that one.
+    pub undecided: bool,
     /// It holds what another file holds, which is read already.
     pub copy_of: Option<String>,
     /// Since when it has been followed, by the core's clock in milliseconds.
@@ -108,6 +112,8 @@ impl Follower {
             refused: None,
             unreadable: None,
             cut: false,
+            seen_cut: false,
+            undecided: false,
             copy_of: None,
             found_ms: 0,
             archived: false,
@@ -166,7 +172,7 @@ impl Follower {
         self.frames = frames;
         (self.path, self.file, self.inode) = (path, file, inode);
         self.origin = None;
-        self.rewritten = false;
+        (self.rewritten, self.seen_cut) = (false, false);
         self.compared = None;
         self.last_read_ms = now_ms;
     }

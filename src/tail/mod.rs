@@ -161,6 +161,14 @@ impl Tail {
         self.watch.polls()
     }
 
+    /// Whether it is still open what has become of some file, or what some file is; that is known within [`ROTATED_QUIET_MS`].
+    pub fn is_undecided(&self, now_ms: u64) -> bool {
+        let young = |since_ms: u64| now_ms.saturating_sub(since_ms) <= ROTATED_QUIET_MS;
+        self.followers
+            .iter()
+            .any(|follower| (follower.seen_cut && !follower.cut) || (follower.undecided && young(follower.found_ms)))
+    }
+
     /// The source's name, for seals.
     pub fn source(&self, index: usize) -> &SourcePlan {
         &self.sources[index].plan
@@ -240,6 +248,7 @@ impl Tail {
     /// Gives the file an id: that of the log whose bytes it holds, or one that no file has had.
     fn claim_id(&mut self, index: usize, line: &[u8], now_ms: u64) -> io::Result<Identity> {
         let source = self.source(self.followers[index].source).name.clone();
+        self.followers[index].undecided = false;
         let mut from = 0;
         for twin in 0.. {
             let id = file_id(&source, line, twin);
@@ -257,7 +266,10 @@ impl Tail {
                     self.followers[index].copy_of = Some(id);
                     return Ok(Identity::Copy);
                 }
-                Claim::Wait => return Ok(Identity::Young),
+                Claim::Wait => {
+                    self.followers[index].undecided = true;
+                    return Ok(Identity::Young);
+                }
                 Claim::Other => {}
             }
         }

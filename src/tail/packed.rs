@@ -117,9 +117,16 @@ impl OpenFile for Packed {
             *place = Place { unpacked: unpack(&self.archive, self.packing)?, at: 0 };
         }
         place.skip_to(offset)?;
-        let read = place.unpacked.read(buf)?;
-        place.at += read as u64;
-        Ok(read)
+        // A short read would look like the log's end.
+        let mut filled = 0;
+        while filled < buf.len() {
+            match place.unpacked.read(&mut buf[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+            place.at = offset + filled as u64;
+        }
+        Ok(filled)
     }
 
     fn append(&self, _: &[u8]) -> io::Result<()> {

@@ -29,7 +29,14 @@ fn lines(trail: &Trail, session: &str) -> Vec<u64> {
 }
 
 fn assert_lines(trail: &Trail, session: &str, expected: std::ops::RangeInclusive<u64>) {
-    assert_eq!(lines(trail, session), expected.collect::<Vec<_>>(), "session {session}");
+    let (lines, expected) = (lines(trail, session), expected.collect::<Vec<_>>());
+    let differs = lines.iter().zip(&expected).position(|(line, expected)| line != expected);
+    assert!(
+        lines == expected,
+        "session {session}: {} of {} lines, first other at {differs:?}",
+        lines.len(),
+        expected.len()
+    );
 }
 
 fn assert_no_gap(trail: &Trail) {
@@ -310,4 +317,154 @@ fn a_copy_is_read_once_and_a_file_that_only_begins_alike_has_an_id_of_its_own() 
     assert_eq!(trail.events().count(), 14);
     trail.tiled();
     host.assert_verifies();
+}
+
+#[test]
+fn a_file_that_was_copied_and_cut_goes_on_in_its_copy_under_the_same_id() {
+    let host = Host::new();
+    let path = host.log().join("pg.csv");
+    let mut log = append(&path);
+    log.write_all(rows("a.1", 1..=10).as_bytes()).unwrap();
+    let mut agent = host.run();
+    agent.wait_for_rows(10);
+    // logrotate's copytruncate, with rows that nobody has read yet.
+    agent.signal(Signal::STOP);
+    log.write_all(rows("a.1", 11..=20_000).as_bytes()).unwrap();
+    fs::copy(&path, host.log().join("pg.csv.1")).unwrap();
+    log.set_len(0).unwrap();
+    log.write_all(rows("b.2", 1..=10).as_bytes()).unwrap();
+    agent.signal(Signal::CONT);
+    agent.wait_for_rows(20_010);
+    let trail = agent.stop();
+    assert_lines(&trail, "a.1", 1..=20_000);
+    assert_lines(&trail, "b.2", 1..=10);
+    let ids: std::collections::BTreeSet<&str> =
+        trail.events().map(|event| event["id"].as_str().unwrap().split_once(':').unwrap().0).collect();
+    assert_eq!(ids.len(), 2, "{ids:?}");
+    assert_eq!(trail.acts("FILE CUT").len(), 1);
+    assert_no_gap(&trail);
+    trail.tiled();
+    host.assert_verifies();
+}
+
+#[test]
+fn a_file_that_was_renamed_and_compressed_while_nobody_looked_is_read_on_in_the_archive() {
+    for packer in ["gzip", "zstd"] {
+        let host = Host::new();
+        // The patterns match the archive too: it is the same log all the same.
+        host.configure(&host.source("pg", "pg.csv*", ""), &host.archive());
+        let path = host.log().join("pg.csv");
+        fs::write(&path, rows("a.1", 1..=100)).unwrap();
+        host.drain();
+        append(&path).write_all(rows("a.1", 101..=5_000).as_bytes()).unwrap();
+        fs::rename(&path, host.log().join("pg.csv.1")).unwrap();
+        pack(packer, &host.log().join("pg.csv.1"));
+        fs::write(&path, rows("b.2", 1..=10)).unwrap();
+        for _ in 0..2 {
+            let trail = host.drain();
+            assert_lines(&trail, "a.1", 1..=5_000);
+            assert_lines(&trail, "b.2", 1..=10);
+            assert_no_gap(&trail);
+            trail.tiled();
+        }
+        host.assert_verifies();
+    }
+}
+
+#[test]
+fn a_file_that_is_compressed_after_it_was_read_is_not_read_again() {
+    let host = Host::new();
+    host.configure(&host.source("pg", "pg.csv*", ""), &host.archive());
+    let path = host.log().join("pg.csv");
+    fs::write(&path, rows("a.1", 1..=100)).unwrap();
+    let mut agent = host.run();
+    agent.wait_for_rows(100);
+    fs::rename(&path, host.log().join("pg.csv.1")).unwrap();
+    pack("gzip", &host.log().join("pg.csv.1"));
+    fs::write(&path, rows("b.2", 1..=10)).unwrap();
+    // The old file's handle is let go of ten seconds after it was deleted; only then is the archive asked who it is.
+    agent.wait_for_words("the same log in another file");
+    let trail = agent.stop();
+    assert_lines(&trail, "a.1", 1..=100);
+    assert_lines(&trail, "b.2", 1..=10);
+    assert_no_gap(&trail);
+    let trail = host.drain();
+    assert_lines(&trail, "a.1", 1..=100);
+    trail.tiled();
+    host.assert_verifies();
+}
+
+#[test]
+fn what_was_cut_away_before_it_could_be_read_is_told_from_where_to_where() {
+    let host = Host::new();
+    let path = host.log().join("pg.csv");
+    let mut log = append(&path);
+    log.write_all(rows("a.1", 1..=100).as_bytes()).unwrap();
+    let mut agent = host.run();
+    agent.wait_for_rows(100);
+    let read = fs::metadata(&path).unwrap().len();
+    log.write_all(&rows("a.1", 101..=101).as_bytes()[..50]).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    log.set_len(0).unwrap();
+    log.write_all(rows("b.2", 1..=5).as_bytes()).unwrap();
+    agent.wait_for_rows(106);
+    let trail = agent.stop();
+    // The half row was read, and is kept as what it is.
+    assert_eq!(trail.unparsed(), 1);
+    let cut = trail.acts("FILE CUT");
+    assert_eq!(cut.len(), 1);
+    assert_eq!(cut[0]["gap"]["from"], read + 50);
+    assert_lines(&trail, "b.2", 1..=5);
+    trail.tiled();
+    host.assert_verifies();
+}
+
+#[test]
+fn a_file_moved_to_another_watched_folder_is_read_on_there() {
+    for running in [true, false] {
+        let host = Host::new();
+        let other = host.log().join("old");
+        fs::create_dir(&other).unwrap();
+        let both = format!("\"{}\", \"{}\"", host.log().join("*.csv").display(), other.join("*.csv").display());
+        host.configure(&format!("[[source]]\nname = \"pg\"\npaths = [{both}]\n"), &host.archive());
+        let path = host.log().join("pg.csv");
+        fs::write(&path, rows("a.1", 1..=100)).unwrap();
+        let mut agent = host.run();
+        agent.wait_for_rows(100);
+        let mut agent = Some(agent).filter(|_| running);
+        fs::rename(&path, other.join("pg-1.csv")).unwrap();
+        append(&other.join("pg-1.csv")).write_all(rows("a.1", 101..=200).as_bytes()).unwrap();
+        let trail = agent.as_mut().map(|agent| agent.wait_for_rows(200)).unwrap_or_else(|| host.drain());
+        assert_lines(&trail, "a.1", 1..=200);
+        assert_no_gap(&trail);
+    }
+}
+
+#[test]
+fn a_file_with_two_names_is_read_once_and_a_link_that_is_moved_leads_to_another() {
+    let host = Host::new();
+    let real = host.log().join("real");
+    fs::create_dir(&real).unwrap();
+    fs::write(real.join("one"), rows("a.1", 1..=10)).unwrap();
+    fs::write(real.join("two"), rows("b.2", 1..=10)).unwrap();
+    let link = host.log().join("current.csv");
+    std::os::unix::fs::symlink(real.join("one"), &link).unwrap();
+    fs::hard_link(real.join("one"), host.log().join("hard.csv")).unwrap();
+    let mut agent = host.run();
+    agent.wait_for_rows(10);
+    fs::remove_file(host.log().join("hard.csv")).unwrap();
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(real.join("two"), &link).unwrap();
+    append(&real.join("one")).write_all(rows("a.1", 11..=20).as_bytes()).unwrap();
+    agent.wait_for_rows(30);
+    let trail = agent.stop();
+    assert_lines(&trail, "a.1", 1..=20);
+    assert_lines(&trail, "b.2", 1..=10);
+    assert_no_gap(&trail);
+    host.assert_verifies();
+}
+
+fn pack(packer: &str, path: &Path) {
+    let args: &[&str] = if packer == "zstd" { &["-q", "--rm"] } else { &["-q"] };
+    assert!(std::process::Command::new(packer).args(args).arg(path).status().unwrap().success());
 }
