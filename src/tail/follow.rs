@@ -253,6 +253,11 @@ impl Follower {
         self.rewritten || self.len_on_disk().is_ok_and(|len| len < self.read_to())
     }
 
+    /// Whether it is shorter than it was.
+    pub fn has_shrunk(&self) -> bool {
+        self.file.status().is_ok_and(|status| status.len < self.len_seen.get())
+    }
+
     /// First byte that was not read yet.
     pub fn read_to(&self) -> u64 {
         self.frames.offset() + self.frames.pending() as u64

@@ -364,12 +364,14 @@ impl Tail {
     fn go_on_in_copies(&mut self, found: &[Found], now_ms: u64, looked: &mut Looked) {
         for index in (0..self.followers.len()).rev() {
             let follower = &self.followers[index];
-            if follower.cut || !follower.is_cut() {
+            if follower.id().is_none() || follower.refused.is_some() {
+                // Nothing of it was read: what it holds once it was cut is found anew.
+                if follower.has_shrunk() {
+                    self.followers.remove(index);
+                }
                 continue;
             }
-            if follower.id().is_none() {
-                // Nothing of it was read: what it holds now is found anew.
-                self.followers.remove(index);
+            if follower.cut || !follower.is_cut() {
                 continue;
             }
             let place = follower.place(&self.source(follower.source).name);
