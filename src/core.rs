@@ -159,7 +159,8 @@ impl Core {
     }
 
     fn look_is_due(&self, now: u64) -> bool {
-        self.last_look_ms.is_none_or(|last| now.saturating_sub(last) >= self.look_every_ms(now))
+        let names_changed = self.tail.names_changed();
+        names_changed || self.last_look_ms.is_none_or(|last| now.saturating_sub(last) >= self.look_every_ms(now))
     }
 
     /// How long the next look may wait when nobody tells of a change.
@@ -303,6 +304,7 @@ impl Core {
             health.last_read_ms.store(self.host.clock.unix_ms(), Ordering::Relaxed);
             self.take(index, false)?;
             if read < READ_BYTES || self.paused() {
+                self.tail.followers[index].frames.rest();
                 return Ok(false);
             }
         }

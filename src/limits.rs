@@ -17,8 +17,8 @@ pub const BLOCK_BYTES_MAX: usize = 6 * MIB;
 /// Bytes of a damaged region that make one `unparsed` line. A longer region becomes several lines.
 pub const DAMAGED_LINE_BYTES_MAX: usize = 256 * KIB;
 
-/// A buffer larger than this is given back when its file is quiet.
-pub const IDLE_BUFFER_BYTES_MAX: usize = 64 * KIB;
+/// A buffer larger than this is given back when its file is quiet: there may be thousands of files.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 4 * KIB;
 
 /// The first bytes of a file that tell it from another with the same inode.
 pub const HEAD_BYTES_MAX: usize = 1024;

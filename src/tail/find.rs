@@ -1,5 +1,6 @@
 //! Which files there are: the sources' patterns, looked up on the disk.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
@@ -53,8 +54,8 @@ impl Patterns {
         }
     }
 
-    /// Adds the files that match and that no pattern has matched before: a file with two names is one file.
-    pub fn find(&self, disk: &dyn Disk, source: usize, found: &mut Vec<Found>) {
+    /// Adds the files that match and whose inode no pattern has met before: a file with two names is one file.
+    pub fn find(&self, disk: &dyn Disk, source: usize, inodes: &mut BTreeSet<Inode>, found: &mut Vec<Found>) {
         let mut paths = Vec::new();
         for parts in &self.paths {
             walk(disk, PathBuf::new(), parts, DEPTH_MAX, &mut paths);
@@ -66,7 +67,7 @@ impl Patterns {
             // Gone since it was listed, or not a file: nothing to read.
             let Ok(status) = disk.status(&path) else { continue };
             let inode = Inode::of(&status);
-            if status.is_file() && !found.iter().any(|file| file.inode == inode) {
+            if status.is_file() && inodes.insert(inode) {
                 found.push(Found { source, path, inode, len: status.len, modified: status.modified });
             }
         }

@@ -179,8 +179,14 @@ impl Follower {
 
     /// Reads what has been appended, at most one read's worth; 0 at the end of the file.
     pub fn read(&mut self, now_ms: u64) -> io::Result<usize> {
+        // Room for what is there, and no more: most files have nothing new most of the time.
+        let new = self.len_on_disk()?.saturating_sub(self.read_to());
+        if new == 0 {
+            return Ok(0);
+        }
         let file = &self.file;
-        let read = self.frames.fill(READ_BYTES, |room, at| file.read_at(room, at))?;
+        let most = usize::try_from(new).unwrap_or(READ_BYTES).min(READ_BYTES);
+        let read = self.frames.fill(most, |room, at| file.read_at(room, at))?;
         if read == 0 {
             return Ok(0);
         }

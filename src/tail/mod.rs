@@ -14,6 +14,7 @@ pub mod identity;
 pub mod packed;
 pub mod watch;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,23 +138,28 @@ impl Tail {
         self.watch.forget_missing(self.disk.as_ref());
         let found = self.find();
         let mut problems = self.unmatched(&found);
+        let places: BTreeMap<Inode, &Found> = found.iter().map(|file| (file.inode, file)).collect();
         for follower in &mut self.followers {
             // What cannot be asked about now is asked again by the next read, which says what is wrong.
             let _ = follower.compare();
-            place(self.disk.as_ref(), follower, &found, now_ms);
+            place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms);
         }
         self.go_on_in_copies(&found, now_ms, &mut looked);
         self.find_known(&found, now_ms, &mut looked);
         self.forget_deleted(&mut looked);
         self.review_passed_over(&found);
-        for file in found {
-            if !self.is_settled(file.inode) {
-                self.open(file, now_ms, health, &mut problems);
-            }
+        let settled = self.settled();
+        for file in found.into_iter().filter(|file| !settled.contains(&file.inode)) {
+            self.open(file, now_ms, health, &mut problems);
         }
         self.first_look = false;
         self.tell(health, problems);
         looked
+    }
+
+    /// Whether a name in some folder has changed since this was last asked.
+    pub fn names_changed(&self) -> bool {
+        self.watch.names_changed()
     }
 
     /// Whether some folder has to be looked at on a timer.
@@ -560,27 +566,23 @@ impl Tail {
         });
     }
 
-    /// Whether a file needs no opening: it is followed, or passed over. What a file holds after it was cut is another file.
-    fn is_settled(&self, inode: Inode) -> bool {
-        self.followers.iter().any(|follower| follower.inode == inode && !follower.cut)
-            || self.passed_over.iter().any(|file| file.inode == inode)
+    /// Files that need no opening: they are followed, or passed over. What a file holds after it was cut is another file.
+    fn settled(&self) -> BTreeSet<Inode> {
+        let followed = self.followers.iter().filter(|follower| !follower.cut).map(|follower| follower.inode);
+        followed.chain(self.passed_over.iter().map(|file| file.inode)).collect()
     }
 
     fn find(&mut self) -> Vec<Found> {
         let disk = self.disk.as_ref();
-        let mut found = Vec::new();
+        let (mut found, mut inodes) = (Vec::new(), BTreeSet::new());
         for (index, source) in self.sources.iter().enumerate() {
             for glob in &source.plan.paths {
                 self.watch.add(disk, &base_dir(glob));
             }
-            source.patterns.find(disk, index, &mut found);
+            source.patterns.find(disk, index, &mut inodes, &mut found);
         }
         for file in &found {
             self.watch.add(disk, file.path.parent().unwrap_or(Path::new("/")));
-            // Behind a symbolic link the file changes in another folder. A link that leads nowhere has no folder to watch.
-            if let Ok(real) = disk.real_path(&file.path) {
-                self.watch.add(disk, real.parent().unwrap_or(Path::new("/")));
-            }
         }
         found.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
         found
@@ -600,6 +602,10 @@ impl Tail {
         if self.followers.len() >= FILES_MAX {
             *problem = Some(format!("more than {FILES_MAX} files: {} waits", file.path.display()));
             return;
+        }
+        // Behind a symbolic link the file changes in another folder. A link that leads nowhere has no folder to watch.
+        if let Ok(real) = self.disk.real_path(&file.path) {
+            self.watch.add(self.disk.as_ref(), real.parent().unwrap_or(Path::new("/")));
         }
         match self.follow(&file, now_ms) {
             Ok(Some(follower)) => {
@@ -769,8 +775,8 @@ pub fn note(health: &SourceHealth, problem: Option<String>) {
 }
 
 /// Notices whether a pattern still leads to the follower's file, under whatever name.
-fn place(disk: &dyn Disk, follower: &mut Follower, found: &[Found], now_ms: u64) {
-    match found.iter().find(|file| file.inode == follower.inode) {
+fn place(disk: &dyn Disk, follower: &mut Follower, found: Option<&Found>, now_ms: u64) {
+    match found {
         Some(file) => {
             follower.moved_since_ms = None;
             let here = disk.status(&follower.path).is_ok_and(|status| Inode::of(&status) == follower.inode);

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use notify::event::ModifyKind;
@@ -27,6 +29,8 @@ pub enum Wake {
 /// The folders being watched.
 #[derive(Debug)]
 pub struct Watch {
+    /// A name changed since somebody asked: beside the wake-ups, which get lost when there are many.
+    names: Arc<AtomicBool>,
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
     /// Folders that have to be looked at on a timer.
@@ -36,21 +40,25 @@ pub struct Watch {
 impl Watch {
     /// Wakes through `wakes`. Without inotify everything is looked at on a timer, and that is said once.
     pub fn new(wakes: SyncSender<Wake>) -> Self {
+        let names = Arc::new(AtomicBool::new(false));
+        let changed = Arc::clone(&names);
         let tell = move |event: notify::Result<Event>| {
-            if let Some(wake) = wake_for(event) {
-                // A full channel holds wake-ups already, and the rescan stands behind a name that was missed.
-                let _ = wakes.try_send(wake);
+            let Some(wake) = wake_for(event) else { return };
+            if wake == Wake::Names {
+                changed.store(true, Ordering::Release);
             }
+            // A full channel holds wake-ups already.
+            let _ = wakes.try_send(wake);
         };
         let watcher = notify::recommended_watcher(tell)
             .inspect_err(|error| warn!(%error, "cannot watch folders: looking at them on a timer"))
             .ok();
-        Watch { watcher, watched: BTreeSet::new(), polled: BTreeSet::new() }
+        Watch { names, watcher, watched: BTreeSet::new(), polled: BTreeSet::new() }
     }
 
     /// Tells nobody anything: whoever looks, looks by himself.
     pub fn off() -> Self {
-        Watch { watcher: None, watched: BTreeSet::new(), polled: BTreeSet::new() }
+        Watch { names: Arc::default(), watcher: None, watched: BTreeSet::new(), polled: BTreeSet::new() }
     }
 
     /// Makes sure that `dir` is watched or polled.
@@ -80,6 +88,11 @@ impl Watch {
     pub fn forget_missing(&mut self, disk: &dyn Disk) {
         self.watched.retain(|dir| is_folder(disk, dir));
         self.polled.retain(|dir| is_folder(disk, dir));
+    }
+
+    /// Whether a name has changed since this was last asked.
+    pub fn names_changed(&self) -> bool {
+        self.names.swap(false, Ordering::AcqRel)
     }
 
     /// Whether some folder is looked at on a timer only.
