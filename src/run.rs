@@ -154,7 +154,7 @@ pub fn open_trail(host: &Host, plan: &Plan, drain: bool, watch: Watch) -> Result
     acts.push(started(plan, drain));
     info!(origin = plan.agent.origin, lines = recovered.resume.chain.lines(), key = %signer.verifier(), "trail opened");
     let writer = Writer::new(host.clone(), &journal, recovered.resume, signer, plan.sha256.clone()).map_err(failed)?;
-    let tail = Tail::new(host, &plan.sources, recovered.files, recovered.spent, recovered.first_run, watch);
+    let tail = Tail::new(host, &plan.sources, recovered.files, recovered.spent, recovered.sealed_at, watch);
     Ok(Started { tail, writer, acts })
 }
 

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sealtrail_seal::block::{BlockError, ResumeError};
 use sealtrail_seal::{AgentLine, Chain, FileRange, Seal, VerifierKey};
@@ -26,8 +27,8 @@ pub struct Recovered {
     pub spent: Vec<FileRange>,
     /// What was done, for the trail.
     pub acts: Vec<Act>,
-    /// There was no journal.
-    pub first_run: bool,
+    /// When the last block was written; `None`: there was no journal.
+    pub sealed_at: Option<SystemTime>,
 }
 
 /// Why the agent cannot start on this journal.
@@ -87,19 +88,21 @@ pub fn recover(disk: &dyn Disk, dir: &Path, origin: &str, key: &VerifierKey) -> 
     let mut acts = Vec::new();
     let mut found = segments(disk, dir).map_err(|source| RecoverError::Io { path: dir.to_owned(), source })?;
     while let Some(last) = found.last() {
+        let sealed_at = disk.status(&last.path).map(|status| status.modified);
+        let sealed_at = sealed_at.map_err(|source| RecoverError::Io { path: last.path.clone(), source })?;
         let state = read_segment(disk, last, origin, key)?;
         if let Some(mut state) = state {
             cut_tail(disk, last, state.end, &mut acts)?;
             let open = (!state.closed).then_some((last.first, state.end, state.has_rows));
             let files = std::mem::take(&mut state.files);
             let resume = Resume { chain: state.chain, open };
-            return Ok(Recovered { resume, files, spent: state.spent, acts, first_run: false });
+            return Ok(Recovered { resume, files, spent: state.spent, acts, sealed_at: Some(sealed_at) });
         }
         remove_torn_segment(disk, last, &mut acts)?;
         found.pop();
     }
     let resume = Resume { chain: Chain::new(origin), open: None };
-    Ok(Recovered { resume, files: Vec::new(), spent: Vec::new(), acts, first_run: true })
+    Ok(Recovered { resume, files: Vec::new(), spent: Vec::new(), acts, sealed_at: None })
 }
 
 /// A segment as far as it is whole.

@@ -12,6 +12,7 @@ pub mod find;
 pub mod follow;
 pub mod identity;
 pub mod packed;
+pub mod siblings;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use sealtrail_seal::{FileRange, Gap};
 use sha2::{Digest, Sha256};
@@ -36,6 +38,7 @@ use find::{Found, Patterns, base_dir, files_in};
 use follow::{Follower, Refused};
 use identity::{Fit, Inode, bytes_before, compare, first_bytes};
 use packed::{Content, content_of};
+use siblings::{Rotated, is_named_after};
 use watch::Watch;
 
 /// All source files of all sources.
@@ -53,10 +56,13 @@ pub struct Tail {
     passed_over: Vec<PassedOver>,
     /// Of files that have ended: what comes in their place may begin with the same line, and must not have the same id.
     spent: Vec<FileRange>,
+    /// Logs that this look found elsewhere than where they were.
+    rotated: Vec<Rotated>,
+    /// When the last seal of the run before was written; `None` without one.
+    sealed_at: Option<SystemTime>,
     watch: Watch,
     /// Files found by the first look may be entered at their end; later ones are read whole.
     first_look: bool,
-    first_run: bool,
 }
 
 #[derive(Debug)]
@@ -108,13 +114,14 @@ enum Claim {
 }
 
 impl Tail {
-    /// `known` is where the last seals stand, `spent` the files that they ended; `first_run` says that there never was a seal.
+    /// `known` is where the last seals stand, `spent` the files that they ended, `sealed_at` when the last one was written; `None` says
+    /// that there never was a seal.
     pub fn new(
         host: &Host,
         sources: &[SourcePlan],
         known: Vec<FileRange>,
         spent: Vec<FileRange>,
-        first_run: bool,
+        sealed_at: Option<SystemTime>,
         watch: Watch,
     ) -> Self {
         let sources = sources.iter().map(|plan| Source { plan: plan.clone(), patterns: Patterns::of(plan) });
@@ -126,9 +133,10 @@ impl Tail {
             retired: Vec::new(),
             passed_over: Vec::new(),
             spent,
+            rotated: Vec::new(),
+            sealed_at,
             watch,
             first_look: true,
-            first_run,
         }
     }
 
@@ -142,12 +150,15 @@ impl Tail {
         for follower in &mut self.followers {
             // What cannot be asked about now is asked again by the next read, which says what is wrong.
             let _ = follower.compare();
-            place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms);
+            if place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms) {
+                self.rotated.extend(rotated(follower.source, &follower.path, follower.file().as_ref()));
+            }
         }
         self.go_on_in_copies(&found, now_ms, &mut looked);
         self.find_known(&found, now_ms, &mut looked);
         self.forget_deleted(&mut looked);
         self.review_passed_over(&found);
+        self.adopt_siblings(now_ms, health, &mut problems);
         let settled = self.settled();
         for file in found.into_iter().filter(|file| !settled.contains(&file.inode)) {
             self.open(file, now_ms, health, &mut problems);
@@ -384,6 +395,8 @@ impl Tail {
             match self.find_copy(&place, follower.inode, found) {
                 Copies::Whole(copy) => {
                     let len = copy.file.status().map_or(place.to, |status| status.len);
+                    let follower = &self.followers[index];
+                    self.rotated.extend(rotated(follower.source, &follower.path, copy.file.as_ref()));
                     let follower = &mut self.followers[index];
                     let range = FileRange { to: len.max(place.to), ..place };
                     looked.acts.push(cut_away(follower, &range, Some(&copy.path)));
@@ -413,6 +426,9 @@ impl Tail {
             match self.find_again(&range, found) {
                 Ok(Again::Here(copy)) => {
                     let in_place = found.iter().any(|file| file.path == copy.path);
+                    if copy.path != Path::new(&range.path) {
+                        self.rotated.extend(rotated(source, Path::new(&range.path), copy.file.as_ref()));
+                    }
                     if let Err(error) = self.resume(source, copy, &range, in_place, now_ms) {
                         warn!(file = range.path, %error, "cannot read");
                         self.known.push(range);
@@ -424,7 +440,11 @@ impl Tail {
                     self.keep_retired(range);
                 }
                 Ok(Again::Later) => self.known.push(range),
-                Ok(Again::Gone) => self.gone(range, looked),
+                Ok(Again::Gone) => {
+                    let live = PathBuf::from(&range.path);
+                    self.rotated.extend(self.sealed_at.map(|modified| Rotated { source, live, modified }));
+                    self.gone(range, looked);
+                }
                 // The folder cannot be listed (a volume that is not mounted): the file may come back.
                 Err(error) => {
                     warn!(file = range.path, %error, "cannot look for a file that was read before");
@@ -514,6 +534,30 @@ impl Tail {
             Some((_, copy)) => Copies::Whole(copy),
             None if unfinished => Copies::Unfinished,
             None => Copies::None,
+        }
+    }
+
+    /// Reads what was born and rotated away between two looks, and has a name that no pattern matches.
+    fn adopt_siblings(&mut self, now_ms: u64, health: &[SourceHealth], problems: &mut [Option<String>]) {
+        for Rotated { source, live, modified } in std::mem::take(&mut self.rotated) {
+            let folder = live.parent().unwrap_or(Path::new("/"));
+            // A folder that cannot be listed now is listed when the file itself cannot be found.
+            for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
+                let Ok(status) = self.disk.status(&path) else { continue };
+                let seen = self.settled().contains(&inode)
+                    || self.retired.iter().any(|range| Inode::in_range(range) == inode)
+                    || self.known.iter().any(|range| Inode::in_range(range) == inode);
+                if seen || status.modified < modified || !is_named_after(&live, &path) {
+                    continue;
+                }
+                info!(file = %path.display(), "rotated away before it was seen");
+                let before = self.followers.len();
+                let found = Found { source, path, inode, len: status.len, modified: status.modified };
+                self.open(found, now_ms, health, problems);
+                for follower in &mut self.followers[before..] {
+                    follower.moved_since_ms = Some(now_ms);
+                }
+            }
         }
     }
 
@@ -639,7 +683,7 @@ impl Tail {
             let follower = Follower::resume(found.source, found.path.clone(), file, inode, &range)?;
             return Ok(Some(follower.found(archived, now_ms)));
         }
-        let at_end = self.first_look && self.first_run && plan.start_at == StartAt::End;
+        let at_end = self.first_look && self.sealed_at.is_none() && plan.start_at == StartAt::End;
         let from = if at_end { file.status()?.len } else { 0 };
         let follower = Follower::begin(found.source, found.path.clone(), file, inode, plan.format, from)?;
         Ok(Some(follower.found(archived, now_ms)))
@@ -774,8 +818,15 @@ pub fn note(health: &SourceHealth, problem: Option<String>) {
     }
 }
 
-/// Notices whether a pattern still leads to the follower's file, under whatever name.
-fn place(disk: &dyn Disk, follower: &mut Follower, found: Option<&Found>, now_ms: u64) {
+/// A log that was found elsewhere than where it was written to.
+fn rotated(source: usize, live: &Path, file: &dyn OpenFile) -> Option<Rotated> {
+    // Without the time of its last change nobody can say which of its siblings are newer.
+    let modified = file.status().ok()?.modified;
+    Some(Rotated { source, live: live.to_owned(), modified })
+}
+
+/// Notices whether a pattern still leads to the follower's file, under whatever name; true when it has just left its place.
+fn place(disk: &dyn Disk, follower: &mut Follower, found: Option<&Found>, now_ms: u64) -> bool {
     match found {
         Some(file) => {
             follower.moved_since_ms = None;
@@ -784,9 +835,12 @@ fn place(disk: &dyn Disk, follower: &mut Follower, found: Option<&Found>, now_ms
                 follower.path.clone_from(&file.path);
                 follower.origin = None;
             }
+            false
         }
         None => {
+            let left = follower.moved_since_ms.is_none();
             follower.moved_since_ms.get_or_insert(now_ms);
+            left
         }
     }
 }

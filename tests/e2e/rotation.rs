@@ -464,6 +464,51 @@ fn a_file_with_two_names_is_read_once_and_a_link_that_is_moved_leads_to_another(
     host.assert_verifies();
 }
 
+#[test]
+fn files_that_were_born_and_rotated_away_while_nobody_looked_are_read() {
+    for running in [true, false] {
+        let host = Host::new();
+        let path = host.log().join("pg.csv");
+        let rotated = |number: u32| host.log().join(format!("pg.csv.{number}"));
+        // Older than the agent, and matched by nothing: none of its business.
+        fs::write(rotated(1), rows("0ld.1", 1..=10)).unwrap();
+        fs::write(host.log().join("other.csv.1"), rows("0.0", 1..=10)).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(&path, rows("a.1", 1..=100)).unwrap();
+        let mut agent = host.run();
+        agent.wait_for_rows(100);
+        let mut agent = if running {
+            agent.signal(Signal::STOP);
+            Some(agent)
+        } else {
+            agent.kill9();
+            None
+        };
+        append(&path).write_all(rows("a.1", 101..=200).as_bytes()).unwrap();
+        // As server_audit does it: everything moves up by one.
+        for session in ["b.2", "c.3", "d.4"] {
+            for number in (1..5).rev().filter(|number| rotated(*number).exists()) {
+                fs::rename(rotated(number), rotated(number + 1)).unwrap();
+            }
+            fs::rename(&path, rotated(1)).unwrap();
+            fs::write(&path, rows(session, 1..=50)).unwrap();
+        }
+        let trail = match &mut agent {
+            Some(agent) => {
+                agent.signal(Signal::CONT);
+                agent.wait_for_rows(350)
+            }
+            None => host.drain(),
+        };
+        assert_lines(&trail, "a.1", 1..=200);
+        for session in ["b.2", "c.3", "d.4"] {
+            assert_lines(&trail, session, 1..=50);
+        }
+        assert_eq!(trail.events().count(), 350);
+        assert_no_gap(&trail);
+    }
+}
+
 fn pack(packer: &str, path: &Path) {
     let args: &[&str] = if packer == "zstd" { &["-q", "--rm"] } else { &["-q"] };
     assert!(std::process::Command::new(packer).args(args).arg(path).status().unwrap().success());
