@@ -11,8 +11,11 @@ export PATH := $(TOOLS)/bin:$(PATH)
 
 DENY_VERSION := 0.20.2
 TIME ?= 60
+MINUTES ?= 30
+# bash has a variable of that name, but make has not.
+SECONDS ?= 120
 
-.PHONY: help demo test lint advisories bench fuzz tools deny-tool
+.PHONY: help demo test lint advisories bench live soak limits fuzz tools deny-tool
 
 help: ## list the commands
 	@sed -nE 's/^([a-z]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,6 +50,20 @@ bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept i
 	@packaging/install-packages.sh test
 	cargo build --release --locked --package sealtrail
 	bench/bench.py all
+
+live: ## rotate, fill and break a live PostgreSQL's log, and rotate under load with logrotate, SECONDS each: make live SECONDS=120
+	@packaging/install-packages.sh test
+	SEALTRAIL_LIVE_SECONDS=$(SECONDS) cargo test --release --locked --test e2e -- live_rotation:: logrotate:: --nocapture --test-threads 2
+
+soak: ## run for MINUTES with faults on every side, then compare; figures and graph in target/soak: make soak MINUTES=30
+	@packaging/install-packages.sh test
+	cargo build --release --locked --package sealtrail
+	bench/soak.py --minutes $(MINUTES)
+
+limits: ## memory and freshness at the limits: sessions, files, huge rows, backlogs; needs 15 GB of disk and ten minutes
+	@packaging/install-packages.sh test
+	cargo build --release --locked --package sealtrail
+	bench/limits.py
 
 fuzz: ## fuzz every target for TIME seconds: make fuzz TIME=60
 	fuzz/run.sh $(TIME)
