@@ -1,5 +1,7 @@
 """Rows of PostgreSQL's csvlog, made fast, and without the agent's code."""
 
+import random
+
 HEAD = b'2026-01-01 00:00:00.000 UTC,"app","bench",4242,"127.0.0.1:50000",'
 TAIL = b',,,,,,,,,"psql","client backend",,0\n'
 
@@ -20,10 +22,15 @@ class Session:
 
     PLACE = b"00000000.0000"
 
-    def __init__(self, rows, filler):
+    def __init__(self, rows, words):
+        """Each row's statement has so many words of its own, so that the log compresses about as logs do."""
         self.rows = rows
-        sql = b"SELECT 1 FROM orders WHERE note = 'x' " + b"-" * filler
-        self.template = b"".join(row(self.PLACE, line, sql) for line in range(1, rows + 1))
+        noise = random.Random(1)
+        text = [b" ".join(noise.choice(WORDS) for _ in range(words)) for _ in range(rows)]
+        self.template = b"".join(row(self.PLACE, line + 1, b"SELECT " + text[line]) for line in range(rows))
 
     def chunk(self, number):
         return self.template.replace(self.PLACE, session_id(number))
+
+
+WORDS = [b"%x" % random.Random(seed).randrange(1 << 24) for seed in range(500)] + [b"orders", b"JOIN", b"customer_id", b"WHERE", b"total"] * 50
