@@ -88,6 +88,10 @@ class Table:
         limit = "" if bound is None else f"{bound}{' PASSED' if over else ''}"
         print(f"{self.name:18}{figure:62}{f'{shown} {unit}'.strip():>16}{limit:>12}", flush=True)
 
+    def yes(self, figure, holds):
+        self.passed |= not holds
+        print(f"{self.name:18}{figure:62}{'yes' if holds else 'NO':>16}", flush=True)
+
     def memory(self, agent, figure="peak memory"):
         usage = agent.usage()
         if usage is None:
@@ -117,9 +121,9 @@ class Setup:
         self.port = free_port()
         self.said = folder / "agent.log"
 
-    def start(self, sources, destinations=(), agent="", nice=0):
+    def start(self, sources, destinations=(), agent="", seal="", nice=0):
         """An agent that answers."""
-        path = config(self.folder, sources, destinations, agent, port=self.port)
+        path = config(self.folder, sources, destinations, agent, seal, self.port)
         running = Agent(self.args.agent, path, self.said, self.port, nice)
         if not running.wait_until(lambda metrics: True, 30):
             sys.exit("limits: the agent did not start:\n" + self.said.read_text())
@@ -302,11 +306,11 @@ def dead_destination(setup, table):
     chunks = 100
     with open(log, "wb") as file:
         file.writelines(session.chunk(number) for number in range(chunks))
-    agent = setup.start({"log": [log]}, [http], f"journal_max_bytes = {budget}")
+    agent = setup.start({"log": [log]}, [http], f"journal_max_bytes = {budget}", "segment_max_bytes = \"1MiB\"")
     collector = None
     try:
         paused = agent.wait_until(lambda metrics: metrics["sealtrail_journal_paused", ""] == 1, 120)
-        table.line("reading is paused at the budget (0 is yes)", int(not paused), 0)
+        table.yes("reading is paused at the budget", paused)
         time.sleep(2)
         before = agent.metrics()["sealtrail_source_read_bytes_total", "log"]
         time.sleep(5)
@@ -314,7 +318,7 @@ def dead_destination(setup, table):
         table.line("bytes read in five seconds of pause", int(metrics["sealtrail_source_read_bytes_total", "log"] - before), 0)
         table.line("journal, of its budget", 100 * metrics["sealtrail_journal_bytes", ""] / budget, 110, "%", 1)
         status = setup.status()
-        table.line("status says paused, and why (0 is yes)", int(not (status["journal"]["paused"] and status["not_ready"])), 0)
+        table.yes("status says so, and why", bool(status["journal"]["paused"] and status["not_ready"]))
         print(f"{'':18}status: {'; '.join(status['not_ready'])}")
         table.line("alarms in the trail (BUDGET)", count_acts(setup, b"BUDGET"))
         table.memory(agent)
