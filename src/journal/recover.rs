@@ -192,7 +192,8 @@ impl State {
             if range.ended {
                 self.spent.push(range);
             } else {
-                self.files.push(range);
+                // Where reading stands; what that seal accounts for is its own.
+                self.files.push(FileRange { from: range.to, sha256: String::new(), rows: 0, ..range });
             }
         }
     }
