@@ -62,19 +62,24 @@ pub fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
 /// Makes a folder and those above it, where they are not there yet; the names of all that were made, and the folder's own, are durable.
 pub fn create_dir(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     let folder = folder_of(path);
-    if disk.status(path).is_ok_and(|status| status.kind == Kind::Folder) {
+    match disk.status(path) {
         // It may have been made by a run that the power cut short of this sync.
-        return match disk.sync_dir(folder) {
+        Ok(status) if status.kind == Kind::Folder => match disk.sync_dir(folder) {
             // A folder above that the agent may not read is somebody else's, who made this one before the agent came.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             result => result,
-        };
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if folder != path {
+                create_dir(disk, folder)?;
+            }
+            disk.create_dir(path)?;
+            disk.sync_dir(folder)
+        }
+        // Whatever else is there says so itself, and a disk that cannot even be asked has said what is wrong.
+        Ok(_) => disk.create_dir(path),
+        Err(error) => Err(error),
     }
-    if !disk.status(folder).is_ok_and(|status| status.kind == Kind::Folder) {
-        create_dir(disk, folder)?;
-    }
-    disk.create_dir(path)?;
-    disk.sync_dir(folder)
 }
 
 fn fill(disk: &dyn Disk, path: &Path, from: &mut dyn Read, mode: u32) -> io::Result<u64> {
