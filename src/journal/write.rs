@@ -49,6 +49,8 @@ struct Open {
     begun_ms: u64,
     /// Whether it holds anything but the format's own lines.
     has_rows: bool,
+    /// A part of a frame may stand behind `bytes`: it has to go before anything else is written.
+    torn: bool,
 }
 
 struct Pending {
@@ -155,7 +157,7 @@ impl Writer {
         let open = match resume.open {
             Some((first, bytes, has_rows)) => {
                 let file = host.disk.open_append(&segment_path(dir, first))?;
-                Some(Open { first, file, bytes, begun_ms: host.clock.since_boot_ms(), has_rows })
+                Some(Open { first, file, bytes, begun_ms: host.clock.since_boot_ms(), has_rows, torn: false })
             }
             None => None,
         };
@@ -299,12 +301,17 @@ impl Writer {
                 bytes: 0,
                 begun_ms: self.host.clock.since_boot_ms(),
                 has_rows: false,
+                torn: false,
             });
         }
         let Some(open) = &mut self.open else { return Ok(()) };
+        if open.torn {
+            durable::truncate(open.file.as_ref(), open.bytes)?;
+            open.torn = false;
+        }
         if let Err(error) = durable::append(open.file.as_ref(), &pending.frame) {
-            // The next attempt starts where this one did; if the cut fails too, that attempt will say so.
-            let _ = durable::truncate(open.file.as_ref(), open.bytes);
+            // The next attempt starts where this one did. If the cut fails too, it comes first then.
+            open.torn = durable::truncate(open.file.as_ref(), open.bytes).is_err();
             return Err(error);
         }
         open.bytes += pending.frame.len() as u64;
