@@ -148,6 +148,8 @@ fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Signer>, KeysError> {
     if mode & 0o077 != 0 {
         return Err(KeysError::Open { path: path.to_owned(), mode });
     }
+    // It may be from a run that ended before its name was durable; what is signed with it from now on is.
+    durable::sync(disk, path).map_err(failed)?;
     let text = read(Ok(Reader::new(file, 0)), path)?;
     let signer = Signer::from_text(text.trim_end());
     signer.map(Some).map_err(|source| KeysError::Malformed { path: path.to_owned(), source })

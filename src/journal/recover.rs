@@ -93,6 +93,8 @@ pub fn recover(disk: &dyn Disk, dir: &Path, origin: &str, key: &VerifierKey) -> 
         let state = read_segment(disk, last, origin, key)?;
         if let Some(mut state) = state {
             cut_tail(disk, last, state.end, &mut acts)?;
+            // A block that was written and not synced when the agent was killed looks like any other: before it counts, it has to last.
+            durable::sync(disk, &last.path).map_err(|source| RecoverError::Io { path: last.path.clone(), source })?;
             let open = (!state.closed).then_some((last.first, state.end, state.has_rows));
             let files = std::mem::take(&mut state.files);
             let resume = Resume { chain: state.chain, open };

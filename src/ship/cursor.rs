@@ -47,10 +47,14 @@ impl Cursor {
     /// Reads it. An error is one of the disk; what the file holds is never one.
     pub(crate) fn load(&self) -> io::Result<Stand> {
         match disk::read(self.disk.as_ref(), &self.path) {
-            Ok(bytes) => Ok(match serde_json::from_slice::<Content>(&bytes) {
-                Ok(content) => Stand::At(content.next_line),
-                Err(_) => Stand::Damaged,
-            }),
+            Ok(bytes) => {
+                // Segments are removed on its word, for good: it has to last as well, also where a run was killed before its name did.
+                durable::sync(self.disk.as_ref(), &self.path)?;
+                Ok(match serde_json::from_slice::<Content>(&bytes) {
+                    Ok(content) => Stand::At(content.next_line),
+                    Err(_) => Stand::Damaged,
+                })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Stand::New),
             Err(error) => Err(error),
         }
