@@ -100,6 +100,10 @@ pub fn recover(disk: &dyn Disk, dir: &Path, origin: &str, key: &VerifierKey) -> 
             let resume = Resume { chain: state.chain, open };
             return Ok(Recovered { resume, files, spent: state.spent, acts, sealed_at: Some(sealed_at) });
         }
+        if found.len() == 1 && last.first > 0 {
+            let why = "has no whole block, and the segments before it are not there".to_owned();
+            return Err(RecoverError::Head { path: last.path.clone(), why });
+        }
         remove_torn_segment(disk, last, &mut acts)?;
         found.pop();
     }

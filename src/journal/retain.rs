@@ -42,7 +42,8 @@ pub fn retain(
     let mut kept = segments.len() as u64;
     for pair in segments.windows(2) {
         let (segment, next) = (&pair[0], &pair[1]);
-        let done = next.first <= delivered && next.first <= head.segment;
+        // While the next one has no whole block, this one is where a start finds the trail's end.
+        let done = next.first <= delivered && next.first <= head.segment && next.first < head.lines;
         if bytes <= budget_bytes / 2 || !done {
             break;
         }
