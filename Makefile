@@ -11,11 +11,12 @@ export PATH := $(TOOLS)/bin:$(PATH)
 
 DENY_VERSION := 0.20.2
 TIME ?= 60
+SEEDS ?= 20000
 MINUTES ?= 30
 # bash has a variable of that name, but make has not.
 SECONDS ?= 120
 
-.PHONY: help demo test lint advisories bench live soak limits fuzz tools deny-tool
+.PHONY: help demo test lint advisories bench sim live soak limits fuzz tools deny-tool
 
 help: ## list the commands
 	@sed -nE 's/^([a-z]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -64,6 +65,10 @@ limits: ## memory and freshness at the limits: sessions, files, huge rows, backl
 	@packaging/install-packages.sh test
 	cargo build --release --locked --package sealtrail
 	bench/limits.py
+
+sim: ## run the agent in simulated worlds, SEEDS of them: make sim SEEDS=20000
+	@packaging/install-packages.sh build
+	SEALTRAIL_SIM_SEEDS=$(SEEDS) cargo test --release --locked --package sealtrail --test sim -- --nocapture
 
 fuzz: ## fuzz every target for TIME seconds: make fuzz TIME=60
 	fuzz/run.sh $(TIME)

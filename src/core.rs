@@ -561,7 +561,8 @@ impl Core {
         }
     }
 
-    fn woken(&mut self, wake: Wake) {
+    /// What somebody who wakes the loop has to tell it.
+    pub fn woken(&mut self, wake: Wake) {
         match wake {
             Wake::Names => self.last_look_ms = None,
             // Every turn reads every file, and sees whether to stop.
