@@ -256,8 +256,8 @@ impl Core {
         let mut index = 0;
         while let Some(follower) = self.tail.followers.get(index) {
             let before = self.tail.followers.len();
-            if follower.copy_of.is_some() {
-                self.tail.pass_over(index);
+            if follower.aside.is_some() {
+                self.tail.pass_over(index, now);
             } else if Tail::is_over(follower, now) {
                 self.end_file(index)?;
             }
@@ -371,7 +371,7 @@ impl Core {
             let path = follower.path.to_string_lossy().into_owned();
             self.say(Act::new(GAP, message).of_file(path).failed());
         }
-        let looked = self.tail.retire(index);
+        let looked = self.tail.retire(index, self.host.clock.since_boot_ms());
         self.tell(looked);
         self.waiting_since_ms.get_or_insert(self.host.clock.since_boot_ms());
         Ok(())

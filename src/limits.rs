@@ -26,6 +26,9 @@ pub const HEAD_BYTES_MAX: usize = 1024;
 /// Files followed at a time. At it further files wait, and the source says so.
 pub const FILES_MAX: usize = 4096;
 
+/// Files that have ended and that a segment's head still tells of, so that a copy of one is known after a restart.
+pub const ENDED_KEPT_MAX: usize = 256;
+
 /// Bytes of a file's head that format detection may look at.
 pub const DETECT_BYTES_MAX: usize = 64 * KIB;
 

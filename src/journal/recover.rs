@@ -173,7 +173,8 @@ fn begin(segment: &SegmentFile, lines: &[u8], origin: &str, key: &VerifierKey) -
         return Err(RecoverError::Head { path: path(), why });
     }
     let chain = Chain::resume(&head).map_err(|source| RecoverError::Resume { path: path(), source })?;
-    Ok(State { chain, end: 0, closed: false, has_rows: false, files: head.files, spent: Vec::new() })
+    let (spent, files) = head.files.into_iter().partition(|range| range.ended);
+    Ok(State { chain, end: 0, closed: false, has_rows: false, files, spent })
 }
 
 impl State {
@@ -195,6 +196,7 @@ impl State {
     fn take_over(&mut self, seal: Seal) {
         for range in seal.files {
             self.files.retain(|known| known.id != range.id);
+            self.spent.retain(|spent| spent.id != range.id);
             if range.ended {
                 self.spent.push(range);
             } else {

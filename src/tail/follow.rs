@@ -6,7 +6,6 @@
 //! The hard cases are at the end of a file. A half-written record waits there until it is whole; only when the file
 //! is renamed away or deleted, and has been quiet for a while, is what is left handed out as damaged.
 
-use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,8 +47,8 @@ pub struct Follower {
     pub seen_cut: bool,
     /// It begins like a log that was read, and too little of it is there to tell whether it is that one.
     pub undecided: bool,
-    /// It holds what another file holds, which is read already.
-    pub copy_of: Option<String>,
+    /// It is not to be read now.
+    pub aside: Option<Aside>,
     /// Since when it has been followed, by the core's clock in milliseconds.
     pub found_ms: u64,
     /// It comes out of an archive: it does not grow.
@@ -75,10 +74,19 @@ pub struct Follower {
     hash: Sha256,
     /// Rows handed out since the last seal.
     rows: u64,
-    /// The greatest length it was seen with.
-    len_seen: Cell<u64>,
+    /// The greatest length it was seen with while it held what was read.
+    len_seen: u64,
     /// Length and time of change when its content was last compared.
     compared: Option<(u64, SystemTime)>,
+}
+
+/// Why a file is not to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aside {
+    /// It holds what another file holds, which is read already: the log with this id.
+    CopyOf(String),
+    /// It has turned out to be an archive: it is opened as one once it is whole.
+    Archive,
 }
 
 /// Why a file cannot be read as a log.
@@ -114,7 +122,7 @@ impl Follower {
             cut: false,
             seen_cut: false,
             undecided: false,
-            copy_of: None,
+            aside: None,
             found_ms: 0,
             archived: false,
             rewritten: false,
@@ -129,7 +137,7 @@ impl Follower {
             sealed: offset,
             hash: Sha256::new(),
             rows: 0,
-            len_seen: Cell::new(offset),
+            len_seen: offset,
             compared: None,
         })
     }
@@ -180,7 +188,8 @@ impl Follower {
     /// Reads what has been appended, at most one read's worth; 0 at the end of the file.
     pub fn read(&mut self, now_ms: u64) -> io::Result<usize> {
         // Room for what is there, and no more: most files have nothing new most of the time.
-        let new = self.len_on_disk()?.saturating_sub(self.read_to());
+        let len = self.len_on_disk()?;
+        let new = len.saturating_sub(self.read_to());
         if new == 0 {
             return Ok(0);
         }
@@ -198,17 +207,21 @@ impl Follower {
             return Ok(0);
         }
         self.learn_head(read);
+        self.len_seen = self.len_seen.max(len);
         Ok(read)
     }
 
     /// Looks whether its content is still what was read, when anything about it has changed since the last look.
     pub fn compare(&mut self) -> io::Result<()> {
         let status = self.file.status()?;
-        self.len_seen.set(self.len_seen.get().max(status.len));
         let now = Some((status.len, status.modified));
         if self.compared != now {
             self.rewritten |= self.has_other_content(0)?;
             self.compared = now;
+        }
+        if !self.is_cut() {
+            // Only now: a length that was asked for before the content is that of this content.
+            self.len_seen = self.len_seen.max(status.len);
         }
         Ok(())
     }
@@ -261,7 +274,7 @@ impl Follower {
 
     /// Whether it is shorter than it was.
     pub fn has_shrunk(&self) -> bool {
-        self.file.status().is_ok_and(|status| status.len < self.len_seen.get())
+        self.file.status().is_ok_and(|status| status.len < self.len_seen)
     }
 
     /// First byte that was not read yet.
@@ -325,14 +338,12 @@ impl Follower {
 
     /// The file's length on disk; of an archive, that of what it holds.
     pub fn len_on_disk(&self) -> io::Result<u64> {
-        let len = self.file.status()?.len;
-        self.len_seen.set(self.len_seen.get().max(len));
-        Ok(len)
+        Ok(self.file.status()?.len)
     }
 
     /// The greatest length that the file was seen with.
     pub fn len_seen(&self) -> u64 {
-        self.len_seen.get()
+        self.len_seen
     }
 
     /// Whether no name leads to the file any more.

@@ -80,6 +80,10 @@ pub enum Fit {
 /// Compares contents; under what inode or name does not matter.
 pub fn compare(range: &FileRange, file: &dyn OpenFile) -> io::Result<Fit> {
     let len = file.status()?.len;
+    if range.head_len == 0 {
+        // Nothing is known of it: that fits every file, and tells none.
+        return Ok(Fit::Other);
+    }
     if len < range.head_len {
         return Ok(Fit::Young);
     }

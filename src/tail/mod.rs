@@ -33,9 +33,9 @@ use crate::health::SourceHealth;
 use crate::hex::hex;
 use crate::host::Host;
 use crate::journal::write::Act;
-use crate::limits::{FILES_MAX, HEAD_BYTES_MAX, ROTATED_QUIET_MS};
+use crate::limits::{ENDED_KEPT_MAX, FILES_MAX, HEAD_BYTES_MAX, ROTATED_QUIET_MS};
 use find::{Found, Patterns, base_dir, files_in};
-use follow::{Follower, Refused};
+use follow::{Aside, Follower, Refused};
 use identity::{Fit, Inode, bytes_before, compare, first_bytes};
 use packed::{Content, content_of};
 use siblings::{Rotated, is_named_after};
@@ -78,6 +78,8 @@ struct PassedOver {
     len: u64,
     /// Id of the log whose copy it is; `None`: an archive that is not whole.
     original: Option<String>,
+    /// By the core's clock, in milliseconds.
+    since_ms: u64,
 }
 
 /// What a look has found out, for the next seal.
@@ -96,8 +98,8 @@ pub enum Identity {
     Known,
     /// Not enough of it is there yet.
     Young,
-    /// It holds what another file holds: [`Tail::pass_over`] it.
-    Copy,
+    /// It is not to be read now: [`Tail::pass_over`] it.
+    Aside,
 }
 
 /// What there is to be said about a candidate for an id.
@@ -181,9 +183,11 @@ impl Tail {
     /// Whether it is still open what has become of some file, or what some file is; that is known within [`ROTATED_QUIET_MS`].
     pub fn is_undecided(&self, now_ms: u64) -> bool {
         let young = |since_ms: u64| now_ms.saturating_sub(since_ms) <= ROTATED_QUIET_MS;
-        self.followers
-            .iter()
-            .any(|follower| (follower.seen_cut && !follower.cut) || (follower.undecided && young(follower.found_ms)))
+        let follower_is = |follower: &Follower| {
+            (follower.seen_cut && !follower.cut) || (follower.undecided && young(follower.found_ms))
+        };
+        let is_unfinished = |file: &PassedOver| file.original.is_none() && young(file.since_ms);
+        self.followers.iter().any(follower_is) || self.passed_over.iter().any(is_unfinished)
     }
 
     /// The source's name, for seals.
@@ -191,11 +195,13 @@ impl Tail {
         &self.sources[index].plan
     }
 
-    /// Where reading stands in every file, for a segment's snapshot.
+    /// Where reading stands in every file, and what ended last, for a segment's snapshot.
     pub fn positions(&self) -> Vec<FileRange> {
         let followed = self.followers.iter().map(|follower| follower.position(&self.source(follower.source).name));
-        let unfollowed = self.known.iter().chain(&self.retired).cloned();
-        followed.chain(unfollowed).filter(|range| !range.id.is_empty()).collect()
+        let over = &self.spent[self.spent.len().saturating_sub(ENDED_KEPT_MAX)..];
+        let unfollowed = over.iter().chain(&self.known).chain(&self.retired).cloned();
+        // Of what nothing was read there is nothing to remember.
+        unfollowed.chain(followed).filter(|range| !range.id.is_empty() && range.head_len > 0).collect()
     }
 
     /// Whether the follower's file is over: cut, or out of an archive and read to its end, or moved or deleted, read to its end, and
@@ -215,7 +221,7 @@ impl Tail {
     }
 
     /// Stops following a file that is over, and says so for the next seal. Its position is kept while the file still has a name.
-    pub fn retire(&mut self, index: usize) -> Looked {
+    pub fn retire(&mut self, index: usize, now_ms: u64) -> Looked {
         let mut follower = self.followers.remove(index);
         let source = self.sources[follower.source].plan.name.clone();
         let range = follower.seal(&source);
@@ -232,28 +238,52 @@ impl Tail {
         } else {
             self.keep_retired(FileRange { from: range.to, sha256: String::new(), rows: 0, ..range.clone() });
             if follower.archived {
-                let passed_over =
-                    PassedOver { inode: follower.inode, len: archive_len, original: Some(range.id.clone()) };
+                let passed_over = PassedOver {
+                    inode: follower.inode,
+                    len: archive_len,
+                    original: Some(range.id.clone()),
+                    since_ms: now_ms,
+                };
                 self.passed_over.push(passed_over);
             }
         }
         info!(file = %follower.path.display(), "read to its end: done with it");
-        looked.ended.push(range);
+        if !range.id.is_empty() {
+            looked.ended.push(range);
+        }
         looked
     }
 
     /// Stops following a file that holds what another one holds.
-    pub fn pass_over(&mut self, index: usize) {
+    pub fn pass_over(&mut self, index: usize, now_ms: u64) {
         let follower = self.followers.remove(index);
-        info!(file = %follower.path.display(), "a copy of a file that is read already");
-        let len = self.len_of(&follower.path);
-        self.passed_over.push(PassedOver { inode: follower.inode, len, original: follower.copy_of });
+        let passed_over = match follower.aside {
+            Some(Aside::CopyOf(id)) => {
+                info!(file = %follower.path.display(), "a copy of a file that is read already");
+                PassedOver {
+                    inode: follower.inode,
+                    len: self.len_of(&follower.path),
+                    original: Some(id),
+                    since_ms: now_ms,
+                }
+            }
+            // Opened anew by the next look.
+            Some(Aside::Archive) | None => {
+                PassedOver { inode: follower.inode, len: 0, original: None, since_ms: now_ms }
+            }
+        };
+        self.passed_over.push(passed_over);
     }
 
     /// Learns a file's id and format, which takes a whole first line.
     pub fn identify(&mut self, index: usize, now_ms: u64) -> Result<Identity, Refused> {
         if self.followers[index].id().is_none() {
             let Some(line) = self.followers[index].first_line()? else { return Ok(Identity::Young) };
+            let follower = &mut self.followers[index];
+            if !follower.archived && packed::is_archive(follower.file().as_ref()).unwrap_or(false) {
+                follower.aside = Some(Aside::Archive);
+                return Ok(Identity::Aside);
+            }
             let identity = self.claim_id(index, &line, now_ms).map_err(|error| Refused(error.to_string()))?;
             if identity != Identity::Known {
                 return Ok(identity);
@@ -280,8 +310,8 @@ impl Tail {
                     break;
                 }
                 Claim::Copy(id) => {
-                    self.followers[index].copy_of = Some(id);
-                    return Ok(Identity::Copy);
+                    self.followers[index].aside = Some(Aside::CopyOf(id));
+                    return Ok(Identity::Aside);
                 }
                 Claim::Wait => {
                     self.followers[index].undecided = true;
@@ -429,6 +459,9 @@ impl Tail {
                     if copy.path != Path::new(&range.path) {
                         self.rotated.extend(rotated(source, Path::new(&range.path), copy.file.as_ref()));
                     }
+                    if copy.inode != Inode::in_range(&range) && self.is_there(&range, found) {
+                        looked.acts.push(cut_while_away(&range, &copy));
+                    }
                     if let Err(error) = self.resume(source, copy, &range, in_place, now_ms) {
                         warn!(file = range.path, %error, "cannot read");
                         self.known.push(range);
@@ -436,7 +469,7 @@ impl Tail {
                 }
                 Ok(Again::Done(inode)) => {
                     let original = Some(range.id.clone());
-                    self.passed_over.push(PassedOver { inode, len: range.archive_len, original });
+                    self.passed_over.push(PassedOver { inode, len: range.archive_len, original, since_ms: now_ms });
                     self.keep_retired(range);
                 }
                 Ok(Again::Later) => self.known.push(range),
@@ -452,6 +485,13 @@ impl Tail {
                 }
             }
         }
+    }
+
+    /// Whether the file itself is there, whatever it holds.
+    fn is_there(&self, range: &FileRange, found: &[Found]) -> bool {
+        let inode = Inode::in_range(range);
+        let in_folder = || files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
+        found.iter().any(|file| file.inode == inode) || in_folder().iter().any(|(_, there)| *there == inode)
     }
 
     fn find_again(&self, range: &FileRange, found: &[Found]) -> io::Result<Again> {
@@ -657,7 +697,12 @@ impl Tail {
                 self.followers.push(follower);
             }
             Ok(None) => {
-                self.passed_over.push(PassedOver { inode: file.inode, len: file.len, original: None });
+                self.passed_over.push(PassedOver {
+                    inode: file.inode,
+                    len: file.len,
+                    original: None,
+                    since_ms: now_ms,
+                });
             }
             Err(error) => {
                 health[file.source].errors.fetch_add(1, Ordering::Relaxed);
@@ -782,6 +827,17 @@ fn cut_away(follower: &Follower, range: &FileRange, copy: Option<&Path>) -> Act 
     let message =
         format!("cut in place; {rest}; what was written after that and before the cut, if anything, was not seen");
     Act::new("FILE CUT", message).of_file(path).with_gap(bytes_missing(range, None))
+}
+
+/// The same for a file that was cut while nobody looked, and that goes on in a copy.
+fn cut_while_away(range: &FileRange, copy: &Copy) -> Act {
+    let len = copy.file.status().map_or(range.to, |status| status.len).max(range.to);
+    let message = format!(
+        "cut in place while the agent was not running; its copy {} ends at byte {len}; what was written after that and before the cut, if anything, was not seen",
+        copy.path.display()
+    );
+    let range = FileRange { to: len, ..range.clone() };
+    Act::new("FILE CUT", message).of_file(&range.path).unknown().with_gap(bytes_missing(&range, None))
 }
 
 /// Bytes from where `range` ends.

@@ -35,6 +35,11 @@ pub fn content_of(file: Arc<dyn OpenFile>) -> io::Result<Content> {
     }
 }
 
+/// Whether a file begins as an archive does.
+pub fn is_archive(file: &dyn OpenFile) -> io::Result<bool> {
+    Ok(packing_of(file)?.is_some())
+}
+
 /// Whether a log, or what an archive holds so far, begins with the bytes that a seal tells of.
 pub fn begins_with(file: &Arc<dyn OpenFile>, range: &FileRange) -> io::Result<bool> {
     let len = usize::try_from(range.head_len).unwrap_or(usize::MAX).min(HEAD_BYTES_MAX);
