@@ -64,6 +64,8 @@ pub struct Follower {
     /// What its rows' ids begin with; known once the file has a whole first line.
     id: Option<String>,
     format: Option<Format>,
+    /// It begins with more zeros than a format is looked for in.
+    hole: bool,
     /// What is read and not yet a line.
     pub frames: Frames,
     /// First byte that no seal accounts for yet.
@@ -120,6 +122,7 @@ impl Follower {
             sealed_tail,
             id: None,
             format,
+            hole: false,
             frames,
             sealed: offset,
             rows: 0,
@@ -228,12 +231,10 @@ impl Follower {
             return Ok(true);
         }
         let head = first_bytes(self.file.as_ref(), DETECT_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
-        // Behind a hole at the file's beginning stands what tells.
-        self.frames.pass_zeros();
-        let is_hole = head.len() >= DETECT_BYTES_MAX && head.iter().all(|byte| *byte == 0);
-        let head = if is_hole { self.frames.front(DETECT_BYTES_MAX) } else { &head };
-        let is_all = head.len() >= DETECT_BYTES_MAX || (self.archived && !is_hole);
-        match detect(head, is_all) {
+        self.hole = head.len() >= DETECT_BYTES_MAX && head.iter().all(|byte| *byte == 0);
+        let (head, is_all) =
+            if self.hole { (self.frames.front(DETECT_BYTES_MAX), false) } else { (&head[..], self.archived) };
+        match detect(head, is_all || head.len() >= DETECT_BYTES_MAX) {
             Detection::Known(format) => {
                 self.format = Some(format);
                 self.frames.set_format(format, self.frames.offset() == 0);
@@ -242,6 +243,11 @@ impl Follower {
             Detection::NeedMore => Ok(false),
             Detection::Unknown { reason } => Err(Refused(reason.to_owned())),
         }
+    }
+
+    /// Whether it begins with a hole, and has to be read to learn what stands behind that.
+    pub fn has_hole(&self) -> bool {
+        self.hole
     }
 
     /// Whether the file was cut in place: it is shorter than what was read of it, or holds other bytes than it did.
