@@ -262,7 +262,7 @@ impl Frames {
     fn oversize(&mut self, len: usize, record_max: usize) -> Next {
         let other = self.format.and_then(|format| next_record(format, self.frame(len)));
         self.pass_record(0, record_max);
-        Next::Oversize { len: other.unwrap_or(len), torn: None }
+        Next::Oversize { len: other.unwrap_or(len), torn: other.map(|_| MERGED) }
     }
 
     fn pass_record(&mut self, len: usize, record_max: usize) {
