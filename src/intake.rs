@@ -157,7 +157,7 @@ impl Row<'_> {
         frames.consume(len);
     }
 
-    /// Parses what is left of a record when the middle of its long text is taken out.
+    /// Parses what is left of a record when the middle of its long texts is taken out.
     fn oversize(&mut self, frames: &mut Frames, len: usize, torn: Option<&'static str>, scratch: &mut Scratch) {
         let offset = frames.offset();
         let Some(Passed { cut: Some(cut), length, sha256 }) = frames.take_passed(len) else { return };
@@ -165,7 +165,7 @@ impl Row<'_> {
         let oversize = Oversize { length, sha256, head: cut.head(), tail: cut.tail() };
         let (reason, flags): (_, &[_]) = match (torn, cut.shortened()) {
             (Some(reason), _) => (reason, &["damaged", "oversize"]),
-            (None, None) => (CUT_ACROSS, &["unparsed", "oversize"]),
+            (None, None) => (TOO_MANY_TEXTS, &["unparsed", "oversize"]),
             (None, Some(shortened)) => match parse(self.origin.format, &shortened, scratch) {
                 Parsed::Record(record) => return self.event(place, &shortened, &record, Some(&oversize)),
                 Parsed::Unparsed { reason, .. } => (reason, &["unparsed", "oversize"]),
@@ -198,7 +198,7 @@ impl Row<'_> {
     }
 }
 
-const CUT_ACROSS: &str = "larger than record_max_bytes, and not by one text alone";
+const TOO_MANY_TEXTS: &str = "larger than record_max_bytes, and with more texts than a row has";
 const ZEROS: &str = "NUL bytes: a hole in the file";
 
 impl SourceIntake {

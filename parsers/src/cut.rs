@@ -1,14 +1,13 @@
 //! A record that is too large to keep, cut in the middle: its first and last bytes, and a shorter row made of them.
 //!
-//! Nearly always it is one text that makes a record large: a statement, a list of parameters. Cut inside that text, with a note of
-//! how much was left out, what remains is a row like any other and is parsed like any other: all its columns are there. What
-//! is hard:
+//! What makes a record large is its texts: a statement, a list of parameters. Cut inside them, with a note of how much was
+//! left out, what remains is a row like any other and is parsed like any other: all its columns are there. What is hard:
 //!
-//! - Whether the cut lies inside one text is known only when every byte that was left out has been looked at. Across several texts, what
-//!   stands before the cut and what stands behind it must not be taken for one.
+//! - Where texts begin and end is followed through every byte that is left out. What stands before the cut and what stands behind it
+//!   is never taken for one text when it is two: a message must not lose the context that says who wrote it.
 //! - A cut never falls between the two halves of a doubled quote, of an escape or, in UTF-8, of a character.
 
-use memchr::{memchr_iter, memchr2_iter, memrchr};
+use memchr::{memchr, memchr2, memrchr};
 
 use crate::Format;
 
@@ -25,19 +24,48 @@ pub struct Cut {
     walk: Option<Walk>,
 }
 
-/// How far the text in which the head ends has been followed.
-#[derive(Debug, Clone, Default)]
+/// The texts that were left out, and what stands between them.
+#[derive(Debug, Clone)]
 struct Walk {
-    /// How much of the head can stand before the cut.
-    from: usize,
-    /// The first byte that may be the second half of what the byte before it began: a doubled quote, an escape.
-    half: Option<u64>,
-    /// Where that text ends.
+    format: Format,
+    /// Where the next byte stands in the record.
+    at: u64,
+    place: Place,
+    texts: Vec<Text>,
+    /// More stands between texts than any row has.
+    lost: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Between texts.
+    Outside,
+    Inside,
+    /// Behind a byte that means nothing yet: a quote in csvlog, a backslash in jsonlog.
+    Half,
+}
+
+/// A text, or what is left of it behind the head, with what follows up to the next one.
+#[derive(Debug, Clone, Default)]
+struct Text {
+    from: u64,
+    /// Its first bytes: all of it when it is short.
+    short: Vec<u8>,
+    /// Where its closing quote stands.
     end: Option<u64>,
+    /// From the closing quote on, up to the quote that opens the next.
+    behind: Vec<u8>,
 }
 
 /// No escape of JSON is longer: `\u0001`.
 const ESCAPE_MAX: usize = 6;
+
+/// A text that is left out is left in when it is no longer than this: keys, names, words of the server.
+const SHORT_MAX: usize = 64;
+
+/// More texts, and more bytes between two, than a row of either format has.
+const TEXTS_MAX: usize = 64;
+const BEHIND_MAX: usize = 1024;
 
 impl Cut {
     /// Nothing yet. At most `head_max` bytes of the beginning are kept, and `tail_max` of the end.
@@ -49,14 +77,12 @@ impl Cut {
     pub fn push(&mut self, bytes: &[u8]) {
         let (head, rest) = bytes.split_at(bytes.len().min(self.head_max - self.head.len()));
         self.head.extend_from_slice(head);
-        self.length += head.len() as u64;
+        self.length += bytes.len() as u64;
         if rest.is_empty() {
             return;
         }
-        let mut walk = self.walk.take().unwrap_or_else(|| self.begin_walk());
-        walk.follow(self.format, rest, self.length);
-        self.walk = Some(walk);
-        self.length += rest.len() as u64;
+        let (format, head) = (self.format, &self.head);
+        self.walk.get_or_insert_with(|| Walk::behind(format, head)).follow(rest);
         self.keep_last(rest);
     }
 
@@ -76,34 +102,23 @@ impl Cut {
         if self.is_whole() { tail } else { &tail[half_char(tail)..] }
     }
 
-    /// The record with the middle of its long text left out: `[... 1000 bytes ...]` stands there. `None` when more than one text is cut.
+    /// The record with the middle of its long texts left out: `[... 1000 bytes ...]` stands there. `None` when it is no row: it has more
+    /// texts, or more between them, than a row has.
     pub fn shortened(&self) -> Option<Vec<u8>> {
         if self.is_whole() {
             return Some([&self.head, self.last_bytes()].concat());
         }
-        let walk = self.walk.as_ref()?;
-        let tail = self.text_before_end();
-        let resumed = self.length - tail.len() as u64;
-        if walk.end.is_some_and(|end| end < resumed) {
-            return None;
-        }
-        let note = format!("[... {} bytes ...]", resumed - walk.from as u64);
-        Some([&self.head[..walk.from], note.as_bytes(), tail].concat())
+        let walk = self.walk.as_ref().filter(|walk| !walk.lost)?;
+        let tail = self.whole_bytes(self.last_bytes());
+        let mut shortened = self.head[..walk.begin()].to_vec();
+        walk.write_until(self.length - tail.len() as u64, &mut shortened);
+        shortened.extend_from_slice(tail);
+        Some(shortened)
     }
 
     /// Nothing is left out.
     fn is_whole(&self) -> bool {
         self.length == (self.head.len() + self.last_bytes().len()) as u64
-    }
-
-    fn begin_walk(&self) -> Walk {
-        let text = match self.format {
-            Format::PostgresCsvlog => trim_quotes(&self.head),
-            Format::PostgresJsonlog => trim_escapes(&self.head),
-        };
-        let mut walk = Walk { from: whole_chars(text), ..Walk::default() };
-        walk.follow(self.format, &self.head[walk.from..], walk.from as u64);
-        walk
     }
 
     fn keep_last(&mut self, bytes: &[u8]) {
@@ -119,9 +134,8 @@ impl Cut {
         &self.tail[self.tail.len().saturating_sub(self.tail_max)..]
     }
 
-    /// The last bytes from where they can stand behind the cut.
-    fn text_before_end(&self) -> &[u8] {
-        let tail = self.last_bytes();
+    /// The last bytes from the first on that is no second half.
+    fn whole_bytes<'t>(&self, tail: &'t [u8]) -> &'t [u8] {
         let half = half_char(tail);
         match self.format {
             // Quotes behind a character that was cut are all there; at the very start some of them may not be.
@@ -136,43 +150,123 @@ impl Cut {
 }
 
 impl Walk {
-    /// Looks at the bytes that stand at `at`.
-    fn follow(&mut self, format: Format, bytes: &[u8], at: u64) {
-        if self.end.is_some() {
-            return;
-        }
-        match format {
-            Format::PostgresCsvlog => self.follow_quotes(bytes, at),
-            Format::PostgresJsonlog => self.follow_escapes(bytes, at),
+    /// Begins where the head can be cut: between texts, or behind the last whole byte of one.
+    fn behind(format: Format, head: &[u8]) -> Self {
+        let mut walk = Walk { format, at: 0, place: Place::Outside, texts: vec![Text::default()], lost: false };
+        walk.follow(head);
+        let inside = walk.place != Place::Outside;
+        let whole = match format {
+            Format::PostgresCsvlog => trim_quotes(head),
+            Format::PostgresJsonlog => trim_escapes(head),
+        };
+        let last = walk.texts.last().map_or(0, |text| text.from);
+        let from = if inside { (whole_chars(whole) as u64).max(last) } else { head.len() as u64 };
+        let text = Text { from, end: Some(from).filter(|_| !inside), ..Text::default() };
+        let place = if inside { Place::Inside } else { Place::Outside };
+        let mut walk = Walk { at: from, place, texts: vec![text], ..walk };
+        walk.follow(&head[walk.begin()..]);
+        walk
+    }
+
+    /// How much of the head stands before the cut.
+    fn begin(&self) -> usize {
+        self.texts.first().map_or(0, |text| text.from as usize)
+    }
+
+    fn follow(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.lost {
+            let len = match self.place {
+                Place::Outside => self.outside(rest),
+                Place::Inside => self.inside(rest),
+                Place::Half => self.half(rest[0]),
+            };
+            self.at += len as u64;
+            rest = &rest[len..];
         }
     }
 
-    /// Every quote inside a text is doubled; one alone ends it.
-    fn follow_quotes(&mut self, bytes: &[u8], at: u64) {
-        for quote in memchr_iter(b'"', bytes).map(|found| at + found as u64) {
-            match self.half {
-                Some(second) if second == quote => self.half = None,
-                Some(second) => {
-                    self.end = Some(second - 1);
-                    return;
-                }
-                None => self.half = Some(quote + 1),
+    /// Up to the quote that opens the next text.
+    fn outside(&mut self, bytes: &[u8]) -> usize {
+        let quote = memchr(b'"', bytes);
+        let len = quote.map_or(bytes.len(), |quote| quote + 1);
+        let is_next = quote.is_some();
+        let (at, count) = (self.at + len as u64, self.texts.len());
+        let Some(text) = self.texts.last_mut() else { return len };
+        text.behind.extend_from_slice(&bytes[..len.min(BEHIND_MAX)]);
+        self.lost = text.behind.len() > BEHIND_MAX || count > TEXTS_MAX;
+        if is_next {
+            self.texts.push(Text { from: at, ..Text::default() });
+            self.place = Place::Inside;
+        }
+        len
+    }
+
+    fn inside(&mut self, bytes: &[u8]) -> usize {
+        let found = match self.format {
+            Format::PostgresCsvlog => memchr(b'"', bytes),
+            Format::PostgresJsonlog => memchr2(b'"', b'\\', bytes),
+        };
+        self.keep_short(&bytes[..found.unwrap_or(bytes.len())]);
+        let Some(found) = found else { return bytes.len() };
+        if self.format == Format::PostgresJsonlog && bytes[found] == b'"' {
+            self.close(self.at + found as u64);
+        } else {
+            self.place = Place::Half;
+        }
+        found + 1
+    }
+
+    /// Every quote inside a text of csvlog is doubled; one alone ends it.
+    fn half(&mut self, next: u8) -> usize {
+        match (self.format, next) {
+            (Format::PostgresCsvlog, b'"') => self.keep_short(b"\"\""),
+            (Format::PostgresCsvlog, _) => {
+                self.close(self.at - 1);
+                return 0;
             }
+            (Format::PostgresJsonlog, next) => self.keep_short(&[b'\\', next]),
         }
-        self.end = self.half.filter(|second| *second < at + bytes.len() as u64).map(|second| second - 1);
+        self.place = Place::Inside;
+        1
     }
 
-    fn follow_escapes(&mut self, bytes: &[u8], at: u64) {
-        for found in memchr2_iter(b'"', b'\\', bytes) {
-            let place = at + found as u64;
-            if self.half == Some(place) {
-                self.half = None;
-            } else if bytes[found] == b'\\' {
-                self.half = Some(place + 1);
-            } else {
-                self.end = Some(place);
+    fn close(&mut self, quote: u64) {
+        self.place = Place::Outside;
+        if let Some(text) = self.texts.last_mut() {
+            text.end = Some(quote);
+            text.behind.push(b'"');
+        }
+    }
+
+    fn keep_short(&mut self, bytes: &[u8]) {
+        if let Some(text) = self.texts.last_mut() {
+            let room = (SHORT_MAX + 1).saturating_sub(text.short.len());
+            text.short.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+    }
+
+    /// Everything that stands before `until`, long texts shortened.
+    fn write_until(&self, until: u64, out: &mut Vec<u8>) {
+        for text in &self.texts {
+            let end = text.end.filter(|end| *end < until);
+            text.write_until(end.unwrap_or(until), out);
+            let Some(end) = end else { return };
+            let behind = (until - end).min(text.behind.len() as u64) as usize;
+            out.extend_from_slice(&text.behind[..behind]);
+            if behind < text.behind.len() {
                 return;
             }
+        }
+    }
+}
+
+impl Text {
+    fn write_until(&self, until: u64, out: &mut Vec<u8>) {
+        let len = until.saturating_sub(self.from);
+        match self.short.get(..len as usize) {
+            Some(text) if len <= SHORT_MAX as u64 => out.extend_from_slice(text),
+            _ => out.extend_from_slice(format!("[... {len} bytes ...]").as_bytes()),
         }
     }
 }
