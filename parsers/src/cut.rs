@@ -193,7 +193,7 @@ impl Walk {
         let is_next = quote.is_some();
         let (at, count) = (self.at + len as u64, self.texts.len());
         let Some(text) = self.texts.last_mut() else { return len };
-        text.behind.extend_from_slice(&bytes[..len.min(BEHIND_MAX)]);
+        text.behind.extend_from_slice(&bytes[..len.min(BEHIND_MAX + 1)]);
         self.lost = text.behind.len() > BEHIND_MAX || count > TEXTS_MAX;
         if is_next {
             self.texts.push(Text { from: at, ..Text::default() });
