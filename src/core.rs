@@ -270,7 +270,7 @@ impl Core {
 
     /// Reads one file until it has no more, or `share` is used up; true when it has more.
     fn read(&mut self, index: usize, share: &mut usize, now: u64) -> Result<bool, WriteError> {
-        if self.tail.followers[index].cut || !self.identify(index, now) {
+        if self.tail.followers[index].cut || !(self.identify(index, now) || self.tail.followers[index].has_hole()) {
             return Ok(false);
         }
         // What a pause left in the buffer comes first.
@@ -315,6 +315,10 @@ impl Core {
     fn take(&mut self, index: usize, end: bool) -> Result<(), WriteError> {
         loop {
             let follower = &mut self.tail.followers[index];
+            if !follower.frames.has_format() {
+                follower.frames.pass_zeros();
+                return Ok(());
+            }
             let source = follower.source;
             let origin = self.intake.origin(follower);
             let health = &self.health.sources[source];

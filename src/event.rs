@@ -82,7 +82,7 @@ pub struct Event<'e> {
     pub origin: &'e Origin,
     /// Where it stands.
     pub place: Place,
-    /// Its original bytes: kept in base64 where they are not UTF-8.
+    /// Its original bytes, or what was parsed of them: kept in base64 where they are not UTF-8.
     pub frame: &'e [u8],
     /// What it says.
     pub record: &'e Record<'e>,
@@ -92,11 +92,26 @@ pub struct Event<'e> {
     pub time: UtcTime,
     /// When its session began; `None` where the row does not say, or not in a form that is a time.
     pub session_start: Option<UtcTime>,
+    /// The whole of it, where it is larger than a record may be.
+    pub oversize: Option<&'e Oversize<'e>>,
+}
+
+/// A row of which only the first and the last bytes were kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Oversize<'o> {
+    /// In bytes, its terminator included.
+    pub length: u64,
+    /// Over all of it.
+    pub sha256: [u8; 32],
+    /// Its first bytes.
+    pub head: &'o [u8],
+    /// Its last bytes.
+    pub tail: &'o [u8],
 }
 
 /// Writes one event as a line, newline included.
 pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
-    let Event { origin, place, frame, record, meaning, time, session_start } = event;
+    let Event { origin, place, frame, record, meaning, time, session_start, oversize } = event;
     let (place, session_start) = (*place, session_start.as_ref());
     let mut line = Line { out, utf8: std::str::from_utf8(frame).is_ok() };
     line.head(origin, place, time);
@@ -113,26 +128,50 @@ pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
     line.session(record, session_start);
     line.statement(record);
     line.derived(meaning);
-    if !line.utf8 {
-        line.raw(",\"flags\":[\"invalid_utf8\"]");
-    }
+    line.flags(if oversize.is_some() { &["oversize"] } else { &[] });
     line.out.extend_from_slice(&origin.labels);
     line.extra(record, time);
-    if !line.utf8 {
-        line.raw(",\"raw_base64\":\"");
-        line.base64(frame);
-        line.raw("\"");
+    match oversize {
+        // Its texts are in the fields.
+        Some(oversize) if line.utf8 => line.oversize(oversize, |_| ()),
+        Some(oversize) => line.oversize(oversize, |line| line.ends(oversize)),
+        None if line.utf8 => {}
+        None => line.bytes("raw", frame),
     }
     line.at(origin, place);
 }
 
 /// Why bytes are no row, and what was done about them.
 #[derive(Debug, Clone, Copy)]
-pub struct Unparsed {
+pub struct Unparsed<'u> {
     /// For a person.
     pub reason: &'static str,
-    /// `damaged`, `oversize`, `unparsed`: a flag of the record.
-    pub flag: &'static str,
+    /// `damaged`, `oversize`, `unparsed`, `zeros`.
+    pub flags: &'u [&'static str],
+    /// The bytes themselves.
+    pub kept: Kept<'u>,
+}
+
+/// What is kept of bytes that are no row.
+#[derive(Debug, Clone, Copy)]
+pub enum Kept<'u> {
+    /// All of them.
+    All(&'u [u8]),
+    /// The first and the last of them.
+    Ends(&'u Oversize<'u>),
+    /// Their number says it all.
+    Nothing,
+}
+
+impl Kept<'_> {
+    fn is_utf8(self) -> bool {
+        let is_utf8 = |bytes| std::str::from_utf8(bytes).is_ok();
+        match self {
+            Kept::All(bytes) => is_utf8(bytes),
+            Kept::Ends(oversize) => is_utf8(oversize.head) && is_utf8(oversize.tail),
+            Kept::Nothing => true,
+        }
+    }
 }
 
 /// Writes a line for bytes that could not be understood: kept as text, or in base64 where they are not UTF-8.
@@ -140,32 +179,26 @@ pub fn write_unparsed(
     out: &mut Vec<u8>,
     origin: &Origin,
     place: Place,
-    frame: &[u8],
-    why: Unparsed,
+    why: Unparsed<'_>,
     time: &UtcTime,
     server: &str,
 ) {
-    let utf8 = std::str::from_utf8(frame).is_ok();
-    let mut line = Line { out, utf8 };
+    let mut line = Line { out, utf8: why.kept.is_utf8() };
     line.head(origin, place, time);
     line.raw(",\"user\":\"(unknown)\",\"action\":\"UNPARSED\"");
     line.text("resource", server.as_bytes());
     line.raw(",\"resource_type\":\"server\",\"outcome\":\"unknown\",\"category\":\"unparsed\",\"admin\":false");
     line.out.extend_from_slice(&origin.identity);
     line.raw(",\"derived\":{\"user\":\"fallback:unknown\",\"action\":\"fallback:unparsed\",\"resource\":\"fallback:server\"}");
-    line.raw(",\"flags\":[");
-    line.quoted(why.flag.as_bytes());
-    line.raw(if utf8 { "]" } else { ",\"invalid_utf8\"]" });
+    line.flags(why.flags);
     line.out.extend_from_slice(&origin.labels);
     line.raw(",\"extra\":{\"reason\":");
     line.quoted(why.reason.as_bytes());
     line.raw("}");
-    if utf8 {
-        line.text("raw", frame);
-    } else {
-        line.raw(",\"raw_base64\":\"");
-        line.base64(frame);
-        line.raw("\"");
+    match why.kept {
+        Kept::All(bytes) => line.bytes("raw", bytes),
+        Kept::Ends(oversize) => line.oversize(oversize, |line| line.ends(oversize)),
+        Kept::Nothing => {}
     }
     line.at(origin, place);
 }
@@ -222,6 +255,43 @@ impl Line<'_> {
         // The room is exact: encoding cannot fail.
         let written = STANDARD.encode_slice(bytes, &mut self.out[start..]).unwrap_or(0);
         self.out.truncate(start + written);
+    }
+
+    /// As text, or as `<name>_base64` in a line that is not UTF-8.
+    fn bytes(&mut self, name: &str, bytes: &[u8]) {
+        if self.utf8 {
+            return self.text(name, bytes);
+        }
+        self.raw(",\"");
+        self.raw(name);
+        self.raw("_base64\":\"");
+        self.base64(bytes);
+        self.raw("\"");
+    }
+
+    fn flags(&mut self, flags: &[&str]) {
+        let invalid = (!self.utf8).then_some("invalid_utf8");
+        for (index, flag) in flags.iter().copied().chain(invalid).enumerate() {
+            self.raw(if index == 0 { ",\"flags\":[" } else { "," });
+            self.quoted(flag.as_bytes());
+        }
+        if !flags.is_empty() || !self.utf8 {
+            self.raw("]");
+        }
+    }
+
+    /// The whole row's length and hash, and what `ends` writes of it.
+    fn oversize(&mut self, oversize: &Oversize<'_>, ends: impl FnOnce(&mut Self)) {
+        self.object("oversize", |line| {
+            line.number("length", Some(oversize.length));
+            line.text("sha256", hex(&oversize.sha256).as_bytes());
+            ends(line);
+        });
+    }
+
+    fn ends(&mut self, oversize: &Oversize<'_>) {
+        self.bytes("head", oversize.head);
+        self.bytes("tail", oversize.tail);
     }
 
     fn head(&mut self, origin: &Origin, place: Place, time: &UtcTime) {

@@ -1,7 +1,7 @@
 //! Frames become lines: parse, give meaning, encode.
 //!
 //! Owns the block under construction and what one source's rows share. Every byte that a follower hands out becomes part of exactly
-//! one line; what no parser understands becomes an `unparsed` line with the bytes in it.
+//! one line; what no parser understands becomes an `unparsed` line with the bytes in it, or the first and last of them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,8 +10,8 @@ use sealtrail_parsers::{Format, Parsed, Record, Scratch, parse};
 
 use crate::clock::{self, Clock as WallClock};
 use crate::config::plan::{AgentPlan, SourcePlan};
-use crate::event::{self, Event, Origin, Place, Unparsed};
-use crate::frames::{Frames, Next};
+use crate::event::{self, Event, Kept, Origin, Oversize, Place, Unparsed};
+use crate::frames::{Frames, Next, Passed};
 use crate::health::SourceHealth;
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
@@ -96,12 +96,13 @@ impl Intake {
             let next = frames.next(self.record_max, end);
             let mut row =
                 Row { clock: self.clock.as_ref(), origin, server: &self.server, block: &mut self.block, source };
-            let len = match next {
+            match next {
                 Next::Record { len } => row.record(frames, len, &mut self.scratch),
-                Next::Damaged { len, reason, oversize } => row.damaged(frames, len, reason, oversize),
+                Next::Damaged { len, reason } => row.damaged(frames, len, reason),
+                Next::Oversize { len, torn } => row.oversize(frames, len, torn, &mut self.scratch),
+                Next::Zeros => row.zeros(frames),
                 Next::Wait => break,
-            };
-            frames.consume(len);
+            }
         }
         let rows = self.block.rows.read - before.0;
         health.rows_read.fetch_add(rows, Ordering::Relaxed);
@@ -131,47 +132,74 @@ struct Row<'i> {
 }
 
 impl Row<'_> {
-    /// Writes a record's line; where a true record starts inside a broken one, only what stands before it. Returns how many bytes
-    /// became the line.
-    fn record(&mut self, frames: &Frames, len: usize, scratch: &mut Scratch) -> usize {
+    /// Writes a record's line; where a true record starts inside a broken one, only what stands before it.
+    fn record(&mut self, frames: &mut Frames, len: usize, scratch: &mut Scratch) {
         let frame = frames.frame(len);
-        match parse(self.origin.format, frame, scratch) {
+        let place = Place { offset: frames.offset(), length: len as u64 };
+        let len = match parse(self.origin.format, frame, scratch) {
             Parsed::Record(record) => {
-                self.event(frames.offset(), frame, &record);
+                self.event(place, frame, &record, None);
                 len
             }
             Parsed::Unparsed { reason, retry_at } => {
                 let len = retry_at.unwrap_or(len);
-                self.unparsed(frames.offset(), &frame[..len], Unparsed { reason, flag: "unparsed" });
+                let place = Place { length: len as u64, ..place };
+                self.unparsed(place, Unparsed { reason, flags: &["unparsed"], kept: Kept::All(&frame[..len]) });
                 len
             }
-        }
+        };
+        frames.consume(len);
     }
 
-    fn damaged(&mut self, frames: &Frames, len: usize, reason: &'static str, oversize: bool) -> usize {
-        let flag = if oversize { "oversize" } else { "damaged" };
-        self.unparsed(frames.offset(), frames.frame(len), Unparsed { reason, flag });
-        len
+    fn damaged(&mut self, frames: &mut Frames, len: usize, reason: &'static str) {
+        let place = Place { offset: frames.offset(), length: len as u64 };
+        self.unparsed(place, Unparsed { reason, flags: &["damaged"], kept: Kept::All(frames.frame(len)) });
+        frames.consume(len);
     }
 
-    fn event(&mut self, offset: u64, frame: &[u8], record: &Record<'_>) {
-        let place = Place { offset, length: frame.len() as u64 };
+    /// Parses what is left of a record when the middle of its long texts is taken out.
+    fn oversize(&mut self, frames: &mut Frames, len: usize, torn: Option<&'static str>, scratch: &mut Scratch) {
+        let offset = frames.offset();
+        let Some(Passed { cut: Some(cut), length, sha256 }) = frames.take_passed(len) else { return };
+        let place = Place { offset, length };
+        let oversize = Oversize { length, sha256, head: cut.head(), tail: cut.tail() };
+        let (reason, flags): (_, &[_]) = match (torn, cut.shortened()) {
+            (Some(reason), _) => (reason, &["damaged", "oversize"]),
+            (None, None) => (TOO_MANY_TEXTS, &["unparsed", "oversize"]),
+            (None, Some(shortened)) => match parse(self.origin.format, &shortened, scratch) {
+                Parsed::Record(record) => return self.event(place, &shortened, &record, Some(&oversize)),
+                Parsed::Unparsed { reason, .. } => (reason, &["unparsed", "oversize"]),
+            },
+        };
+        self.unparsed(place, Unparsed { reason, flags, kept: Kept::Ends(&oversize) });
+    }
+
+    fn zeros(&mut self, frames: &mut Frames) {
+        let offset = frames.offset();
+        let Some(Passed { length, .. }) = frames.take_passed(0) else { return };
+        let why = Unparsed { reason: ZEROS, flags: &["zeros"], kept: Kept::Nothing };
+        self.unparsed(Place { offset, length }, why);
+    }
+
+    fn event(&mut self, place: Place, frame: &[u8], record: &Record<'_>, oversize: Option<&Oversize<'_>>) {
         let time = self.source.time(record.time, self.clock);
         let session_start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
         let meaning = meaning(record, self.server.as_bytes());
-        let event = Event { origin: self.origin, place, frame, record, meaning, time, session_start };
+        let event = Event { origin: self.origin, place, frame, record, meaning, time, session_start, oversize };
         event::write(&mut self.block.lines, &event);
         self.block.rows.read += 1;
     }
 
-    fn unparsed(&mut self, offset: u64, frame: &[u8], why: Unparsed) {
-        let place = Place { offset, length: frame.len() as u64 };
+    fn unparsed(&mut self, place: Place, why: Unparsed<'_>) {
         let time = self.source.stand_in_time(self.clock);
-        event::write_unparsed(&mut self.block.lines, self.origin, place, frame, why, &time, self.server);
+        event::write_unparsed(&mut self.block.lines, self.origin, place, why, &time, self.server);
         self.block.rows.read += 1;
         self.block.rows.unparsed += 1;
     }
 }
+
+const TOO_MANY_TEXTS: &str = "larger than record_max_bytes, and with more texts than a row has";
+const ZEROS: &str = "NUL bytes: a hole in the file";
 
 impl SourceIntake {
     /// The row's time; where it has none, that of the row before it, or the agent's own.

@@ -17,6 +17,16 @@ pub const BLOCK_BYTES_MAX: usize = 6 * MIB;
 /// Bytes of a damaged region that make one `unparsed` line. A longer region becomes several lines.
 pub const DAMAGED_LINE_BYTES_MAX: usize = 256 * KIB;
 
+/// What is kept of the beginning of a record larger than `record_max_bytes`, and never more than half of that. It holds every column
+/// that says who did what, and a line with it is one that destinations take.
+pub const OVERSIZE_HEAD_BYTES_MAX: usize = 256 * KIB;
+
+/// What is kept of its end, which holds parameters, row count and application.
+pub const OVERSIZE_TAIL_BYTES_MAX: usize = 64 * KIB;
+
+/// So many NUL bytes in a row are a hole in the file, however many follow: one line says how many. No server writes any.
+pub const ZEROS_MIN: usize = 16;
+
 /// A buffer larger than this is given back when its file is quiet: there may be thousands of files.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 4 * KIB;
 

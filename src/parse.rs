@@ -28,7 +28,7 @@ pub struct Request {
     pub timezone: Option<String>,
     /// Stands in `server`.
     pub server: String,
-    /// A record larger than this is kept in pieces.
+    /// Of a record larger than this, the first and last bytes are kept.
     pub record_max_bytes: usize,
 }
 
@@ -68,18 +68,20 @@ pub enum ParseError {
 /// Writes a line for every row of `input`.
 pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> Result<Counts, ParseError> {
     let mut intake = intake(request);
-    let mut frames = Frames::new(0);
+    let mut frames = Frames::new(0, Vec::new());
     let health = SourceHealth::default();
     let mut counts = Counts::default();
+    let mut id: Option<String> = None;
     let mut origin: Option<Origin> = None;
     let mut end = false;
     while !end {
         end = read(request, input, &mut frames)? == 0;
-        if origin.is_none() {
-            origin = identify(request, &intake, &mut frames, end)?;
+        id = id.or_else(|| file_id(&frames, end));
+        if let (None, Some(id)) = (&origin, &id) {
+            origin = identify(request, &intake, &mut frames, id, end)?;
         }
         let Some(origin) = &origin else { continue };
-        frames.account();
+        frames.forget();
         while intake.take(0, origin, &mut frames, end, BLOCK_BYTES_MAX, &health) > 0 {
             out.write_all(&intake.block.lines).map_err(ParseError::Write)?;
             intake.block.lines.clear();
@@ -104,15 +106,22 @@ fn read_some(input: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// The file's id and format, once there is enough of it.
-fn identify(request: &Request, intake: &Intake, frames: &mut Frames, end: bool) -> Result<Option<Origin>, ParseError> {
-    let head = frames.frame(frames.pending().min(DETECT_BYTES_MAX));
-    let line = match first_line(&head[..head.len().min(HEAD_BYTES_MAX)]) {
-        Some(line) => line,
-        None if end && !head.is_empty() => head,
-        None => return Ok(None),
-    };
-    let id = event::file_id(SOURCE, line, 0);
+fn file_id(frames: &Frames, end: bool) -> Option<String> {
+    let head = frames.front(HEAD_BYTES_MAX);
+    let line = first_line(head).or_else(|| Some(head).filter(|_| end && !head.is_empty()))?;
+    Some(event::file_id(SOURCE, line, 0))
+}
+
+/// What its rows share, once there is enough of it to tell the format.
+fn identify(
+    request: &Request,
+    intake: &Intake,
+    frames: &mut Frames,
+    id: &str,
+    end: bool,
+) -> Result<Option<Origin>, ParseError> {
+    frames.pass_zeros();
+    let head = frames.front(DETECT_BYTES_MAX);
     let format = match request.format {
         Some(format) => format,
         None => match detect(head, end || head.len() >= DETECT_BYTES_MAX) {
@@ -124,7 +133,7 @@ fn identify(request: &Request, intake: &Intake, frames: &mut Frames, end: bool) 
         },
     };
     frames.set_format(format, true);
-    Ok(Some(intake.new_origin(0, &id, format, &request.path)))
+    Ok(Some(intake.new_origin(0, id, format, &request.path)))
 }
 
 const SOURCE: &str = "parse";

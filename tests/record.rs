@@ -32,6 +32,9 @@ const GOLDEN_ZONES: [(&str, &str); 3] = [
     ("time-without-a-zone.csv", ""),
 ];
 
+/// Golden rows for which less is a record: what is larger is cut.
+const GOLDEN_LIMITS: [(&str, usize); 2] = [("oversize-statement.csv", 500), ("oversize-in-several-texts.csv", 310)];
+
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     let schema = serde_json::from_str(include_str!("../docs/record.schema.json")).unwrap();
     jsonschema::draft202012::new(&schema).unwrap()
@@ -412,7 +415,7 @@ fn written(name: &str, mut bytes: &[u8], zone: &str) -> Vec<u8> {
         format: None,
         timezone: Some(zone.to_owned()).filter(|zone| !zone.is_empty()),
         server: "db1".to_owned(),
-        record_max_bytes: 8 << 20,
+        record_max_bytes: GOLDEN_LIMITS.iter().find(|(golden, _)| *golden == name).map_or(8 << 20, |(_, limit)| *limit),
     };
     let mut out = Vec::new();
     parse(&request, &mut bytes, &mut out).unwrap();

@@ -1,6 +1,6 @@
 //! What the targets share: the promises that framing and parsing make for any bytes.
 
-use sealtrail_parsers::{Format, Frame, Framer, Parsed, Scratch, Value, parse};
+use sealtrail_parsers::{Cut, Format, Frame, Framer, Parsed, Scratch, Value, parse};
 
 /// The first two bytes say how the rest is cut into pieces; whole and cut, it must give the same frames.
 pub fn frames_do_not_depend_on_cuts(format: Format, data: &[u8]) {
@@ -11,6 +11,24 @@ pub fn frames_do_not_depend_on_cuts(format: Format, data: &[u8]) {
     assert_eq!(frames(framer.clone(), &pieces), whole);
     let (front, back) = file.split_at(file.len() * usize::from(mode) / 255);
     assert_eq!(frames(framer, &[front, back]), whole);
+}
+
+/// The first three bytes say what is kept of the rest and how it is handed over: it must not matter how, and what is kept is the beginning
+/// and the end.
+pub fn cut_does_not_depend_on_pieces(format: Format, data: &[u8]) {
+    let Some((&[head, tail, step], record)) = data.split_first_chunk() else { return };
+    let cut = |step: usize| {
+        let mut cut = Cut::new(format, usize::from(head), usize::from(tail) + 1);
+        record.chunks(step).for_each(|piece| cut.push(piece));
+        cut
+    };
+    let (pieces, whole) = (cut(usize::from(step) + 1), cut(record.len().max(1)));
+    assert_eq!(pieces.shortened(), whole.shortened());
+    assert_eq!((pieces.head(), pieces.tail()), (whole.head(), whole.tail()));
+    assert!(record.starts_with(whole.head()) && record.ends_with(whole.tail()));
+    if let Some(shortened) = whole.shortened() {
+        parse_is_total(format, &shortened);
+    }
 }
 
 /// Whatever a frame holds, parsing it ends, and a place to try again lies inside it.

@@ -79,8 +79,12 @@ impl Framer {
     }
 }
 
-/// How many bytes of an unfinished record to keep behind [`Framer::discard`].
-pub const LOOK_BACK: usize = 32 * 1024;
+/// How many bytes of an unfinished record to keep behind [`Framer::discard`]: more than it may take to tell that another begins there,
+/// so that none begins at the first of them.
+pub const LOOK_BACK: usize = 33 * 1024;
 
 /// The longest damaged frame; longer damage is handed out in several, so that garbage never fills the memory.
 pub const DAMAGED_MAX: usize = 64 * 1024;
+
+/// Why a record that has no end is damaged.
+pub const NO_END: &str = "the file ends inside this record";

@@ -37,7 +37,7 @@ pub fn parse<'a>(frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
 }
 
 /// Where a record starts behind the first byte: half a row may run on into a whole one without a line end.
-fn next_record(frame: &[u8]) -> Option<usize> {
+pub(crate) fn next_record(frame: &[u8]) -> Option<usize> {
     memchr::memmem::find(frame.get(1..)?, START).map(|at| at + 1)
 }
 

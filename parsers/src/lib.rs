@@ -8,6 +8,7 @@
 //! allocation.
 
 pub mod csvlog;
+pub mod cut;
 pub mod detect;
 pub mod format;
 pub mod frame;
@@ -18,6 +19,7 @@ mod quoted;
 pub mod record;
 pub mod scratch;
 
+pub use cut::Cut;
 pub use detect::{Detection, detect};
 pub use format::Format;
 pub use frame::{Frame, Framer};
@@ -31,5 +33,14 @@ pub fn parse<'a>(format: Format, frame: &'a [u8], scratch: &'a mut Scratch) -> P
     match format {
         Format::PostgresCsvlog => csvlog::parse(frame, scratch),
         Format::PostgresJsonlog => jsonlog::parse(frame, scratch),
+    }
+}
+
+/// Where in `bytes` a true record starts behind the first byte: what stands before it belongs to another. Inside a whole record none
+/// is found, whatever its texts hold.
+pub fn next_record(format: Format, bytes: &[u8]) -> Option<usize> {
+    match format {
+        Format::PostgresCsvlog => csvlog::next_record(bytes),
+        Format::PostgresJsonlog => jsonlog::next_record(bytes),
     }
 }

@@ -32,7 +32,7 @@ pub use matches::{Matches, matches};
 pub use show::{human, json};
 pub use warnings::{Warning, warnings};
 
-/// A record larger than this is kept in pieces, unless the configuration says otherwise.
+/// Of a record larger than this, the first and last bytes are kept, unless the configuration says otherwise.
 pub const RECORD_MAX_BYTES: usize = bounds::RECORD_MAX_BYTES.default as usize;
 use crate::hex::hex;
 use plan::Plan;

@@ -13,7 +13,6 @@ use std::time::SystemTime;
 
 use sealtrail_parsers::{Detection, Format, detect};
 use sealtrail_seal::FileRange;
-use sha2::{Digest, Sha256};
 
 use super::identity::{Head, Inode, bytes_before, first_bytes, first_line};
 use crate::disk::OpenFile;
@@ -59,19 +58,17 @@ pub struct Follower {
     /// Its first bytes, up to [`HEAD_BYTES_MAX`], as they were read.
     head_bytes: Vec<u8>,
     head: Head,
-    /// The bytes before the next frame, up to [`HEAD_BYTES_MAX`].
-    tail: Vec<u8>,
-    /// The same at the place that is sealed.
+    /// The bytes before the place that is sealed, up to [`HEAD_BYTES_MAX`].
     sealed_tail: Head,
     /// What its rows' ids begin with; known once the file has a whole first line.
     id: Option<String>,
     format: Option<Format>,
+    /// It begins with more zeros than a format is looked for in.
+    hole: bool,
     /// What is read and not yet a line.
     pub frames: Frames,
     /// First byte that no seal accounts for yet.
     sealed: u64,
-    /// Over the bytes `sealed..offset`.
-    hash: Sha256,
     /// Rows handed out since the last seal.
     rows: u64,
     /// The greatest length it was seen with while it held what was read.
@@ -103,13 +100,14 @@ impl Follower {
         format: Option<Format>,
         offset: u64,
     ) -> io::Result<Self> {
-        let mut frames = Frames::new(offset);
-        if let Some(format) = format {
-            frames.set_format(format, offset == 0);
-        }
         // Of a file that is read from its start these are learnt by reading it.
         let head_bytes = if offset > 0 { first_bytes(file.as_ref(), HEAD_BYTES_MAX)? } else { Vec::new() };
         let tail = bytes_before(file.as_ref(), offset)?;
+        let sealed_tail = Head::of(&tail);
+        let mut frames = Frames::new(offset, tail);
+        if let Some(format) = format {
+            frames.set_format(format, offset == 0);
+        }
         Ok(Follower {
             source,
             path,
@@ -129,13 +127,12 @@ impl Follower {
             file,
             head: Head::of(&head_bytes),
             head_bytes,
-            sealed_tail: Head::of(&tail),
-            tail,
+            sealed_tail,
             id: None,
             format,
+            hole: false,
             frames,
             sealed: offset,
-            hash: Sha256::new(),
             rows: 0,
             len_seen: offset,
             compared: None,
@@ -173,11 +170,7 @@ impl Follower {
 
     /// Goes on in a copy of the file, which has been compared: what was read and is not yet a line is read again.
     pub fn go_on_in(&mut self, path: PathBuf, file: Arc<dyn OpenFile>, inode: Inode, now_ms: u64) {
-        let mut frames = Frames::new(self.frames.offset());
-        if let Some(format) = self.format {
-            frames.set_format(format, true);
-        }
-        self.frames = frames;
+        self.frames.start_over();
         (self.path, self.file, self.inode) = (path, file, inode);
         self.origin = None;
         (self.rewritten, self.seen_cut) = (false, false);
@@ -185,7 +178,7 @@ impl Follower {
         self.last_read_ms = now_ms;
     }
 
-    /// Reads what has been appended, at most one read's worth; 0 at the end of the file.
+    /// Reads what has been appended, at most one read's worth; 0 at the end of the file, also where that is nothing but zeros.
     pub fn read(&mut self, now_ms: u64) -> io::Result<usize> {
         // Room for what is there, and no more: most files have nothing new most of the time.
         let len = self.len_on_disk()?;
@@ -196,6 +189,8 @@ impl Follower {
         let file = &self.file;
         let most = usize::try_from(new).unwrap_or(READ_BYTES).min(READ_BYTES);
         let read = self.frames.fill(most, |room, at| file.read_at(room, at))?;
+        let at_end_of_file = read as u64 == new && !self.archived;
+        let read = read.saturating_sub(self.frames.drop_trailing_zeros(at_end_of_file));
         if read == 0 {
             return Ok(0);
         }
@@ -228,13 +223,8 @@ impl Follower {
 
     /// Whether the file's first bytes, or those before the last `fresh` ones that were read, are other than they were.
     fn has_other_content(&self, fresh: usize) -> io::Result<bool> {
-        let pending = self.frames.pending_bytes();
-        let read_before = &pending[..pending.len() - fresh];
-        let at = self.frames.offset() + read_before.len() as u64;
-        let mut expected = [&self.tail[..], &read_before[read_before.len().saturating_sub(HEAD_BYTES_MAX)..]].concat();
-        expected.drain(..expected.len().saturating_sub(HEAD_BYTES_MAX));
-        let there = bytes_before(self.file.as_ref(), at)?;
-        Ok(!there.ends_with(&expected) || !self.head.matches(self.file.as_ref())?)
+        let there = bytes_before(self.file.as_ref(), self.read_to() - fresh as u64)?;
+        Ok(!there.ends_with(&self.frames.read_before(fresh)) || !self.head.matches(self.file.as_ref())?)
     }
 
     /// The file's first line, once there is one: its id is made of it.
@@ -254,8 +244,10 @@ impl Follower {
             return Ok(true);
         }
         let head = first_bytes(self.file.as_ref(), DETECT_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
-        let is_all = self.archived || head.len() >= DETECT_BYTES_MAX;
-        match detect(&head, is_all) {
+        self.hole = head.len() >= DETECT_BYTES_MAX && head.iter().all(|byte| *byte == 0);
+        let (head, is_all) =
+            if self.hole { (self.frames.front(DETECT_BYTES_MAX), false) } else { (&head[..], self.archived) };
+        match detect(head, is_all || head.len() >= DETECT_BYTES_MAX) {
             Detection::Known(format) => {
                 self.format = Some(format);
                 self.frames.set_format(format, self.frames.offset() == 0);
@@ -264,6 +256,11 @@ impl Follower {
             Detection::NeedMore => Ok(false),
             Detection::Unknown { reason } => Err(Refused(reason.to_owned())),
         }
+    }
+
+    /// Whether it begins with a hole, and has to be read to learn what stands behind that.
+    pub fn has_hole(&self) -> bool {
+        self.hole
     }
 
     /// Whether the file was cut in place: it is shorter than what was read of it, or holds other bytes than it did.
@@ -279,17 +276,18 @@ impl Follower {
 
     /// First byte that was not read yet.
     pub fn read_to(&self) -> u64 {
-        self.frames.offset() + self.frames.pending() as u64
+        self.frames.read_to()
+    }
+
+    /// Whether it has no more bytes now, but for zeros that may become others.
+    pub fn is_read_to_end(&self) -> bool {
+        // A file whose length cannot be had is read on: the read will say what is wrong.
+        self.len_on_disk().is_ok_and(|len| self.frames.offset() + self.frames.pending() >= len)
     }
 
     /// Accounts for what has become `rows` lines since the last call.
     pub fn account(&mut self, rows: u64) {
-        let bytes = self.frames.account();
-        self.hash.update(bytes);
-        let last = &bytes[bytes.len().saturating_sub(HEAD_BYTES_MAX)..];
-        let kept = self.tail.len().min(HEAD_BYTES_MAX - last.len());
-        self.tail.drain(..self.tail.len() - kept);
-        self.tail.extend_from_slice(last);
+        self.frames.account();
         self.rows += rows;
     }
 
@@ -300,16 +298,16 @@ impl Follower {
 
     /// What the next seal says of this file; from then on it counts as sealed.
     pub fn seal(&mut self, source: &str) -> FileRange {
-        let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
+        let sha256 = hex(&self.frames.seal());
         let from = std::mem::replace(&mut self.sealed, self.frames.offset());
-        self.sealed_tail = Head::of(&self.tail);
+        self.sealed_tail = Head::of(self.frames.before());
         let rows = std::mem::take(&mut self.rows);
         FileRange { from, sha256, rows, ..self.position(source) }
     }
 
     /// Where handing out stands, for comparing with other files.
     pub fn place(&self, source: &str) -> FileRange {
-        let tail = Head::of(&self.tail);
+        let tail = Head::of(self.frames.before());
         let to = self.frames.offset();
         FileRange { from: to, to, tail_len: tail.len as u64, tail: tail.sha256, ..self.position(source) }
     }
@@ -381,10 +379,8 @@ impl Follower {
     /// The first bytes are kept as they are read: `fresh` bytes were read last.
     fn learn_head(&mut self, fresh: usize) {
         let have = self.head_bytes.len();
-        let pending = self.frames.pending_bytes();
-        let at = self.read_to() - fresh as u64;
-        if have < HEAD_BYTES_MAX && at == have as u64 {
-            let new = &pending[pending.len() - fresh..];
+        let new = self.frames.last_read(fresh);
+        if have < HEAD_BYTES_MAX && self.read_to() - fresh as u64 == have as u64 {
             self.head_bytes.extend_from_slice(&new[..new.len().min(HEAD_BYTES_MAX - have)]);
             self.head = Head::of(&self.head_bytes);
         }

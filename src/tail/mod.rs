@@ -210,8 +210,7 @@ impl Tail {
         if follower.cut {
             return true;
         }
-        let read_to_end =
-            || follower.refused.is_some() || follower.len_on_disk().is_ok_and(|len| follower.read_to() >= len);
+        let read_to_end = || follower.refused.is_some() || follower.is_read_to_end();
         if follower.archived {
             return follower.id().is_some() && read_to_end();
         }

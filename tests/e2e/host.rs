@@ -171,6 +171,10 @@ pub struct Agent<'h> {
 }
 
 impl Agent<'_> {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }

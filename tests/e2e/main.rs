@@ -21,6 +21,7 @@ mod bad_input;
 mod crash;
 mod destinations;
 mod forged;
+mod large_rows;
 mod live_postgres;
 mod rotation;
 mod segments;

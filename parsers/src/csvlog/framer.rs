@@ -10,7 +10,7 @@
 use memchr::memchr2;
 
 use super::opening::{self, Found, Look};
-use crate::frame::{DAMAGED_MAX, Frame};
+use crate::frame::{DAMAGED_MAX, Frame, NO_END};
 use crate::quoted;
 
 /// The framer of [`crate::Format::PostgresCsvlog`].
@@ -42,8 +42,6 @@ struct Scan {
     place: Place,
     /// Where the stretch outside or inside quotes began.
     stretch: usize,
-    /// The caller gave up the record's first bytes.
-    headless: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,10 +90,10 @@ impl CsvFramer {
                     return Frame::Record { len };
                 }
                 Step::MissingBytes if !end => return Frame::Incomplete,
-                Step::MissingBytes => "the file ends inside this record",
+                Step::MissingBytes => NO_END,
                 Step::Broken(reason) => reason,
             };
-            self.state = State::Lost { looked: usize::from(!scan.headless), reason };
+            self.state = State::Lost { looked: 1, reason };
         }
         self.look_for_record(buf, end)
     }
@@ -133,7 +131,7 @@ impl State {
 
 impl Default for Scan {
     fn default() -> Self {
-        Scan { at: 0, place: Place::Head, stretch: 0, headless: false }
+        Scan { at: 0, place: Place::Head, stretch: 0 }
     }
 }
 
@@ -251,6 +249,5 @@ impl Scan {
     fn discard(&mut self, len: usize) {
         self.at = self.at.saturating_sub(len);
         self.stretch = self.stretch.saturating_sub(len);
-        self.headless |= len > 0;
     }
 }

@@ -15,6 +15,7 @@
 use memchr::memchr;
 
 use super::columns::{Shape, is_like};
+use crate::frame::LOOK_BACK;
 use crate::quoted;
 
 /// What some bytes are, as far as they reach.
@@ -37,6 +38,9 @@ pub(super) enum Found {
 /// An opening is never longer: a startup packet, which holds user and database name, has at most 10,000 bytes, and
 /// each of them may be a doubled quote.
 const OPENING_MAX: usize = 32 * 1024;
+
+const _: () =
+    assert!(OPENING_MAX < LOOK_BACK, "what opens at the first byte kept was told before the rest was dropped");
 
 /// A zone abbreviation is never longer.
 const ZONE_MAX: usize = 63;

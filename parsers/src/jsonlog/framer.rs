@@ -6,7 +6,7 @@
 use memchr::{memchr, memmem};
 
 use super::START;
-use crate::frame::{DAMAGED_MAX, Frame};
+use crate::frame::{DAMAGED_MAX, Frame, NO_END};
 
 /// The framer of [`crate::Format::PostgresJsonlog`].
 #[derive(Debug, Clone, Default)]
@@ -59,7 +59,7 @@ impl LineFramer {
         // A closed object is whole, line end or not.
         match buf.trim_ascii_end().last() {
             Some(b'}') => Frame::Record { len: buf.len() },
-            _ => Frame::Damaged { len: buf.len(), reason: "the file ends inside this record" },
+            _ => Frame::Damaged { len: buf.len(), reason: NO_END },
         }
     }
 

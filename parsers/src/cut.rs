@@ -1,0 +1,316 @@
+//! A record that is too large to keep, cut in the middle: its first and last bytes, and a shorter row made of them.
+//!
+//! What makes a record large is its texts: a statement, a list of parameters. Cut inside them, with a note of how much was
+//! left out, what remains is a row like any other and is parsed like any other: all its columns are there. What is hard:
+//!
+//! - Where texts begin and end is followed through every byte that is left out. What stands before the cut and what stands behind it
+//!   is never taken for one text when it is two: a message must not lose the context that says who wrote it.
+//! - A cut never falls between the two halves of a doubled quote, of an escape or, in UTF-8, of a character.
+
+use memchr::{memchr, memchr2, memrchr};
+
+use crate::Format;
+
+/// The first and the last bytes of a record that is handed over piece by piece. Holds no more than those.
+#[derive(Debug, Clone)]
+pub struct Cut {
+    format: Format,
+    head: Vec<u8>,
+    head_max: usize,
+    tail: Vec<u8>,
+    tail_max: usize,
+    length: u64,
+    /// Begins where the head is full.
+    walk: Option<Walk>,
+}
+
+/// The texts that were left out, and what stands between them.
+#[derive(Debug, Clone)]
+struct Walk {
+    format: Format,
+    /// Where the next byte stands in the record.
+    at: u64,
+    place: Place,
+    texts: Vec<Text>,
+    /// More stands between texts than any row has.
+    lost: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Between texts.
+    Outside,
+    Inside,
+    /// Behind a byte that means nothing yet: a quote in csvlog, a backslash in jsonlog.
+    Half,
+}
+
+/// A text, or what is left of it behind the head, with what follows up to the next one.
+#[derive(Debug, Clone, Default)]
+struct Text {
+    from: u64,
+    /// Its first bytes: all of it when it is short.
+    short: Vec<u8>,
+    /// Where its closing quote stands.
+    end: Option<u64>,
+    /// From the closing quote on, up to the quote that opens the next.
+    behind: Vec<u8>,
+}
+
+/// No escape of JSON is longer: `\u0001`.
+const ESCAPE_MAX: usize = 6;
+
+/// A text that is left out is left in when it is no longer than this: keys, names, words of the server.
+const SHORT_MAX: usize = 64;
+
+/// More texts, and more bytes between two, than a row of either format has.
+const TEXTS_MAX: usize = 64;
+const BEHIND_MAX: usize = 1024;
+
+impl Cut {
+    /// Nothing yet. At most `head_max` bytes of the beginning are kept, and `tail_max` of the end.
+    pub fn new(format: Format, head_max: usize, tail_max: usize) -> Self {
+        Cut { format, head: Vec::new(), head_max, tail: Vec::new(), tail_max, length: 0, walk: None }
+    }
+
+    /// Takes the record's next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let (head, rest) = bytes.split_at(bytes.len().min(self.head_max - self.head.len()));
+        self.head.extend_from_slice(head);
+        self.length += bytes.len() as u64;
+        if rest.is_empty() {
+            return;
+        }
+        let (format, head) = (self.format, &self.head);
+        self.walk.get_or_insert_with(|| Walk::behind(format, head)).follow(rest);
+        self.keep_last(rest);
+    }
+
+    /// How many bytes there were.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The first bytes; what is left out begins behind them, at a whole character if this is UTF-8.
+    pub fn head(&self) -> &[u8] {
+        if self.is_whole() { &self.head } else { &self.head[..whole_chars(&self.head)] }
+    }
+
+    /// The last bytes, from a whole character on if this is UTF-8.
+    pub fn tail(&self) -> &[u8] {
+        let tail = self.last_bytes();
+        if self.is_whole() { tail } else { &tail[half_char(tail)..] }
+    }
+
+    /// The record with the middle of its long texts left out: `[... 1000 bytes ...]` stands there. `None` when it is no row: it has more
+    /// texts, or more between them, than a row has.
+    pub fn shortened(&self) -> Option<Vec<u8>> {
+        if self.is_whole() {
+            return Some([&self.head, self.last_bytes()].concat());
+        }
+        let walk = self.walk.as_ref().filter(|walk| !walk.lost)?;
+        let tail = self.whole_bytes(self.last_bytes());
+        let mut shortened = self.head[..walk.begin()].to_vec();
+        walk.write_until(self.length - tail.len() as u64, &mut shortened);
+        shortened.extend_from_slice(tail);
+        Some(shortened)
+    }
+
+    /// Nothing is left out.
+    fn is_whole(&self) -> bool {
+        self.length == (self.head.len() + self.last_bytes().len()) as u64
+    }
+
+    fn keep_last(&mut self, bytes: &[u8]) {
+        if bytes.len() >= self.tail_max {
+            self.tail.clear();
+        } else if self.tail.len() + bytes.len() > 2 * self.tail_max {
+            self.tail.drain(..self.tail.len() + bytes.len() - self.tail_max);
+        }
+        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(self.tail_max)..]);
+    }
+
+    fn last_bytes(&self) -> &[u8] {
+        &self.tail[self.tail.len().saturating_sub(self.tail_max)..]
+    }
+
+    /// The last bytes from the first on that is no second half.
+    fn whole_bytes<'t>(&self, tail: &'t [u8]) -> &'t [u8] {
+        let half = half_char(tail);
+        match self.format {
+            // Quotes behind a character that was cut are all there; at the very start some of them may not be.
+            Format::PostgresCsvlog if half == 0 => {
+                let quotes = tail.iter().take_while(|byte| **byte == b'"').count();
+                &tail[quotes..]
+            }
+            Format::PostgresCsvlog => &tail[half..],
+            Format::PostgresJsonlog => behind_escapes(tail),
+        }
+    }
+}
+
+impl Walk {
+    /// Begins where the head can be cut: between texts, or behind the last whole byte of one.
+    fn behind(format: Format, head: &[u8]) -> Self {
+        let mut walk = Walk { format, at: 0, place: Place::Outside, texts: vec![Text::default()], lost: false };
+        walk.follow(head);
+        let inside = walk.place != Place::Outside;
+        let whole = match format {
+            Format::PostgresCsvlog => trim_quotes(head),
+            Format::PostgresJsonlog => trim_escapes(head),
+        };
+        let last = walk.texts.last().map_or(0, |text| text.from);
+        let from = if inside { (whole_chars(whole) as u64).max(last) } else { head.len() as u64 };
+        let text = Text { from, end: Some(from).filter(|_| !inside), ..Text::default() };
+        let place = if inside { Place::Inside } else { Place::Outside };
+        let mut walk = Walk { at: from, place, texts: vec![text], ..walk };
+        walk.follow(&head[walk.begin()..]);
+        walk
+    }
+
+    /// How much of the head stands before the cut.
+    fn begin(&self) -> usize {
+        self.texts.first().map_or(0, |text| text.from as usize)
+    }
+
+    fn follow(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.lost {
+            let len = match self.place {
+                Place::Outside => self.outside(rest),
+                Place::Inside => self.inside(rest),
+                Place::Half => self.half(rest[0]),
+            };
+            self.at += len as u64;
+            rest = &rest[len..];
+        }
+    }
+
+    /// Up to the quote that opens the next text.
+    fn outside(&mut self, bytes: &[u8]) -> usize {
+        let quote = memchr(b'"', bytes);
+        let len = quote.map_or(bytes.len(), |quote| quote + 1);
+        let is_next = quote.is_some();
+        let (at, count) = (self.at + len as u64, self.texts.len());
+        let Some(text) = self.texts.last_mut() else { return len };
+        text.behind.extend_from_slice(&bytes[..len.min(BEHIND_MAX + 1)]);
+        self.lost = text.behind.len() > BEHIND_MAX || count > TEXTS_MAX;
+        if is_next {
+            self.texts.push(Text { from: at, ..Text::default() });
+            self.place = Place::Inside;
+        }
+        len
+    }
+
+    fn inside(&mut self, bytes: &[u8]) -> usize {
+        let found = match self.format {
+            Format::PostgresCsvlog => memchr(b'"', bytes),
+            Format::PostgresJsonlog => memchr2(b'"', b'\\', bytes),
+        };
+        self.keep_short(&bytes[..found.unwrap_or(bytes.len())]);
+        let Some(found) = found else { return bytes.len() };
+        if self.format == Format::PostgresJsonlog && bytes[found] == b'"' {
+            self.close(self.at + found as u64);
+        } else {
+            self.place = Place::Half;
+        }
+        found + 1
+    }
+
+    /// Every quote inside a text of csvlog is doubled; one alone ends it.
+    fn half(&mut self, next: u8) -> usize {
+        match (self.format, next) {
+            (Format::PostgresCsvlog, b'"') => self.keep_short(b"\"\""),
+            (Format::PostgresCsvlog, _) => {
+                self.close(self.at - 1);
+                return 0;
+            }
+            (Format::PostgresJsonlog, next) => self.keep_short(&[b'\\', next]),
+        }
+        self.place = Place::Inside;
+        1
+    }
+
+    fn close(&mut self, quote: u64) {
+        self.place = Place::Outside;
+        if let Some(text) = self.texts.last_mut() {
+            text.end = Some(quote);
+            text.behind.push(b'"');
+        }
+    }
+
+    fn keep_short(&mut self, bytes: &[u8]) {
+        if let Some(text) = self.texts.last_mut() {
+            let room = (SHORT_MAX + 1).saturating_sub(text.short.len());
+            text.short.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+    }
+
+    /// Everything that stands before `until`, long texts shortened.
+    fn write_until(&self, until: u64, out: &mut Vec<u8>) {
+        for text in &self.texts {
+            let end = text.end.filter(|end| *end < until);
+            text.write_until(end.unwrap_or(until), out);
+            let Some(end) = end else { return };
+            let behind = (until - end).min(text.behind.len() as u64) as usize;
+            out.extend_from_slice(&text.behind[..behind]);
+            if behind < text.behind.len() {
+                return;
+            }
+        }
+    }
+}
+
+impl Text {
+    fn write_until(&self, until: u64, out: &mut Vec<u8>) {
+        let len = until.saturating_sub(self.from);
+        match self.short.get(..len as usize) {
+            Some(text) if len <= SHORT_MAX as u64 => out.extend_from_slice(text),
+            _ => out.extend_from_slice(format!("[... {len} bytes ...]").as_bytes()),
+        }
+    }
+}
+
+fn trim_quotes(text: &[u8]) -> &[u8] {
+    let len = text.iter().rposition(|byte| *byte != b'"').map_or(0, |last| last + 1);
+    &text[..len]
+}
+
+/// Without an escape at its end, whole or half.
+fn trim_escapes(mut text: &[u8]) -> &[u8] {
+    while let Some(escape) = memrchr(b'\\', &text[text.len().saturating_sub(ESCAPE_MAX)..]) {
+        text = &text[..text.len().saturating_sub(ESCAPE_MAX) + escape];
+    }
+    text
+}
+
+/// From the first byte on that stands in no escape, whatever was before.
+fn behind_escapes(mut text: &[u8]) -> &[u8] {
+    while let Some(escape) = memrchr(b'\\', &text[..text.len().min(ESCAPE_MAX)]) {
+        text = &text[escape + 1..];
+    }
+    let text = &text[text.len().min(ESCAPE_MAX)..];
+    &text[half_char(text)..]
+}
+
+/// Length without the first bytes of a UTF-8 character whose last are missing.
+fn whole_chars(text: &[u8]) -> usize {
+    let rest = text.iter().rev().take(3).take_while(|byte| is_continuation(**byte)).count();
+    let Some(lead) = text.len().checked_sub(rest + 1) else { return text.len() };
+    let needed = match text[lead] {
+        0xc0..=0xdf => 1,
+        0xe0..=0xef => 2,
+        0xf0..=0xf7 => 3,
+        _ => rest,
+    };
+    if rest < needed { lead } else { text.len() }
+}
+
+/// Length of what may be the last bytes of a UTF-8 character.
+fn half_char(text: &[u8]) -> usize {
+    text.iter().take(3).take_while(|byte| is_continuation(**byte)).count()
+}
+
+fn is_continuation(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
+}
