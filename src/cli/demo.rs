@@ -37,7 +37,8 @@ pub fn main(args: DemoArgs) -> Result<Exit, CliError> {
             .hint("an empty folder, or one that can be made")
     })?;
     print(&format!("{}\n\n", demo.intro()))?;
-    run(config::load(&demo.config)?, How { drain: true, ..How::default() }).map_err(|error| super::run::failed(&error))?;
+    run(config::load(&demo.config)?, How { drain: true, ..How::default() })
+        .map_err(|error| super::run::failed(&error))?;
     demo::table(&demo.archive, &mut io::stdout().lock()).map_err(|error| CliError::caused(&error))?;
     print("\nThe delivered trail:\n\n")?;
     let report = check(demo.archive.clone())?;

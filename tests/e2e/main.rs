@@ -24,5 +24,6 @@ mod forged;
 mod live_postgres;
 mod rotation;
 mod segments;
+mod state;
 mod stopping;
 mod tamper;
