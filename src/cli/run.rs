@@ -16,11 +16,12 @@ use super::{CliError, ConfigArg, Exit};
 #[command(after_long_help = "Examples:\n  \
     sealtrail run -c sealtrail.toml\n  \
     sealtrail run --drain               read all there is, deliver it, and end\n  \
+    sealtrail run --adopt-state         the host that this state folder comes from is gone\n  \
     SEALTRAIL_LOG=debug sealtrail run --log-format json\n\n\
     Exit codes:\n  \
     0  stopped as asked; with --drain: all that was read is at every required destination\n  \
     1  the configuration is wrong, the journal does not check, or --drain could not deliver all\n  \
-    2  could not start or go on: unreadable file, another agent runs, the state folder is a copy, machine fault")]
+    2  could not start or go on: unreadable file, another agent runs, a copied state folder, machine fault")]
 pub struct RunArgs {
     #[command(flatten)]
     pub config: ConfigArg,

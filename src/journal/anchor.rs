@@ -305,3 +305,58 @@ impl Keeper {
 fn standing(range: FileRange) -> FileRange {
     FileRange { from: range.to, sha256: String::new(), rows: 0, ..range }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use sealtrail_seal::Signer;
+
+    use super::*;
+    use crate::disk::RealDisk;
+
+    fn written(dir: &Path) -> Anchor {
+        let (chain, signer) = (Chain::new("a/b/c"), Signer::from_seed("a/b/c", [7; 32]).unwrap());
+        let closed = chain.segment(signer.verifier(), Vec::new());
+        let host = Host::this();
+        let keeper = Keeper::new(&host, dir, Machine::this(&host), Vec::new(), closed);
+        keeper.write(&chain, signer.verifier(), &[]).unwrap();
+        match load(&RealDisk, &path(dir)).unwrap() {
+            Found::Anchor(anchor) => *anchor,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_anchor_knows_its_own_file_and_no_copy_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for _ in 0..3 {
+            let anchor = written(dir.path());
+            let here = Mark::of(&RealDisk, &path(dir.path())).unwrap();
+            assert!(anchor.folder.mark.is(&here));
+        }
+        let anchor = written(dir.path());
+        let (bytes, copy) = (fs::read(path(dir.path())).unwrap(), dir.path().join("copy"));
+        fs::write(&copy, &bytes).unwrap();
+        assert!(!anchor.folder.mark.is(&Mark::of(&RealDisk, &copy).unwrap()));
+        // Put back under its name: the inode may be the one that was freed.
+        fs::remove_file(path(dir.path())).unwrap();
+        fs::write(path(dir.path()), &bytes).unwrap();
+        let put_back = Mark::of(&RealDisk, &path(dir.path())).unwrap();
+        assert_eq!(
+            anchor.folder.mark.is(&put_back),
+            put_back.born_ns.is_none() && put_back.ino == anchor.folder.mark.ino
+        );
+    }
+
+    #[test]
+    fn what_is_no_anchor_is_damage_and_not_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(load(&RealDisk, &path(dir.path())).unwrap(), Found::Nothing));
+        let whole = serde_json::to_string(&written(dir.path())).unwrap();
+        for damage in ["", "{}", "\0\0\0", &whole[..whole.len() - 1], &whole.replace("\"v\":1", "\"v\":2")] {
+            fs::write(path(dir.path()), damage).unwrap();
+            assert!(matches!(load(&RealDisk, &path(dir.path())).unwrap(), Found::Damaged(_)), "{damage}");
+        }
+    }
+}

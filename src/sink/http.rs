@@ -358,6 +358,14 @@ mod tests {
     }
 
     #[test]
+    fn other_lines_under_the_same_numbers_have_another_key() {
+        let key = |ndjson| idempotency_key(&Lines { origin: "a/b", first: 7, last: 8, ndjson });
+        assert_eq!(key(b"x\ny\n"), key(b"x\ny\n"));
+        assert_ne!(key(b"x\ny\n"), key(b"x\nz\n"));
+        assert!(key(b"x\ny\n").starts_with("a/b/7-8/"));
+    }
+
+    #[test]
     fn only_this_machine_is_loopback() {
         let loopback = |url| is_loopback(&Url::parse(url).unwrap());
         assert!(loopback("http://127.0.0.1:8080/") && loopback("http://[::1]/") && loopback("http://localhost/"));
