@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use crate::config::plan::AgentPlan;
 use crate::disk::Disk;
 use crate::host::Host;
-use crate::journal::anchor::{self, Anchor, Folder, Found, Keeper, Machine, Mark, Unsaid, What};
+use crate::journal::anchor::{self, Anchor, Closed, Folder, Found, Keeper, Machine, Mark, Unsaid, What};
 use crate::journal::recover::Recovered;
 use crate::journal::write::{Act, Resume};
 use crate::ship::cursor::{self, Cursor};
@@ -73,6 +73,8 @@ pub struct Past {
     unsaid: Vec<Unsaid>,
     /// How many of these are left over.
     left_over: usize,
+    /// The folder was that of a trail of another name: its cursors say nothing of this one.
+    other_trail: bool,
 }
 
 /// How a trail goes on.
@@ -101,12 +103,14 @@ impl Past {
         let machine = Machine::this(host);
         let cursors = cursor::all(disk, &agent.state_dir).map_err(failed(&agent.state_dir))?;
         let state_dir = agent.state_dir.clone();
-        let mut past = Past { state_dir, machine, anchor: None, cursors, unsaid: Vec::new(), left_over: 0 };
+        let (unsaid, left_over, other_trail) = (Vec::new(), 0, false);
+        let mut past = Past { state_dir, machine, anchor: None, cursors, unsaid, left_over, other_trail };
         match load(disk, &agent.state_dir)? {
             Found::Anchor(anchor) if anchor.origin == agent.origin => past.compare_folder(disk, anchor)?,
             Found::Anchor(anchor) => {
                 // The keys have been changed as well, or the start ends with them: somebody began another trail here.
                 info!(was = anchor.origin, "the state folder was that of another trail");
+                past.other_trail = true;
             }
             Found::Nothing => {}
             Found::Damaged(why) => {
@@ -151,11 +155,7 @@ impl Past {
             // Files are entered at their end when a trail begins, not when it begins again.
             recovered.sealed_at.get_or_insert_with(|| time(host.clock.unix_ms()));
         }
-        let files: Vec<_> = recovered.files.iter().chain(&recovered.spent).cloned().collect();
-        let closed = recovered.began.clone().unwrap_or_else(|| chain.segment(key, files.clone()));
-        let known = self.anchor.as_ref().filter(|anchor| anchor.closed.first == closed.first);
-        let closed_ms = known.map_or_else(|| host.clock.unix_ms(), |anchor| anchor.closed_ms);
-        let keeper = Keeper::new(host, &self.state_dir, self.machine.clone(), files, closed, closed_ms);
+        let keeper = self.keeper(host, recovered, key);
         self.write_down(host, &keeper, chain, key)?;
         for Unsaid { message, .. } in &self.unsaid {
             warn!("{message}");
@@ -163,6 +163,14 @@ impl Past {
         let problem: Vec<&str> = self.unsaid.iter().map(|finding| finding.message.as_str()).collect();
         let problem = Some(problem.join("; ")).filter(|problem| !problem.is_empty());
         Ok(Continued { acts: self.unsaid.iter().map(act).collect(), problem, keeper })
+    }
+
+    fn keeper(&self, host: &Host, recovered: &Recovered, key: &VerifierKey) -> Keeper {
+        let files: Vec<_> = recovered.files.iter().chain(&recovered.spent).cloned().collect();
+        let next = recovered.began.clone().unwrap_or_else(|| recovered.resume.chain.segment(key, files.clone()));
+        let known = self.anchor.as_ref().filter(|anchor| anchor.closed.next.first == next.first);
+        let unix_ms = known.map_or_else(|| host.clock.unix_ms(), |anchor| anchor.closed.unix_ms);
+        Keeper::new(host, &self.state_dir, self.machine.clone(), files, Closed { next, unix_ms })
     }
 
     /// The lines that both know have to be the same.
@@ -173,7 +181,7 @@ impl Past {
             let here = [Some(&end), recovered.began.as_ref()];
             here.into_iter().flatten().any(|here| here.first == lines && here.root != root)
         };
-        let pairs = [(anchor.seen.lines, &anchor.seen.root), (anchor.closed.first, &anchor.closed.root)];
+        let pairs = [(anchor.seen.lines, &anchor.seen.root), (anchor.closed.next.first, &anchor.closed.next.root)];
         let Some((lines, _)) = pairs.into_iter().find(|(lines, root)| differs(*lines, root)) else { return };
         let message = format!(
             "the first {lines} lines of the journal are not those that the agent knew at {}: it is another continuation of the trail",
@@ -184,18 +192,19 @@ impl Past {
 
     /// Where the anchor knows more than the journal has, it is gone on from there: its numbers are at the archives already.
     fn resume_from_anchor(&self, recovered: &mut Recovered) {
-        let Some(anchor) = self.anchor.as_ref().filter(|anchor| anchor.closed.first > recovered.resume.chain.lines())
+        let Some(anchor) =
+            self.anchor.as_ref().filter(|anchor| anchor.closed.next.first > recovered.resume.chain.lines())
         else {
             return;
         };
-        let chain = match Chain::resume(&anchor.closed) {
+        let chain = match Chain::resume(&anchor.closed.next) {
             Ok(chain) => chain,
             Err(error) => return warn!(%error, "the anchor cannot be gone on from"),
         };
         recovered.resume = Resume { chain, open: None };
         recovered.began = None;
-        (recovered.spent, recovered.files) = anchor.closed.files.iter().cloned().partition(|file| file.ended);
-        recovered.sealed_at = Some(time(anchor.closed_ms));
+        (recovered.spent, recovered.files) = anchor.closed.next.files.iter().cloned().partition(|file| file.ended);
+        recovered.sealed_at = Some(time(anchor.closed.unix_ms));
     }
 
     /// `end` is where the journal ends, `start` where the trail goes on.
@@ -222,7 +231,7 @@ impl Past {
                 lines - 1
             ));
         }
-        if self.anchor.as_ref().is_some_and(|anchor| end == 0 && anchor.closed.key != key.to_string()) {
+        if self.anchor.as_ref().is_some_and(|anchor| end == 0 && anchor.closed.next.key != key.to_string()) {
             message.push_str(&format!(" The key is lost too: from here on {} signs.", key.label()));
         }
         self.find(what, message);
@@ -232,7 +241,8 @@ impl Past {
     fn furthest(&self) -> Option<(u64, String)> {
         let anchor =
             self.anchor.as_ref().map(|anchor| (anchor.seen.lines, format!("by the anchor of {}", anchor.time)));
-        let cursors = self.cursors.iter().map(|(name, lines)| (*lines, format!("by the cursor of destination {name}")));
+        let cursors = self.cursors.iter().filter(|_| !self.other_trail);
+        let cursors = cursors.map(|(name, lines)| (*lines, format!("by the cursor of destination {name}")));
         cursors.chain(anchor).max_by_key(|(lines, _)| *lines)
     }
 
@@ -252,13 +262,11 @@ impl Past {
         chain: &Chain,
         key: &VerifierKey,
     ) -> Result<(), ContinuityError> {
-        if self.unsaid.is_empty() {
-            return Ok(());
-        }
         let start = chain.lines();
         let ahead: Vec<&String> =
             self.cursors.iter().filter(|(_, lines)| *lines > start).map(|(name, _)| name).collect();
-        match keeper.write(chain, key, &self.unsaid) {
+        let written = if self.unsaid.is_empty() { Ok(()) } else { keeper.write(chain, key, &self.unsaid) };
+        match written {
             Ok(()) => {}
             // It is found again next time, since nothing of it has been changed.
             Err(error) if ahead.is_empty() => warn!(%error, "cannot write the anchor"),

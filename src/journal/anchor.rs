@@ -43,9 +43,7 @@ pub struct Anchor {
     /// How far the trail was.
     pub seen: Seen,
     /// Where the last closed segment ended, and reading stood: what a trail can go on from whose journal is gone.
-    pub closed: Segment,
-    /// When that was, milliseconds since 1970.
-    pub closed_ms: u64,
+    pub closed: Closed,
     /// What was found at a start and is not sealed yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsaid: Vec<Unsaid>,
@@ -58,6 +56,15 @@ pub struct Seen {
     pub lines: u64,
     /// Root over them, base64.
     pub root: String,
+}
+
+/// Where a segment ended, as what the next one continues.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// The next one's head, but that `files` has those that ended, too.
+    pub next: Segment,
+    /// When that was, milliseconds since 1970.
+    pub unix_ms: u64,
 }
 
 /// A state folder: by its path, by the anchor in it, and by the machine.
@@ -234,23 +241,15 @@ pub struct Keeper {
     state_dir: PathBuf,
     machine: Machine,
     files: Vec<FileRange>,
-    closed: Segment,
-    closed_ms: u64,
+    closed: Closed,
     due: bool,
 }
 
 impl Keeper {
     /// `files` is where reading stands, files that have ended included; `closed` what a new segment would continue, were the open one gone.
-    pub fn new(
-        host: &Host,
-        state_dir: &Path,
-        machine: Machine,
-        files: Vec<FileRange>,
-        closed: Segment,
-        closed_ms: u64,
-    ) -> Self {
+    pub fn new(host: &Host, state_dir: &Path, machine: Machine, files: Vec<FileRange>, closed: Closed) -> Self {
         let files = files.into_iter().map(standing).collect();
-        Keeper { host: host.clone(), state_dir: state_dir.to_owned(), machine, files, closed, closed_ms, due: true }
+        Keeper { host: host.clone(), state_dir: state_dir.to_owned(), machine, files, closed, due: true }
     }
 
     /// A segment begins: `positions` is where reading stands in every known file.
@@ -269,8 +268,8 @@ impl Keeper {
     /// A block is on the disk, and the trail stands where `chain` does.
     pub fn written(&mut self, chain: &Chain, key: &VerifierKey, closes: bool) {
         if closes {
-            self.closed = chain.segment(key, self.files.clone());
-            self.closed_ms = self.host.clock.unix_ms();
+            let next = chain.segment(key, self.files.clone());
+            self.closed = Closed { next, unix_ms: self.host.clock.unix_ms() };
         }
         if closes || self.due {
             self.write_as_can_be(chain, key);
@@ -294,7 +293,6 @@ impl Keeper {
             folder: Folder::of(&self.state_dir, &self.machine),
             seen: Seen { lines: chain.lines(), root: chain.segment(key, Vec::new()).root },
             closed: self.closed.clone(),
-            closed_ms: self.closed_ms,
             unsaid: unsaid.to_vec(),
         };
         anchor.write(self.host.disk.as_ref())
@@ -317,7 +315,7 @@ mod tests {
 
     fn written(dir: &Path) -> Anchor {
         let (chain, signer) = (Chain::new("a/b/c"), Signer::from_seed("a/b/c", [7; 32]).unwrap());
-        let closed = chain.segment(signer.verifier(), Vec::new());
+        let closed = Closed { next: chain.segment(signer.verifier(), Vec::new()), unix_ms: 0 };
         let host = Host::this();
         let keeper = Keeper::new(&host, dir, Machine::this(&host), Vec::new(), closed);
         keeper.write(&chain, signer.verifier(), &[]).unwrap();
