@@ -61,7 +61,7 @@ pub struct Seen {
 /// Where a segment ended, as what the next one continues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
-    /// The next one's head, but that `files` has those that ended, too.
+    /// The next one's head, files that have ended included.
     pub next: Segment,
     /// When that was, milliseconds since 1970.
     pub unix_ms: u64,
