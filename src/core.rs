@@ -604,6 +604,7 @@ impl Core {
         if !self.wait_for_room(closes)? {
             return Ok(Sealed::NotAll);
         }
+        self.writer.write_anchor();
         info!(lines = self.writer.head().lines, "sealed and stopped");
         Ok(Sealed::All)
     }

@@ -46,6 +46,11 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// The path without symbolic links.
     fn real_path(&self, path: &Path) -> io::Result<PathBuf>;
 
+    /// When the file that a path leads to was made, where the file system remembers. Nobody can set it: a copy has another one.
+    fn born(&self, _path: &Path) -> io::Result<Option<SystemTime>> {
+        Ok(None)
+    }
+
     /// Whether a call may take so long that it belongs on a thread for what blocks.
     fn may_block(&self) -> bool {
         true
@@ -151,6 +156,11 @@ impl Disk for RealDisk {
 
     fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
         fs::canonicalize(path)
+    }
+
+    fn born(&self, path: &Path) -> io::Result<Option<SystemTime>> {
+        // Not every kernel and file system has it.
+        fs::metadata(path).map(|metadata| metadata.created().ok())
     }
 }
 

@@ -53,6 +53,23 @@ pub fn copy_atomic(disk: &dyn Disk, path: &Path, from: &mut dyn Read, mode: u32)
     Ok(bytes)
 }
 
+/// Replaces `path`, whole or not at all, by what `content` says of the very file it is put into: that is given the file's path before the rename,
+/// which keeps inode and time of birth. Content and name are durable.
+pub fn write_of_itself(
+    disk: &dyn Disk,
+    path: &Path,
+    mode: u32,
+    content: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+) -> io::Result<()> {
+    let temporary = beside(path);
+    let written = disk.create(&temporary, mode).and_then(|file| append(file.as_ref(), &content(&temporary)?));
+    written.and_then(|()| disk.rename(&temporary, path)).inspect_err(|_| {
+        // As in `copy_atomic`.
+        let _ = disk.remove(&temporary);
+    })?;
+    disk.sync_dir(folder_of(path))
+}
+
 /// Removes a file and waits until its name is gone from the disk.
 pub fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     disk.remove(path)?;

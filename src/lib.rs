@@ -6,6 +6,7 @@ pub mod limits;
 
 // What starts and turns it.
 pub mod run;
+pub mod continuity;
 pub mod core;
 
 // The way of a row.

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::config::plan::Plan;
+use crate::continuity::{self, ContinuityError, Past};
 use crate::core::{Core, Parts, Sealed};
 use crate::health::Health;
 use crate::host::Host;
@@ -58,6 +59,9 @@ pub enum RunError {
     /// The signing key.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The trail cannot be gone on with here.
+    #[error(transparent)]
+    Continuity(#[from] ContinuityError),
     /// The journal cannot be gone on from.
     #[error(transparent)]
     Recover(#[from] RecoverError),
@@ -86,6 +90,7 @@ impl RunError {
             }
             RunError::Locked(_) => "stop the other one, or give this one a state_dir of its own".to_owned(),
             RunError::Keys(error) => error.hint(),
+            RunError::Continuity(error) => error.hint(),
             RunError::Recover(error) => error.hint(),
             RunError::Write(_) => {
                 "check the disk; nothing is lost: what was not sealed is read again at the next start".to_owned()
@@ -98,15 +103,28 @@ impl RunError {
     }
 }
 
-/// Runs until SIGTERM or SIGINT; with `drain` until everything is read and delivered.
-pub fn run(plan: Plan, drain: bool) -> Result<Ended, RunError> {
+/// How to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct How {
+    /// Until everything is read and delivered, and not until SIGTERM or SIGINT.
+    pub drain: bool,
+    /// Also on a state folder that is a copy of another agent's.
+    pub adopt_state: bool,
+}
+
+/// Runs until it is told to stop, or has done what there was to do.
+pub fn run(plan: Plan, How { drain, adopt_state }: How) -> Result<Ended, RunError> {
     let plan = Arc::new(plan);
     let host = Host::this();
     let _lock = lock(&host, &plan.agent.state_dir)?;
+    if adopt_state {
+        continuity::adopt(&host, &plan.agent)?;
+    }
     raise_open_files();
     let (wake, wakes) = sync_channel(WAKES_MAX);
     let health = Arc::new(Health::new(&plan, host.clock.unix_ms()));
     let started = open_trail(&host, &plan, drain, Watch::new(wake.clone()))?;
+    health.journal.continuity.set(started.problem);
     let (head, head_seen) = watch::channel(started.writer.head());
     let stop = Arc::new(AtomicBool::new(false));
     let edge = Edge::start(&host, &plan, head_seen, &health, Stopper { flag: Arc::clone(&stop), wake })?;
@@ -139,6 +157,8 @@ pub struct Started {
     pub writer: Writer,
     /// What is to be said first.
     pub acts: Vec<Act>,
+    /// Why nobody can vouch that this is all of the trail that there was.
+    pub problem: Option<String>,
 }
 
 /// Finds the truth in the state folder, or begins a trail. The caller holds the lock on the folder.
@@ -148,14 +168,16 @@ pub fn open_trail(host: &Host, plan: &Plan, drain: bool, watch: Watch) -> Result
     let journal = state.join("journal");
     let failed = |source| RunError::State { path: journal.clone(), source };
     durable::create_dir(disk, &journal).map_err(failed)?;
+    let past = Past::look(host, &plan.agent)?;
     let signer = keys::load_or_create(disk, state, &plan.agent.origin)?;
-    let recovered = recover(disk, &journal, &plan.agent.origin, signer.verifier())?;
-    let mut acts = recovered.acts;
-    acts.push(started(plan, drain));
+    let mut recovered = recover(disk, &journal, &plan.agent.origin, signer.verifier())?;
+    let continued = past.go_on(host, &mut recovered, signer.verifier())?;
+    let acts = [continued.acts, recovered.acts, vec![started(plan, drain)]].concat();
     info!(origin = plan.agent.origin, lines = recovered.resume.chain.lines(), key = %signer.verifier(), "trail opened");
     let writer = Writer::new(host.clone(), &journal, recovered.resume, signer, plan.sha256.clone()).map_err(failed)?;
+    let writer = writer.anchored(continued.keeper);
     let tail = Tail::new(host, &plan.sources, recovered.files, recovered.spent, recovered.sealed_at, watch);
-    Ok(Started { tail, writer, acts })
+    Ok(Started { tail, writer, acts, problem: continued.problem })
 }
 
 fn started(plan: &Plan, drain: bool) -> Act {

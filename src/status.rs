@@ -151,6 +151,9 @@ pub struct JournalStatus {
     pub last_seal_age_seconds: Option<u64>,
     /// Reading is paused: the budget is used up or the disk is full.
     pub paused: bool,
+    /// Why nobody can vouch that the trail is all that there was: found at the start of this run.
+    #[serde(default)]
+    pub continuity: Option<String>,
     /// The standing problem.
     pub problem: Option<String>,
 }
@@ -332,6 +335,7 @@ fn journal(health: &Health, now_ms: u64) -> JournalStatus {
         last_seal: last_seal.map(clock::rfc3339),
         last_seal_age_seconds: last_seal.map(|ms| now_ms.saturating_sub(ms) / 1000),
         paused: one.paused.load(Ordering::Relaxed),
+        continuity: one.continuity.get(),
         problem: one.problem.get(),
     }
 }
@@ -443,6 +447,9 @@ fn journal_line(journal: &JournalStatus) -> String {
         line.push_str(", PAUSED");
     }
     line.push('\n');
+    if let Some(found) = &journal.continuity {
+        line.push_str(&format!("  found at start: {}\n", one_line(found)));
+    }
     line
 }
 

@@ -182,7 +182,13 @@ impl Chain {
         if self.lines() != self.block_first {
             return Err(ChainError::InsideBlock(self.block));
         }
-        let segment = Segment {
+        let line = AgentLine { segment: Some(self.segment(key, files)), ..self.own_line("SEGMENT", time) };
+        self.write(&line, out)
+    }
+
+    /// What a segment that begins here continues: all that is needed to [`Chain::resume`] at this place. Between two blocks only.
+    pub fn segment(&self, key: &VerifierKey, files: Vec<FileRange>) -> Segment {
+        Segment {
             origin: self.origin.clone(),
             first: self.lines(),
             root: hash_to_base64(&self.root()),
@@ -190,9 +196,7 @@ impl Chain {
             block: self.block,
             key: key.to_string(),
             files,
-        };
-        let line = AgentLine { segment: Some(segment), ..self.own_line("SEGMENT", time) };
-        self.write(&line, out)
+        }
     }
 
     /// Writes and adds a line about an act of the agent.

@@ -94,6 +94,8 @@ pub enum FindingKind {
     BeginsLate,
     /// The agent itself says that something was lost.
     Gap,
+    /// The agent itself says that it cannot vouch for what was sealed before: its state was copied, restored or lost.
+    Continuity,
     /// The wall clock was set.
     Clock,
     /// A later checkpoint, seen elsewhere, says that there was more.
@@ -234,7 +236,8 @@ struct Block {
     head: Option<Box<Segment>>,
     /// What is wrong with it, to be said once the block is known to be authentic.
     head_issue: Option<String>,
-    gaps: Vec<(u64, String)>,
+    /// What the agent itself says that is missing.
+    told: Vec<(u64, FindingKind, String)>,
     /// The seal, when it was the last line.
     seal: Option<(Seal, String)>,
 }
@@ -377,9 +380,10 @@ impl Verifier {
         match (line.action.as_str(), line.segment, line.seal) {
             ("SEGMENT", Some(head), _) if is_first => self.open_head(head),
             ("SEAL", _, Some(seal)) => self.block.seal = Some((seal, line.time)),
-            ("GAP", ..) if self.block.gaps.len() < SUSPECTS_MAX => {
-                let message = line.message.unwrap_or_else(|| "the agent reports a gap".into());
-                self.block.gaps.push((number, format!("{}: {message}", line.resource)));
+            (action, ..) if self.block.told.len() < SUSPECTS_MAX => {
+                let Some(kind) = told_by(action) else { return };
+                let message = line.message.as_deref().unwrap_or("the agent says no more");
+                self.block.told.push((number, kind, format!("{action}: {}: {message}", line.resource)));
             }
             _ => {}
         }
@@ -438,7 +442,7 @@ impl Verifier {
                 self.report_before(before, &signed);
                 // What the lines before it said is not signed with it.
                 (block.head, block.head_issue, self.tree) = (None, None, None);
-                block.gaps.clear();
+                block.told.clear();
                 self.accept(block, seal, &signed, key, (line, note));
             }
             Lines::Wrong => {
@@ -514,8 +518,8 @@ impl Verifier {
         self.check_claims(&block, &seal, signed);
         self.check_sources(&block, &seal, signed);
         self.check_clock(&seal, &time, signed);
-        for (at, message) in &block.gaps {
-            self.find(FindingKind::Gap, Class::Incomplete, number, Some((*at, *at)), message.clone());
+        for (at, kind, message) in &block.told {
+            self.find(*kind, Class::Incomplete, number, Some((*at, *at)), message.clone());
         }
         self.count(&block, &seal, &time, signed, &key);
         self.check_not_closed(signed);
@@ -869,6 +873,15 @@ impl Verifier {
     }
 }
 
+/// The acts by which the agent says itself that the trail is not all that there was.
+fn told_by(action: &str) -> Option<FindingKind> {
+    match action {
+        "GAP" => Some(FindingKind::Gap),
+        "JOURNAL LOST" | "STATE COPIED" | "STATE RESTORED" => Some(FindingKind::Continuity),
+        _ => None,
+    }
+}
+
 /// How a block's lines compare with what was signed.
 enum Lines {
     Right,
@@ -1029,6 +1042,9 @@ fn hint(kind: FindingKind) -> &'static str {
             "a segment that is still written, or a crash: the agent cuts such a tail when it starts"
         }
         FindingKind::BeginsLate => "give the segments before it too, to check the trail from its beginning",
+        FindingKind::Continuity => {
+            "compare with every copy that left the host before: two lines with one number are two continuations of one trail"
+        }
         FindingKind::Gap => "what was lost is lost for the agent; the database's own file may still have it",
         FindingKind::Clock => "times before and after it cannot be compared; the boot clock in the seals can",
         FindingKind::Truncated => "the end of the trail was removed, or not all of it was given",

@@ -5,7 +5,7 @@ use std::{env, io, process};
 
 use clap::Args;
 
-use sealtrail::run::run;
+use sealtrail::run::{How, run};
 use sealtrail::verify::{Report, VerifyOptions, verify};
 use sealtrail::{config, demo};
 
@@ -37,7 +37,8 @@ pub fn main(args: DemoArgs) -> Result<Exit, CliError> {
             .hint("an empty folder, or one that can be made")
     })?;
     print(&format!("{}\n\n", demo.intro()))?;
-    run(config::load(&demo.config)?, true).map_err(|error| super::run::failed(&error))?;
+    run(config::load(&demo.config)?, How { drain: true, ..How::default() })
+        .map_err(|error| super::run::failed(&error))?;
     demo::table(&demo.archive, &mut io::stdout().lock()).map_err(|error| CliError::caused(&error))?;
     print("\nThe delivered trail:\n\n")?;
     let report = check(demo.archive.clone())?;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use sealtrail::journal::recover::RecoverError;
-use sealtrail::run::{Ended, RunError, run};
+use sealtrail::run::{Ended, How, RunError, run};
 
 use super::{CliError, ConfigArg, Exit};
 
@@ -16,11 +16,12 @@ use super::{CliError, ConfigArg, Exit};
 #[command(after_long_help = "Examples:\n  \
     sealtrail run -c sealtrail.toml\n  \
     sealtrail run --drain               read all there is, deliver it, and end\n  \
+    sealtrail run --adopt-state         the host that this state folder comes from is gone\n  \
     SEALTRAIL_LOG=debug sealtrail run --log-format json\n\n\
     Exit codes:\n  \
     0  stopped as asked; with --drain: all that was read is at every required destination\n  \
     1  the configuration is wrong, the journal does not check, or --drain could not deliver all\n  \
-    2  could not start or go on: unreadable file, another agent runs, machine fault")]
+    2  could not start or go on: unreadable file, another agent runs, a copied state folder, machine fault")]
 pub struct RunArgs {
     #[command(flatten)]
     pub config: ConfigArg,
@@ -28,12 +29,20 @@ pub struct RunArgs {
     /// Read all there is, deliver it to every required destination, and end.
     #[arg(long)]
     pub drain: bool,
+
+    /// Go on with a state folder that was copied from another machine, or whose original is still there.
+    ///
+    /// Without it such a start is refused: two agents must not go on with one trail. Say it when no other agent will ever go on with it
+    /// (the old host is gone), or always where a state folder on shared storage follows the database from host to host. The trail says
+    /// each time that it was taken over.
+    #[arg(long)]
+    pub adopt_state: bool,
 }
 
 /// Runs it.
 pub fn main(args: RunArgs) -> Result<Exit, CliError> {
     let plan = sealtrail::config::load(&args.config.config)?;
-    match run(plan, args.drain) {
+    match run(plan, How { drain: args.drain, adopt_state: args.adopt_state }) {
         Ok(Ended::Done) => Ok(Exit::Yes),
         Ok(Ended::Undelivered) => Ok(Exit::No),
         Err(error) => Err(failed(&error)),

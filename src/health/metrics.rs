@@ -108,6 +108,11 @@ const AGENT: &[Metric<Health>] = &[
         help: "1 while reading is paused: the budget is used up or the disk is full",
         read: Gauge(|health, _| flag(&health.journal.paused)),
     },
+    Metric {
+        name: "sealtrail_journal_continuity_broken",
+        help: "1 if this run found at its start that the state folder was copied or restored, or had lost its journal",
+        read: Gauge(|health, _| u64::from(health.journal.continuity.get().is_some())),
+    },
 ];
 
 const SOURCE: &[Metric<SourceHealth>] = &[

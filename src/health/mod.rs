@@ -113,6 +113,8 @@ pub struct JournalHealth {
     pub last_turn_ms: AtomicU64,
     /// Reading is paused: the budget is used up or the disk is full.
     pub paused: AtomicBool,
+    /// Why nobody can vouch that the trail is all that there was: found at the start of this run.
+    pub continuity: Text,
     /// The standing problem, if there is one.
     pub problem: Text,
 }

@@ -1,8 +1,9 @@
 //! The journal: the trail's segments on this host's disk, and the queue that every destination reads from.
 //!
-//! `write` appends, `read` reads blocks, `recover` finds the truth at start, `retain` makes room. [`Head`] is how far the trail is
-//! sealed and synced: readers never look beyond it.
+//! `write` appends, `read` reads blocks, `recover` finds the truth at start, `retain` makes room, `anchor` remembers beside it how far it
+//! was. [`Head`] is how far the trail is sealed and synced: readers never look beyond it.
 
+pub mod anchor;
 pub mod read;
 pub mod recover;
 pub mod retain;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sealtrail_seal::block::{BlockError, ResumeError};
-use sealtrail_seal::{AgentLine, Chain, FileRange, Seal, VerifierKey};
+use sealtrail_seal::{AgentLine, Chain, FileRange, Seal, Segment, VerifierKey};
 use tracing::{info, warn};
 
 use super::read::{BlockReader, ReadError, SegmentFile, segments};
@@ -21,6 +21,8 @@ use crate::durable;
 pub struct Recovered {
     /// What the writer goes on from.
     pub resume: Resume,
+    /// What the open segment continues; `None` when none is open.
+    pub began: Option<Segment>,
     /// Where reading stands in every known file, last sealed last.
     pub files: Vec<FileRange>,
     /// Files that ended in the last segment: what begins with the same line is another file.
@@ -98,7 +100,8 @@ pub fn recover(disk: &dyn Disk, dir: &Path, origin: &str, key: &VerifierKey) -> 
             let open = (!state.closed).then_some((last.first, state.end, state.has_rows));
             let files = std::mem::take(&mut state.files);
             let resume = Resume { chain: state.chain, open };
-            return Ok(Recovered { resume, files, spent: state.spent, acts, sealed_at: Some(sealed_at) });
+            let began = (!state.closed).then_some(state.head);
+            return Ok(Recovered { resume, began, files, spent: state.spent, acts, sealed_at: Some(sealed_at) });
         }
         if found.len() == 1 && last.first > 0 {
             let why = "has no whole block, and the segments before it are not there".to_owned();
@@ -108,11 +111,12 @@ pub fn recover(disk: &dyn Disk, dir: &Path, origin: &str, key: &VerifierKey) -> 
         found.pop();
     }
     let resume = Resume { chain: Chain::new(origin), open: None };
-    Ok(Recovered { resume, files: Vec::new(), spent: Vec::new(), acts, sealed_at: None })
+    Ok(Recovered { resume, began: None, files: Vec::new(), spent: Vec::new(), acts, sealed_at: None })
 }
 
 /// A segment as far as it is whole.
 struct State {
+    head: Segment,
     chain: Chain,
     /// End of the last whole block's frame.
     end: u64,
@@ -173,8 +177,8 @@ fn begin(segment: &SegmentFile, lines: &[u8], origin: &str, key: &VerifierKey) -
         return Err(RecoverError::Head { path: path(), why });
     }
     let chain = Chain::resume(&head).map_err(|source| RecoverError::Resume { path: path(), source })?;
-    let (spent, files) = head.files.into_iter().partition(|range| range.ended);
-    Ok(State { chain, end: 0, closed: false, has_rows: false, files, spent })
+    let (spent, files) = head.files.iter().cloned().partition(|range| range.ended);
+    Ok(State { head, chain, end: 0, closed: false, has_rows: false, files, spent })
 }
 
 impl State {

@@ -54,3 +54,26 @@ pub fn retain(
     }
     Ok(Kept { bytes, segments: kept })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+    use crate::journal::segment_path;
+
+    #[test]
+    fn the_last_whole_segment_stays_until_the_next_one_has_a_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let segments = [(0, 10), (41, 0)].map(|(first, bytes)| {
+            let path = segment_path(dir.path(), first);
+            std::fs::write(&path, vec![0; bytes]).unwrap();
+            SegmentFile { first, path, bytes: bytes as u64 }
+        });
+        // Made, and without room for its first block.
+        let head = Head { segment: 41, bytes: 0, lines: 41 };
+        assert_eq!(retain(&RealDisk, &segments, 0, head, 41).unwrap(), Kept { bytes: 10, segments: 2 });
+        let head = Head { segment: 41, bytes: 7, lines: 44 };
+        assert_eq!(retain(&RealDisk, &segments, 0, head, 41).unwrap(), Kept { bytes: 0, segments: 1 });
+        assert!(!segments[0].path.exists() && segments[1].path.exists());
+    }
+}

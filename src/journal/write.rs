@@ -13,6 +13,7 @@ use sealtrail_seal::{Chain, FileRange, Gap, Rows, Seal, Signer};
 use tracing::info;
 use zstd::bulk::Compressor;
 
+use super::anchor::Keeper;
 use super::{Head, segment_path};
 use crate::disk::OpenFile;
 use crate::host::Host;
@@ -37,6 +38,8 @@ pub struct Writer {
     head: Head,
     /// Bytes appended in this run.
     written: u64,
+    /// Told of every block.
+    anchor: Option<Keeper>,
 }
 
 /// The open segment.
@@ -177,7 +180,20 @@ impl Writer {
             compressor,
             head,
             written: 0,
+            anchor: None,
         })
+    }
+
+    /// Has the anchor kept.
+    pub fn anchored(self, keeper: Keeper) -> Self {
+        Writer { anchor: Some(keeper), ..self }
+    }
+
+    /// Writes down how far the trail is, where the next start will compare it: at a clean end.
+    pub fn write_anchor(&mut self) {
+        if let Some(anchor) = &mut self.anchor {
+            anchor.write_as_can_be(&self.chain, self.signer.verifier());
+        }
     }
 
     /// How far the trail is on the disk.
@@ -219,6 +235,9 @@ impl Writer {
                 return Err(refused(path, source));
             }
             self.head = head(&self.chain, self.open.as_ref());
+            if let Some(anchor) = &mut self.anchor {
+                anchor.written(&self.chain, self.signer.verifier(), pending.closes);
+            }
         }
         Ok(self.head)
     }
@@ -237,6 +256,9 @@ impl Writer {
             None => self.chain.lines(),
         };
         if self.open.is_none() {
+            if let Some(anchor) = &mut self.anchor {
+                anchor.begin(&positions);
+            }
             self.chain.begin_segment(self.signer.verifier(), positions, &time, &mut before)?;
         }
         for act in block.acts.drain(..) {
@@ -246,6 +268,9 @@ impl Writer {
         for end in memchr::memchr_iter(b'\n', &block.lines) {
             self.chain.push(&block.lines[start..end]);
             start = end + 1;
+        }
+        if let Some(anchor) = &mut self.anchor {
+            anchor.account(&block.files);
         }
         let seal = self.seal_of(block, closes);
         self.chain.end_block(seal, &time, &self.signer, &mut block.lines)?;

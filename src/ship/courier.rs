@@ -134,7 +134,8 @@ impl Courier {
             return Ok(None);
         }
         let oldest = || match segments(self.host.disk.as_ref(), &self.journal()) {
-            Ok(files) => Ok(files.first().map_or(0, |file| file.first)),
+            // A trail whose journal was lost goes on behind line 0, with no file as yet.
+            Ok(files) => Ok(files.first().map_or(head.segment, |file| file.first)),
             Err(error) => Err(format!("cannot read the journal {}: {error}", self.journal().display())),
         };
         match stand {

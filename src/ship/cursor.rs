@@ -35,9 +35,32 @@ struct Content {
     next_line: u64,
 }
 
+/// Every cursor in the state folder that says where it stands, those of destinations that are no longer configured included, by name.
+pub(crate) fn all(disk: &dyn Disk, state_dir: &Path) -> io::Result<Vec<(String, u64)>> {
+    let paths = match disk.list(&folder(state_dir)) {
+        Ok(paths) => paths,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut cursors = Vec::new();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
+        // One that holds no number proves nothing; its courier will say so.
+        if let Ok(content) = serde_json::from_slice::<Content>(&disk::read(disk, path)?) {
+            cursors.push((name.to_owned(), content.next_line));
+        }
+    }
+    cursors.sort();
+    Ok(cursors)
+}
+
+fn folder(state_dir: &Path) -> PathBuf {
+    state_dir.join("cursors")
+}
+
 impl Cursor {
     pub(crate) fn new(disk: Arc<dyn Disk>, state_dir: &Path, destination: &str) -> Self {
-        Cursor { disk, path: state_dir.join("cursors").join(format!("{destination}.json")) }
+        Cursor { disk, path: folder(state_dir).join(format!("{destination}.json")) }
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -17,7 +17,7 @@ use crate::journal::Head;
 use crate::sink::{self, ProbeError, Probed, Refusal, Sink, Step};
 
 mod courier;
-mod cursor;
+pub(crate) mod cursor;
 mod dead_letter;
 mod feed;
 mod pace;

@@ -1,6 +1,6 @@
 //! An HTTP collector that takes NDJSON by POST.
 //!
-//! Every request names its lines (`Idempotency-Key: <origin>/<first>-<last>`) and its bytes (`Content-Digest`, RFC 9530, over the
+//! Every request names its lines (`Idempotency-Key: <origin>/<first>-<last>/<content>`) and its bytes (`Content-Digest`, RFC 9530, over the
 //! body as sent), so that a collector can tell a second delivery from a first and a damaged one from a whole one. Batches are
 //! cut the same way every time, so the key of a batch is the same however often it is sent.
 //!
@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use super::tls::{chain, is_resolve_failure, tls_failure, use_ring};
 use super::{Accepted, Batch, Doing, Lines, ProbeError, Probed, Refusal, Sink, Step, Takes, read_named};
 use crate::config::plan::{Compression, HttpPlan, TlsPlan};
+use crate::hex::hex;
 
 /// A connection that is not made by then will not be.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
@@ -199,8 +200,11 @@ fn secret_value(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// The content is part of it: should a trail go on from an older state of its folder, numbers are given to other lines, and a collector that
+/// looks at keys only must not take these for a second delivery.
 fn idempotency_key(lines: &Lines<'_>) -> String {
-    format!("{}/{}-{}", lines.origin, lines.first, lines.last)
+    let digest = hex(&Sha256::digest(lines.ndjson)[..8]);
+    format!("{}/{}-{}/{digest}", lines.origin, lines.first, lines.last)
 }
 
 fn content_digest(body: &[u8]) -> String {
@@ -351,6 +355,14 @@ mod tests {
         // RFC 9530, appendix D: the digest of the example body.
         let body = b"{\"hello\": \"world\"}\n";
         assert_eq!(content_digest(body), "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:");
+    }
+
+    #[test]
+    fn other_lines_under_the_same_numbers_have_another_key() {
+        let key = |ndjson| idempotency_key(&Lines { origin: "a/b", first: 7, last: 8, ndjson });
+        assert_eq!(key(b"x\ny\n"), key(b"x\ny\n"));
+        assert_ne!(key(b"x\ny\n"), key(b"x\nz\n"));
+        assert!(key(b"x\ny\n").starts_with("a/b/7-8/"));
     }
 
     #[test]

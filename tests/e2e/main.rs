@@ -25,5 +25,6 @@ mod large_rows;
 mod live_postgres;
 mod rotation;
 mod segments;
+mod state;
 mod stopping;
 mod tamper;
