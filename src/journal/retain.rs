@@ -19,6 +19,8 @@ pub struct Kept {
     pub bytes: u64,
     /// How many.
     pub segments: u64,
+    /// Bytes of those that may not go: some required destination does not have them whole, or they are open.
+    pub undelivered: u64,
 }
 
 /// Bytes of the segments that somebody who has every line before `next_line` does not have whole.
@@ -52,7 +54,8 @@ pub fn retain(
         bytes -= segment.bytes;
         kept -= 1;
     }
-    Ok(Kept { bytes, segments: kept })
+    let undelivered = bytes_behind(segments, delivered.min(head.segment));
+    Ok(Kept { bytes, segments: kept, undelivered })
 }
 
 #[cfg(test)]
