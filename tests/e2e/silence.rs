@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -101,6 +101,27 @@ fn a_file_that_is_unreadable_at_the_start_is_told_at_once() {
     agent.wait_ready();
     let trail = agent.wait_for("an unreadable file", |trail| !trail.acts("SOURCE UNREADABLE").is_empty());
     assert_eq!(trail.acts("SOURCE UNREADABLE").len(), 1);
+    agent.stop();
+}
+
+#[test]
+fn how_long_a_source_keeps_its_files_is_learnt_from_the_first_one_that_it_deletes() {
+    let host = Host::new();
+    for (name, session) in [("a.csv", "a.1"), ("b.csv", "b.2")] {
+        fs::write(host.log().join(name), rows(session, 1..=10)).unwrap();
+    }
+    let written = SystemTime::now() - Duration::from_secs(7 * 86_400);
+    append(&host.log().join("a.csv")).set_modified(written).unwrap();
+    let mut agent = host.run();
+    agent.wait_for_rows(20);
+    let retention = source(&host)["retention"].clone();
+    assert_eq!([&retention["kept_seconds"], &retention["covered_seconds"]], [&Value::Null; 2], "{retention}");
+    assert!(retention["oldest_seconds"].as_u64().unwrap() >= 7 * 86_400, "{retention}");
+
+    fs::remove_file(host.log().join("a.csv")).unwrap();
+    let kept = wait_until("a life", || source(&host)["retention"]["kept_seconds"].as_u64());
+    assert!((7 * 86_400..7 * 86_400 + 120).contains(&kept), "{kept}");
+    assert_eq!(source(&host)["retention"]["covered_seconds"], Value::Null, "nothing waits");
     agent.stop();
 }
 
