@@ -74,9 +74,9 @@ mod tests {
         });
         // Made, and without room for its first block.
         let head = Head { segment: 41, bytes: 0, lines: 41 };
-        assert_eq!(retain(&RealDisk, &segments, 0, head, 41).unwrap(), Kept { bytes: 10, segments: 2 });
+        assert_eq!(retain(&RealDisk, &segments, 0, head, 41).unwrap(), Kept { bytes: 10, segments: 2, undelivered: 0 });
         let head = Head { segment: 41, bytes: 7, lines: 44 };
-        assert_eq!(retain(&RealDisk, &segments, 0, head, 41).unwrap(), Kept { bytes: 0, segments: 1 });
+        assert_eq!(retain(&RealDisk, &segments, 0, head, 41).unwrap(), Kept { bytes: 0, segments: 1, undelivered: 0 });
         assert!(!segments[0].path.exists() && segments[1].path.exists());
     }
 }
