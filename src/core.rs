@@ -26,6 +26,7 @@ use crate::journal::write::{Act, WriteError, Writer};
 use crate::limits::{
     BLOCK_BYTES_MAX, GATHER_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS, SEAL_AHEAD_MS, TURN_BYTES_MAX,
 };
+use crate::lookout::Lookout;
 use crate::ship::lowest_required_cursor;
 use crate::tail::follow::Follower;
 use crate::tail::watch::Wake;
@@ -49,6 +50,7 @@ pub struct Core {
     last_retain_ms: u64,
     /// Rows that the block under construction has from each source.
     unsealed_rows: Vec<u64>,
+    lookout: Lookout,
     /// The journal's bytes when they were last counted, and what had been appended by then.
     on_disk: (u64, u64),
     /// Turns in which some source had more than its share: who comes first behind a backlog.
@@ -96,9 +98,11 @@ impl Core {
         let now = parts.host.clock.since_boot_ms();
         let mut intake = Intake::new(Arc::clone(&parts.host.clock), &parts.plan.agent, &parts.plan.sources);
         intake.block.acts = acts;
+        let lookout = Lookout::new(&parts.host, &parts.plan);
         Core {
             host: parts.host,
             unsealed_rows: vec![0; parts.plan.sources.len()],
+            lookout,
             plan: parts.plan,
             journal_dir: parts.journal_dir,
             tail: parts.tail,
@@ -151,7 +155,10 @@ impl Core {
             self.look(now);
         }
         self.make_room(now);
-        let busy = if self.paused() { self.try_again()? } else { self.read_all(now)? };
+        let reads = !self.paused();
+        let busy = if reads { self.read_all(now)? } else { self.try_again()? };
+        let acts = self.lookout.turn(now, reads, &self.health);
+        acts.into_iter().for_each(|act| self.say(act));
         if self.seal_is_due(now) {
             self.seal(false)?;
         }
@@ -172,10 +179,12 @@ impl Core {
     }
 
     fn look(&mut self, now: u64) {
-        let looked = self.tail.look(now, &self.health.sources);
-        self.tell(looked);
+        let mut looked = self.tail.look(now, &self.health.sources);
         self.last_look_ms = Some(now);
         self.measure_lag();
+        let acts = self.lookout.look(now, &self.tail, &mut looked, &self.health);
+        looked.acts.extend(acts);
+        self.tell(looked);
     }
 
     /// Puts what happened to files into the trail.
@@ -499,13 +508,13 @@ impl Core {
             retain(self.host.disk.as_ref(), &segments, budget, self.writer.head(), delivered)
         });
         match kept {
-            Ok(kept) => self.count_journal(kept),
+            Ok(kept) => self.count_journal(now, kept),
             // Nothing is lost by keeping too much; the next attempt comes in a moment.
             Err(error) => warn!(%error, "cannot make room in the journal"),
         }
     }
 
-    fn count_journal(&mut self, kept: Kept) {
+    fn count_journal(&mut self, now: u64, kept: Kept) {
         self.on_disk = (kept.bytes, self.writer.written());
         let journal = &self.health.journal;
         journal.bytes_on_disk.store(kept.bytes, Ordering::Relaxed);
@@ -517,6 +526,8 @@ impl Core {
                 false => info!("reading goes on"),
             }
         }
+        let act = self.lookout.room(now, kept.undelivered, paused, &self.health.journal);
+        act.into_iter().for_each(|act| self.say(act));
     }
 
     fn measure_destinations(&self, segments: &[SegmentFile]) {

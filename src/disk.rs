@@ -51,6 +51,11 @@ pub trait Disk: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
+    /// How much room the file system of a folder has; `None` where that is not known.
+    fn space(&self, _dir: &Path) -> io::Result<Option<Space>> {
+        Ok(None)
+    }
+
     /// Whether a call may take so long that it belongs on a thread for what blocks.
     fn may_block(&self) -> bool {
         true
@@ -73,6 +78,15 @@ pub trait OpenFile: fmt::Debug + Send + Sync {
 
     /// What is known of the file, whatever it is called by now.
     fn status(&self) -> io::Result<Status>;
+}
+
+/// Room on a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What may still be written by this account.
+    pub free: u64,
+    /// All there is.
+    pub total: u64,
 }
 
 /// What is known of a file or folder.
@@ -161,6 +175,12 @@ impl Disk for RealDisk {
     fn born(&self, path: &Path) -> io::Result<Option<SystemTime>> {
         // Not every kernel and file system has it.
         fs::metadata(path).map(|metadata| metadata.created().ok())
+    }
+
+    fn space(&self, dir: &Path) -> io::Result<Option<Space>> {
+        let stat = rustix::fs::statvfs(dir)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Some(Space { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) }))
     }
 }
 

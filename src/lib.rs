@@ -20,6 +20,7 @@ pub mod ship;
 pub mod sink;
 
 // What looks on.
+pub mod lookout;
 pub mod health;
 pub mod status;
 pub mod verify;
@@ -36,3 +37,4 @@ pub mod durable;
 pub mod hex;
 pub mod json;
 pub mod keys;
+pub mod words;

@@ -65,6 +65,58 @@ pub const PAUSE_MS: u64 = 500;
 /// A segment with nothing but heartbeats stays open this long.
 pub const QUIET_SEGMENT_AGE_MS: u64 = 3_600_000;
 
+/// Time in which at most [`TOLD_MAX`] changes of one kind of alarm are told in the trail.
+pub const RATION_MS: u64 = 3_600_000;
+
+/// Changes of a source's silence, or of the journal's room, told in [`RATION_MS`]; each is followed by one line when it is over. At it
+/// further ones are counted, and the next that is told says how many there were.
+pub const TOLD_MAX: u32 = 12;
+
+/// Time between two turns that counts as time in which something could have been noticed: three looks. A host that slept was not silent.
+pub const WATCHED_STEP_MS_MAX: u64 = 3 * RESCAN_MS;
+
+/// Days whose longest pauses make a source's habit: a week, and a day more so that no weekday falls out before it comes again.
+pub const HABIT_DAYS: usize = 8;
+
+/// Minutes in which something must have come before a source has a habit.
+pub const HABIT_MINUTES_MIN: u64 = 20;
+
+/// No source is silent by its habit before it was quiet for so long.
+pub const QUIET_MS_MIN: u64 = 15 * 60_000;
+
+/// A source that has been quiet for so long is doubted: where its server writes is looked up.
+pub const ELSEWHERE_AFTER_MS: u64 = 120_000;
+
+/// Another file of the server has to grow for so long while the source's own is quiet.
+pub const ELSEWHERE_MS: u64 = 60_000;
+
+/// Nothing that matches, or a file that cannot be read, has to stand for so long: rotation has moments of both.
+pub const STANDING_MS: u64 = 10_000;
+
+/// Files of one source that are told to be unreadable at a time. At it further ones wait until one of these can be read or is gone.
+pub const UNREADABLE_FILES_MAX: usize = 64;
+
+/// Files whose lives after their last write are remembered, for a source.
+pub const LIVES_MAX: usize = 8;
+
+/// How far back a log's growth is measured.
+pub const GROWTH_MS: u64 = 600_000;
+
+/// In how many samples.
+pub const GROWTH_SAMPLES_MAX: usize = 20;
+
+/// Percent of the journal's budget: when what is not delivered is so much, that is told.
+pub const ALARM_PERCENT: u64 = 80;
+
+/// Below it the alarm is over.
+pub const ALARM_OVER_PERCENT: u64 = 70;
+
+/// For how long.
+pub const CALM_MS: u64 = 10_000;
+
+/// Room on the disk of the state folder below which that is told; of a small disk, a twentieth of it.
+pub const SPACE_BYTES_MIN: u64 = 256 * MIB as u64;
+
 /// How long the agent has to flush, seal and exit when it is told to stop.
 pub const STOP_MS: u64 = 5_000;
 
@@ -76,4 +128,6 @@ const MIB: usize = 1024 * KIB;
 
 const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "a turn has room for one read");
 const _: () = assert!(TURN_BYTES_MAX <= BLOCK_BYTES_MAX, "a turn does not overfill a block");
+const _: () = assert!(ALARM_OVER_PERCENT < ALARM_PERCENT, "an alarm does not flutter");
+const _: () = assert!(WATCHED_STEP_MS_MAX > RESCAN_MS, "a turn at rest counts whole");
 const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES, "a head is had in one read");

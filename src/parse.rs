@@ -9,7 +9,7 @@ use std::time::Duration;
 use sealtrail_parsers::{Detection, Format, detect};
 
 use crate::clock::HostClock;
-use crate::config::plan::{AgentPlan, SourcePlan, StartAt};
+use crate::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
 use crate::event::{self, Origin};
 use crate::frames::Frames;
 use crate::health::SourceHealth;
@@ -154,6 +154,7 @@ fn intake(request: &Request) -> Intake {
         format: request.format,
         start_at: StartAt::Beginning,
         timezone: request.timezone.clone(),
+        quiet_after: QuietAfter::Off,
         labels: std::collections::BTreeMap::new(),
     };
     Intake::new(Arc::new(HostClock), &agent, &[source])

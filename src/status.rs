@@ -20,10 +20,14 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::health::http::stopped;
-use crate::health::{DestinationHealth, Health, SourceHealth, metrics, verdict};
+use crate::health::{DestinationHealth, Health, SourceHealth, UNKNOWN, metrics, verdict};
+use crate::words::{bytes, count, duration};
 
 /// A document larger than this is not ours: a plan has at most some hundred sources.
 const DOCUMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A source that is behind for so long is told for how long its own files cover that; while reading is paused it always is.
+const BEHIND_S: u64 = 60;
 
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -80,6 +84,35 @@ pub struct SourceStatus {
     pub errors: u64,
     /// The standing problem.
     pub problem: Option<String>,
+    /// Why it is called quiet, while it is.
+    pub quiet: Option<String>,
+    /// How long nothing has come, in this run.
+    pub quiet_seconds: u64,
+    /// After how long it is called quiet; `null`: never, or its habit is not known yet.
+    pub quiet_after_seconds: Option<u64>,
+    /// No file matches.
+    pub missing: bool,
+    /// Files that cannot be read.
+    pub unreadable_files: u64,
+    /// How often it fell silent in one way or another.
+    pub silences: u64,
+    /// For how long what is not read yet will still be there.
+    pub retention: RetentionStatus,
+}
+
+/// How a source keeps its files, as far as this run has seen. `null`: not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionStatus {
+    /// Bytes a second that the log grows by, over the last ten minutes.
+    pub growth_bytes_per_second: Option<u64>,
+    /// How long a file stayed after its last write: the shortest of the last eight that were deleted.
+    pub kept_seconds: Option<u64>,
+    /// How long ago the oldest file that is there was last written to.
+    pub oldest_seconds: Option<u64>,
+    /// Last write to the oldest file that is not read to its end; `null` too when there is none.
+    pub unread_written: Option<String>,
+    /// For how long that file will still be there, at the present rate; `null` too when there is none.
+    pub covered_seconds: Option<u64>,
 }
 
 /// A destination.
@@ -143,6 +176,12 @@ pub struct JournalStatus {
     pub bytes_on_disk: u64,
     /// Bytes that it may have on disk.
     pub bytes_max: u64,
+    /// Bytes on disk that some required destination does not have.
+    pub bytes_undelivered: u64,
+    /// Bytes left on the disk; `null`: not known.
+    pub space_bytes: Option<u64>,
+    /// Room is running out.
+    pub short: bool,
     /// Segments on disk.
     pub segments: u64,
     /// The last seal.
@@ -271,6 +310,9 @@ pub fn render(status: &StatusDoc) -> String {
     );
     text.push('\n');
     text.push_str(&table(&source_rows(&status.sources), 1));
+    let paused = status.journal.paused;
+    let behind = status.sources.iter().filter(|one| one.lag_bytes > 0 && (paused || one.lag_seconds >= BEHIND_S));
+    behind.for_each(|one| text.push_str(&coverage_line(one)));
     text.push('\n');
     text.push_str(&table(&destination_rows(&status.destinations), 3));
     text.push('\n');
@@ -293,6 +335,23 @@ fn source(one: &SourceHealth, health: &Health, now_ms: u64) -> SourceStatus {
         last_read: time(&one.last_read_ms),
         errors: get(&one.errors),
         problem: one.problem.get(),
+        quiet: one.quiet.get(),
+        quiet_seconds: metrics::quiet_ms(one, health, now_ms) / 1000,
+        quiet_after_seconds: known(&one.quiet_after_ms).map(|ms| ms / 1000),
+        missing: one.missing.load(Ordering::Relaxed),
+        unreadable_files: get(&one.unreadable_files),
+        silences: get(&one.silences),
+        retention: retention(one),
+    }
+}
+
+fn retention(one: &SourceHealth) -> RetentionStatus {
+    RetentionStatus {
+        growth_bytes_per_second: known(&one.growth),
+        kept_seconds: known(&one.kept_ms).map(|ms| ms / 1000),
+        oldest_seconds: known(&one.oldest_ms).map(|ms| ms / 1000),
+        unread_written: known(&one.unread_written_ms).map(clock::rfc3339),
+        covered_seconds: known(&one.covered_ms).map(|ms| ms / 1000),
     }
 }
 
@@ -331,6 +390,9 @@ fn journal(health: &Health, now_ms: u64) -> JournalStatus {
         bytes_sealed: get(&one.bytes_sealed),
         bytes_on_disk: get(&one.bytes_on_disk),
         bytes_max: get(&one.bytes_max),
+        bytes_undelivered: get(&one.bytes_undelivered),
+        space_bytes: known(&one.space_bytes),
+        short: one.short.load(Ordering::Relaxed),
         segments: get(&one.segments),
         last_seal: last_seal.map(clock::rfc3339),
         last_seal_age_seconds: last_seal.map(|ms| now_ms.saturating_sub(ms) / 1000),
@@ -342,6 +404,10 @@ fn journal(health: &Health, now_ms: u64) -> JournalStatus {
 
 fn get(value: &AtomicU64) -> u64 {
     value.load(Ordering::Relaxed)
+}
+
+fn known(value: &AtomicU64) -> Option<u64> {
+    Some(get(value)).filter(|&number| number != UNKNOWN)
 }
 
 fn time(value: &AtomicU64) -> Option<String> {
@@ -397,10 +463,36 @@ fn source_rows(sources: &[SourceStatus]) -> Vec<Vec<String>> {
             count(one.rows_unparsed),
             bytes(one.lag_bytes),
             lag,
-            one.problem.clone().unwrap_or_default(),
+            one.problem.clone().or_else(|| quiet(one)).unwrap_or_default(),
         ]
     }));
     rows
+}
+
+fn quiet(one: &SourceStatus) -> Option<String> {
+    one.quiet.as_ref().map(|why| format!("quiet for {}: {why}", duration(one.quiet_seconds)))
+}
+
+/// How long a source that is behind is still covered by its own files.
+fn coverage_line(one: &SourceStatus) -> String {
+    let (kept, behind) = (&one.retention, bytes(one.lag_bytes));
+    let mut line = format!("{}: behind by {behind}", one.name);
+    let _ = match (kept.kept_seconds, kept.oldest_seconds) {
+        (Some(kept), _) => write!(line, "; it keeps a file for about {} after its last write", duration(kept)),
+        (None, Some(oldest)) => write!(
+            line,
+            "; for how long it keeps a file is not known yet: none was deleted since the agent started, the oldest was last written \
+             {} ago",
+            duration(oldest)
+        ),
+        (None, None) => Ok(()),
+    };
+    let _ = match kept.covered_seconds {
+        Some(0) => write!(line, ": what is unread MAY BE DELETED AT ANY TIME"),
+        Some(covered) => write!(line, ": what is unread is covered for about {}", duration(covered)),
+        None => Ok(()),
+    };
+    one_line(&line) + "\n"
 }
 
 fn destination_rows(destinations: &[DestinationStatus]) -> Vec<Vec<String>> {
@@ -443,6 +535,10 @@ fn journal_line(journal: &JournalStatus) -> String {
         bytes(journal.bytes_max),
         count(journal.segments),
     );
+    if journal.short {
+        let free = journal.space_bytes.map(|free| format!(", {} left on the disk", bytes(free))).unwrap_or_default();
+        let _ = write!(line, ", ROOM IS RUNNING OUT: {} not delivered{free}", bytes(journal.bytes_undelivered));
+    }
     if journal.paused {
         line.push_str(", PAUSED");
     }
@@ -493,57 +589,10 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// `1,234,567`.
-fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1.5 MiB`.
-fn bytes(number: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if number < 1024 {
-        return format!("{number} B");
-    }
-    let power = ((number.ilog2() / 10) as usize).min(UNITS.len());
-    let tenths = (u128::from(number) * 10) >> (10 * power);
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[power - 1])
-}
-
-/// The two largest units: `3d 4h`, `2m 5s`, `0s`.
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_written_for_a_person() {
-        assert_eq!([count(0), count(999), count(1_000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(
-            [bytes(1023), bytes(1024), bytes(1_610_612), bytes(u64::MAX)],
-            ["1023 B", "1.0 KiB", "1.5 MiB", "16383.9 PiB"]
-        );
-        assert_eq!(
-            [duration(59), duration(125), duration(7_260), duration(273_600)],
-            ["59s", "2m 5s", "2h 1m", "3d 4h"]
-        );
-    }
 
     #[test]
     fn a_server_s_words_do_not_reach_the_terminal_raw() {

@@ -61,6 +61,10 @@ fn prometheus_reads_every_metric() {
         r#"sealtrail_destination_lag_seconds {"destination": "folder", "type": "file"} 0.0"#,
         "sealtrail_journal_lines {} 1300",
         "sealtrail_journal_paused {} 0",
+        "sealtrail_journal_short {} 0",
+        r#"sealtrail_source_quiet {"source": "orders \"pg\""} 0"#,
+        r#"sealtrail_source_quiet_after_seconds {"source": "orders \"pg\""} nan"#,
+        r#"sealtrail_source_covered_seconds {"source": "orders \"pg\""} nan"#,
         "sealtrail_ready {} 1",
     ] {
         assert!(samples.lines().any(|line| line == expected), "no {expected} in\n{samples}");
@@ -144,6 +148,43 @@ ready
         text.ends_with("last seal 2s ago, PAUSED\nnot ready:\n  journal: reading is paused until there is room\n"),
         "{text}"
     );
+}
+
+#[test]
+fn a_person_reads_how_long_a_source_that_is_behind_is_still_covered() {
+    let health = health();
+    let source = &health.sources[0];
+    let line = |health: &Health, lag_seconds| {
+        let mut doc = StatusDoc::of(health, clock::unix_ms());
+        doc.sources[0].lag_seconds = lag_seconds;
+        let text = status::render(&doc);
+        text.lines().find(|line| line.starts_with("orders \"pg\": ")).map(str::to_owned)
+    };
+    assert_eq!(line(&health, 59), None, "for a moment every source is behind");
+    source.oldest_ms.store(90_000_000, Relaxed);
+    let unknown = "orders \"pg\": behind by 4.0 KiB; for how long it keeps a file is not known yet: none was deleted since the agent started, the oldest was last written 1d 1h ago";
+    assert_eq!(line(&health, 60).as_deref(), Some(unknown));
+    source.kept_ms.store(7 * 86_400_000, Relaxed);
+    source.covered_ms.store(597_600_000, Relaxed);
+    let known = "orders \"pg\": behind by 4.0 KiB; it keeps a file for about 7d 0h after its last write: what is unread is covered for about 6d 22h";
+    assert_eq!(line(&health, 60).as_deref(), Some(known));
+    health.journal.paused.store(true, Relaxed);
+    source.covered_ms.store(0, Relaxed);
+    assert!(line(&health, 0).expect("paused").ends_with("what is unread MAY BE DELETED AT ANY TIME"));
+}
+
+#[test]
+fn a_quiet_source_and_a_journal_without_room_stand_in_the_table() {
+    let health = health();
+    health.sources[0].quiet.set(Some("longer than quiet_after, 30m 0s".to_owned()));
+    health.sources[0].last_read_ms.store(clock::unix_ms() - 2_000_000, Relaxed);
+    health.journal.short.store(true, Relaxed);
+    health.journal.bytes_undelivered.store(9 << 30, Relaxed);
+    health.journal.space_bytes.store(100 << 20, Relaxed);
+    let text = status::render(&StatusDoc::of(&health, clock::unix_ms()));
+    assert!(text.contains("quiet for 33m 20s: longer than quiet_after, 30m 0s\n"), "{text}");
+    let room = ", ROOM IS RUNNING OUT: 9.0 GiB not delivered, 100.0 MiB left on the disk\nready\n";
+    assert!(text.ends_with(room), "{text}");
 }
 
 #[test]
@@ -271,7 +312,7 @@ impl Running {
 /// An agent in the middle of its work, started an hour ago.
 fn health() -> Health {
     let now = clock::unix_ms();
-    let source = SourceHealth { name: "orders \"pg\"".to_owned(), ..Default::default() };
+    let source = SourceHealth::new("orders \"pg\"");
     source.files.store(2, Relaxed);
     source.bytes_read.store(394_240, Relaxed);
     source.rows_read.store(1200, Relaxed);

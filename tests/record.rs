@@ -177,6 +177,34 @@ fn what_happened_to_files_and_journal_is_in_the_trail_as_the_schema_allows() {
 }
 
 #[test]
+fn what_is_told_of_silence_and_room_is_allowed_by_the_schema() {
+    let trail = Trail::new();
+    trail.drain();
+    let started = trail.lines().into_iter().find(|line| line["action"] == "STARTED").unwrap();
+    let told = |action: &str, resource_type: &str, outcome: &str| {
+        let mut line = started.clone();
+        line["action"] = action.into();
+        line["resource_type"] = resource_type.into();
+        line["outcome"] = outcome.into();
+        line
+    };
+    let mut gone = told("SOURCE UNREADABLE", "file", "failure");
+    gone["gap"] = serde_json::json!({ "of": "bytes", "source": "pg", "from": 0, "to": 2048 });
+    for line in [
+        told("SOURCE QUIET", "source", "unknown"),
+        told("SOURCE MISSING", "source", "failure"),
+        told("SOURCE UNREADABLE", "file", "failure"),
+        gone,
+        told("SOURCE BACK", "source", "success"),
+        told("SOURCE BACK", "file", "success"),
+        told("BUDGET", "trail", "unknown"),
+        told("BUDGET", "trail", "success"),
+    ] {
+        assert_allowed("an act", &line);
+    }
+}
+
+#[test]
 fn a_rows_line_is_the_same_in_a_trail_and_read_alone_but_for_what_the_configuration_gives() {
     let trail = Trail::new();
     trail.drain();

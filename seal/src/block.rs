@@ -31,9 +31,9 @@ pub struct Chain {
 pub struct Act<'a> {
     /// `STARTED`, `STOPPED`, `RECOVERED`, `GAP`, …
     pub action: &'a str,
-    /// The origin, or the file that the act is about.
+    /// The origin, or the file or source that the act is about.
     pub resource: &'a str,
-    /// `trail` or `file`.
+    /// `trail`, `file` or `source`.
     pub resource_type: &'a str,
     /// `success` or `failure`.
     pub outcome: &'a str,

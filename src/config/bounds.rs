@@ -31,6 +31,9 @@ pub(super) const RECORD_MAX_BYTES: Bound<u64> = Bound { least: KIB, default: 4 *
 /// How often what inotify cannot watch is looked at.
 pub(super) const POLL_INTERVAL: Bound<Duration> = millis(10, 1_000, 3_600_000);
 
+/// Below a second a busy source is quiet between two rows; beyond a month nobody waits.
+pub(super) const QUIET_AFTER: Bound<Duration> = millis(1_000, 0, 30 * 86_400_000);
+
 /// Longer than a minute would break what the agent promises about freshness.
 pub(super) const SEAL_INTERVAL: Bound<Duration> = millis(10, 1_000, 60_000);
 

@@ -4,14 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use sealtrail_parsers::Format;
 use sealtrail_seal::check_origin;
 use sealtrail_seal::note::ORIGIN_BYTES_MAX;
 
+use super::plan::QuietAfter;
 use super::secret::Secret;
 use super::section::{At, Section, Span};
-use super::{bounds, keys, nearest};
+use super::{bounds, keys, nearest, units};
 
 /// `[A-Za-z0-9._-]+`: it becomes part of a file's name.
 pub(super) fn name(section: &mut Section<'_, '_>) -> Option<At<String>> {
@@ -117,6 +119,27 @@ pub(super) fn timezone(section: &mut Section<'_, '_>) -> Option<String> {
         None => "a name of the IANA database, such as \"Europe/Berlin\" or \"UTC\"".to_owned(),
     };
     section.wrong(text.span, Some("timezone"), format!("{:?} is no time zone", text.value.written), Some(hint));
+    None
+}
+
+/// `auto`, `off`, or a duration; none at all is off too.
+pub(super) fn quiet_after(section: &mut Section<'_, '_>) -> Option<QuietAfter> {
+    let text = section.text("quiet_after")?;
+    let bound = bounds::QUIET_AFTER;
+    let hint = match (text.value.value.as_str(), units::duration(&text.value.value)) {
+        ("auto", _) => return Some(QuietAfter::Habit),
+        ("off" | "0", _) | (_, Ok(Duration::ZERO)) => return Some(QuietAfter::Off),
+        (_, Ok(duration)) if (bound.least..=bound.most).contains(&duration) => {
+            return Some(QuietAfter::Duration(duration));
+        }
+        (_, Ok(_)) => {
+            let (least, most) = (units::show_duration(bound.least), units::show_duration(bound.most));
+            format!("{least} to {most}, \"auto\" or \"off\"")
+        }
+        (_, Err(hint)) => format!("\"auto\", \"off\", or a duration: {hint}"),
+    };
+    let message = format!("{:?} is no time after which to call a source quiet", text.value.written);
+    section.wrong(text.span, Some("quiet_after"), message, Some(hint));
     None
 }
 

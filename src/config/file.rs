@@ -12,10 +12,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::bounds;
-use super::fields::{bucket, exclude, filled, format, headers, labels, listen, name, origin, paths, timezone, url};
+use super::fields::{
+    bucket, exclude, filled, format, headers, labels, listen, name, origin, paths, quiet_after, timezone, url,
+};
 use super::keys;
 use super::nearest;
-use super::plan::{Compression, StartAt};
+use super::plan::{Compression, QuietAfter, StartAt};
 use super::secret::Secret;
 use super::section::{At, Section, Span};
 use super::text::Context;
@@ -50,6 +52,7 @@ pub(super) struct SourceTable {
     pub format: Option<Format>,
     pub start_at: Option<StartAt>,
     pub timezone: Option<String>,
+    pub quiet_after: Option<QuietAfter>,
     pub labels: BTreeMap<String, String>,
 }
 
@@ -296,6 +299,7 @@ fn source(mut section: Section<'_, '_>) -> SourceTable {
             .choice("start_at", &[("beginning", StartAt::Beginning), ("end", StartAt::End)], &[])
             .map(|at| at.value),
         timezone: timezone(&mut section),
+        quiet_after: quiet_after(&mut section),
         labels: labels(&mut section),
     };
     section.end("");

@@ -61,6 +61,8 @@ pub struct SourcePlan {
     /// IANA name of the zone in which the server writes its log (`log_timezone`); `None` when the operator said
     /// nothing, and then only zones that name themselves beyond doubt (UTC, numeric offsets) are believed.
     pub timezone: Option<String>,
+    /// When its silence is told of.
+    pub quiet_after: QuietAfter,
     /// Put on every record under `labels`.
     pub labels: BTreeMap<String, String>,
 }
@@ -73,6 +75,18 @@ pub enum StartAt {
     Beginning,
     /// At its end as it was at the agent's first start; files that appear later are read whole.
     End,
+}
+
+/// How long a source may be quiet before that is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QuietAfter {
+    /// Longer than it usually is, as far as the agent has seen.
+    #[default]
+    Habit,
+    /// Never told.
+    Off,
+    /// So long.
+    Duration(Duration),
 }
 
 /// `[seal]`.

@@ -66,6 +66,7 @@ fn source(table: SourceTable) -> Option<SourcePlan> {
         format: table.format,
         start_at: table.start_at.unwrap_or_default(),
         timezone: table.timezone,
+        quiet_after: table.quiet_after.unwrap_or_default(),
         labels: table.labels,
     })
 }

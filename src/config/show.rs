@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::plan::{Compression, DestinationKind, HttpPlan, Plan, S3Plan, SourcePlan, StartAt, TlsPlan};
+use super::plan::{Compression, DestinationKind, HttpPlan, Plan, QuietAfter, S3Plan, SourcePlan, StartAt, TlsPlan};
 use super::units::{show_about, show_duration, show_size};
 use super::{Matches, Reading, Warning};
 
@@ -127,6 +127,11 @@ fn source((index, source): (usize, &SourcePlan)) -> Table {
         StartAt::Beginning => "beginning",
         StartAt::End => "end",
     };
+    let quiet_after = match source.quiet_after {
+        QuietAfter::Habit => "auto".to_owned(),
+        QuietAfter::Off => "off".to_owned(),
+        QuietAfter::Duration(duration) => show_duration(duration),
+    };
     let rows = vec![
         row("name", json!(source.name)),
         row("paths", json!(source.paths)),
@@ -134,6 +139,7 @@ fn source((index, source): (usize, &SourcePlan)) -> Table {
         row("format", json!(source.format.map_or("auto", |format| format.name()))),
         row("start_at", json!(start_at)),
         row("timezone", json!(source.timezone)),
+        row("quiet_after", json!(quiet_after)),
         row("labels", json!(source.labels)),
     ];
     Table { title: format!("[[source]] {}", source.name), path: format!("source.{index}"), rows }

@@ -14,7 +14,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::verdict;
-use super::{DestinationHealth, Health, SourceHealth};
+use super::{DestinationHealth, Health, SourceHealth, UNKNOWN};
 use crate::clock;
 
 /// What `/metrics` sends as `Content-Type`.
@@ -47,21 +47,21 @@ struct Metric<T> {
 enum Read<T> {
     Counter(fn(&T) -> &AtomicU64),
     Gauge(fn(&T, &Scrape) -> u64),
-    Seconds(fn(&T, &Scrape) -> f64),
+    Float(fn(&T, &Scrape) -> f64),
 }
 
-use Read::{Counter, Gauge, Seconds};
+use Read::{Counter, Float, Gauge};
 
 const AGENT: &[Metric<Health>] = &[
     Metric {
         name: "sealtrail_start_timestamp_seconds",
         help: "Start of this run",
-        read: Seconds(|health, _| seconds(health.started_ms)),
+        read: Float(|health, _| seconds(health.started_ms)),
     },
     Metric {
         name: "sealtrail_turn_age_seconds",
         help: "Time since the core thread's last turn",
-        read: Seconds(|health, scrape| seconds(verdict::turn_age_ms(health, scrape.now_ms))),
+        read: Float(|health, scrape| seconds(verdict::turn_age_ms(health, scrape.now_ms))),
     },
     Metric {
         name: "sealtrail_ready",
@@ -101,7 +101,7 @@ const AGENT: &[Metric<Health>] = &[
     Metric {
         name: "sealtrail_journal_last_seal_timestamp_seconds",
         help: "Time of the last seal, 0 before the first",
-        read: Seconds(|health, _| seconds(get(&health.journal.last_seal_ms))),
+        read: Float(|health, _| seconds(get(&health.journal.last_seal_ms))),
     },
     Metric {
         name: "sealtrail_journal_paused",
@@ -112,6 +112,21 @@ const AGENT: &[Metric<Health>] = &[
         name: "sealtrail_journal_continuity_broken",
         help: "1 if this run found at its start that the state folder was copied or restored, or had lost its journal",
         read: Gauge(|health, _| u64::from(health.journal.continuity.get().is_some())),
+    },
+    Metric {
+        name: "sealtrail_journal_undelivered_bytes",
+        help: "Bytes of the journal that may not be deleted: a required destination does not have them",
+        read: Gauge(|health, _| get(&health.journal.bytes_undelivered)),
+    },
+    Metric {
+        name: "sealtrail_journal_short",
+        help: "1 while room is running out: in the budget, or on the disk",
+        read: Gauge(|health, _| flag(&health.journal.short)),
+    },
+    Metric {
+        name: "sealtrail_journal_disk_free_bytes",
+        help: "Bytes left on the disk of the state folder, NaN if not known",
+        read: Float(|health, _| number(get(&health.journal.space_bytes))),
     },
 ];
 
@@ -141,18 +156,63 @@ const SOURCE: &[Metric<SourceHealth>] = &[
     Metric {
         name: "sealtrail_source_lag_seconds",
         help: "Age of the newest row read while bytes wait, 0 when none wait",
-        read: Seconds(|one, scrape| seconds(source_lag_ms(one, &scrape.health, scrape.now_ms))),
+        read: Float(|one, scrape| seconds(source_lag_ms(one, &scrape.health, scrape.now_ms))),
     },
     Metric {
         name: "sealtrail_source_last_row_timestamp_seconds",
         help: "Time of the newest row read, 0 before the first",
-        read: Seconds(|one, _| seconds(get(&one.last_row_ms))),
+        read: Float(|one, _| seconds(get(&one.last_row_ms))),
     },
     Metric { name: "sealtrail_source_files", help: "Files known", read: Gauge(|one, _| get(&one.files)) },
     Metric {
         name: "sealtrail_source_problem",
         help: "1 while the source has a standing problem; `sealtrail status` says which",
         read: Gauge(|one, _| u64::from(one.problem.get().is_some())),
+    },
+    Metric {
+        name: "sealtrail_source_quiet",
+        help: "1 while the source is quiet for longer than it should be",
+        read: Gauge(|one, _| u64::from(one.quiet.get().is_some())),
+    },
+    Metric {
+        name: "sealtrail_source_quiet_seconds",
+        help: "Time since something was last read, or since the start of the run",
+        read: Float(|one, scrape| seconds(quiet_ms(one, &scrape.health, scrape.now_ms))),
+    },
+    Metric {
+        name: "sealtrail_source_quiet_after_seconds",
+        help: "After how long the source is called quiet, NaN if never or not known yet",
+        read: Float(|one, _| number(get(&one.quiet_after_ms)) / 1000.0),
+    },
+    Metric {
+        name: "sealtrail_source_missing",
+        help: "1 while no file matches the source's patterns",
+        read: Gauge(|one, _| flag(&one.missing)),
+    },
+    Metric {
+        name: "sealtrail_source_unreadable_files",
+        help: "Files that match and cannot be read",
+        read: Gauge(|one, _| get(&one.unreadable_files)),
+    },
+    Metric {
+        name: "sealtrail_source_silences",
+        help: "How often the source fell quiet, had no file, or had one that could not be read",
+        read: Counter(|one| &one.silences),
+    },
+    Metric {
+        name: "sealtrail_source_growth_bytes_per_second",
+        help: "How fast the log grows, NaN if not known yet",
+        read: Float(|one, _| number(get(&one.growth))),
+    },
+    Metric {
+        name: "sealtrail_source_kept_seconds",
+        help: "How long the source keeps a file after its last write, NaN if not known",
+        read: Float(|one, _| number(get(&one.kept_ms)) / 1000.0),
+    },
+    Metric {
+        name: "sealtrail_source_covered_seconds",
+        help: "For how long what is not read yet will still be there, NaN if not known or nothing waits",
+        read: Float(|one, _| number(get(&one.covered_ms)) / 1000.0),
     },
 ];
 
@@ -190,12 +250,12 @@ const DESTINATION: &[Metric<DestinationHealth>] = &[
     Metric {
         name: "sealtrail_destination_lag_seconds",
         help: "Time since the last success while lines wait, 0 when none wait",
-        read: Seconds(|one, scrape| seconds(destination_lag_ms(one, &scrape.health, scrape.now_ms))),
+        read: Float(|one, scrape| seconds(destination_lag_ms(one, &scrape.health, scrape.now_ms))),
     },
     Metric {
         name: "sealtrail_destination_last_success_timestamp_seconds",
         help: "Time of the last success, 0 before the first",
-        read: Seconds(|one, _| seconds(get(&one.last_success_ms))),
+        read: Float(|one, _| seconds(get(&one.last_success_ms))),
     },
     Metric {
         name: "sealtrail_destination_stopped",
@@ -213,6 +273,11 @@ const DESTINATION: &[Metric<DestinationHealth>] = &[
 pub fn source_lag_ms(source: &SourceHealth, health: &Health, now_ms: u64) -> u64 {
     let newest = Some(get(&source.last_row_ms)).filter(|&ms| ms > 0).unwrap_or(health.started_ms);
     if get(&source.lag_bytes) == 0 { 0 } else { now_ms.saturating_sub(newest) }
+}
+
+/// How long nothing was read; the start of the run counts before the first reading.
+pub fn quiet_ms(source: &SourceHealth, health: &Health, now_ms: u64) -> u64 {
+    now_ms.saturating_sub(get(&source.last_read_ms).max(health.started_ms))
 }
 
 /// Lines sealed that a destination does not have.
@@ -269,7 +334,7 @@ impl<T> Read<T> {
     fn kind(&self) -> MetricType {
         match self {
             Counter(_) => MetricType::Counter,
-            Gauge(_) | Seconds(_) => MetricType::Gauge,
+            Gauge(_) | Float(_) => MetricType::Gauge,
         }
     }
 
@@ -277,7 +342,7 @@ impl<T> Read<T> {
         match self {
             Counter(read) => encoder.encode_counter::<[(&str, &str); 0], u64, u64>(&get(read(one)), None),
             Gauge(read) => encoder.encode_gauge(&read(one, scrape)),
-            Seconds(read) => encoder.encode_gauge(&read(one, scrape)),
+            Float(read) => encoder.encode_gauge(&read(one, scrape)),
         }
     }
 }
@@ -288,6 +353,11 @@ fn get(value: &AtomicU64) -> u64 {
 
 fn flag(value: &AtomicBool) -> u64 {
     u64::from(value.load(Ordering::Relaxed))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "bytes and milliseconds of this size need not be exact")]
+fn number(number: u64) -> f64 {
+    if number == UNKNOWN { f64::NAN } else { number as f64 }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit in the 53 bits of an f64")]

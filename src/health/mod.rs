@@ -61,7 +61,30 @@ pub struct SourceHealth {
     pub errors: AtomicU64,
     /// The standing problem, if there is one.
     pub problem: Text,
+    /// Why it is called quiet, while it is.
+    pub quiet: Text,
+    /// After how long it is called quiet, milliseconds; [`UNKNOWN`]: never, or its habit is not known yet.
+    pub quiet_after_ms: AtomicU64,
+    /// Nothing matches its patterns.
+    pub missing: AtomicBool,
+    /// Files that cannot be read, at most as many as are told of at a time.
+    pub unreadable_files: AtomicU64,
+    /// How often it fell quiet, had no file, or had one that could not be read.
+    pub silences: AtomicU64,
+    /// Last write to the oldest file that is not read to its end, Unix milliseconds; [`UNKNOWN`]: there is none.
+    pub unread_written_ms: AtomicU64,
+    /// How long a file stays after its last write, milliseconds; or [`UNKNOWN`].
+    pub kept_ms: AtomicU64,
+    /// How long ago the oldest file that is there was last written to, milliseconds; or [`UNKNOWN`].
+    pub oldest_ms: AtomicU64,
+    /// For how long what is unread will still be there, milliseconds; or [`UNKNOWN`].
+    pub covered_ms: AtomicU64,
+    /// Bytes a second that the log grows by; or [`UNKNOWN`].
+    pub growth: AtomicU64,
 }
+
+/// Stands for a number that is not known.
+pub const UNKNOWN: u64 = u64::MAX;
 
 /// One destination.
 #[derive(Debug, Default)]
@@ -115,6 +138,12 @@ pub struct JournalHealth {
     pub paused: AtomicBool,
     /// Why nobody can vouch that the trail is all that there was: found at the start of this run.
     pub continuity: Text,
+    /// Bytes on disk that some required destination does not have: these may not be deleted.
+    pub bytes_undelivered: AtomicU64,
+    /// Bytes left on the disk of the state folder; or [`UNKNOWN`].
+    pub space_bytes: AtomicU64,
+    /// Room is running out.
+    pub short: AtomicBool,
     /// The standing problem, if there is one.
     pub problem: Text,
 }
@@ -139,11 +168,27 @@ impl Text {
     }
 }
 
+impl SourceHealth {
+    /// Nothing has happened yet, and nothing is known.
+    pub fn new(name: &str) -> Self {
+        let unknown = || AtomicU64::new(UNKNOWN);
+        SourceHealth {
+            name: name.to_owned(),
+            quiet_after_ms: unknown(),
+            unread_written_ms: unknown(),
+            kept_ms: unknown(),
+            oldest_ms: unknown(),
+            covered_ms: unknown(),
+            growth: unknown(),
+            ..SourceHealth::default()
+        }
+    }
+}
+
 impl Health {
     /// All zero, with the plan's names.
     pub fn new(plan: &Plan, now_ms: u64) -> Self {
-        let sources =
-            plan.sources.iter().map(|source| SourceHealth { name: source.name.clone(), ..SourceHealth::default() });
+        let sources = plan.sources.iter().map(|source| SourceHealth::new(&source.name));
         let destinations = plan.destinations.iter().map(|destination| DestinationHealth {
             name: destination.name.clone(),
             kind: destination.kind.name(),
@@ -156,7 +201,7 @@ impl Health {
             started_ms: now_ms,
             sources: sources.collect(),
             destinations: destinations.collect(),
-            journal: JournalHealth::default(),
+            journal: JournalHealth { space_bytes: AtomicU64::new(UNKNOWN), ..JournalHealth::default() },
         };
         health.journal.bytes_max.store(plan.agent.journal_max_bytes, Ordering::Relaxed);
         health

@@ -19,6 +19,8 @@ pub struct Kept {
     pub bytes: u64,
     /// How many.
     pub segments: u64,
+    /// Bytes of those that may not go: some required destination does not have them whole, or they are open.
+    pub undelivered: u64,
 }
 
 /// Bytes of the segments that somebody who has every line before `next_line` does not have whole.
@@ -52,7 +54,8 @@ pub fn retain(
         bytes -= segment.bytes;
         kept -= 1;
     }
-    Ok(Kept { bytes, segments: kept })
+    let undelivered = bytes_behind(segments, delivered.min(head.segment));
+    Ok(Kept { bytes, segments: kept, undelivered })
 }
 
 #[cfg(test)]
@@ -71,9 +74,9 @@ mod tests {
         });
         // Made, and without room for its first block.
         let head = Head { segment: 41, bytes: 0, lines: 41 };
-        assert_eq!(retain(&RealDisk, &segments, 0, head, 41).unwrap(), Kept { bytes: 10, segments: 2 });
+        assert_eq!(retain(&RealDisk, &segments, 0, head, 41).unwrap(), Kept { bytes: 10, segments: 2, undelivered: 0 });
         let head = Head { segment: 41, bytes: 7, lines: 44 };
-        assert_eq!(retain(&RealDisk, &segments, 0, head, 41).unwrap(), Kept { bytes: 0, segments: 1 });
+        assert_eq!(retain(&RealDisk, &segments, 0, head, 41).unwrap(), Kept { bytes: 0, segments: 1, undelivered: 0 });
         assert!(!segments[0].path.exists() && segments[1].path.exists());
     }
 }

@@ -82,8 +82,10 @@ pub struct Block {
 pub struct Act {
     /// `STARTED`, `STOPPED`, `RECOVERED`, `GAP`, …
     pub action: &'static str,
-    /// The file that it is about; the trail itself when empty.
+    /// The file or source that it is about; the trail itself when empty.
     pub resource: String,
+    /// `trail`, `file` or `source`.
+    pub resource_type: &'static str,
     /// `success`, `failure` or `unknown`.
     pub outcome: &'static str,
     /// For a person.
@@ -95,12 +97,24 @@ pub struct Act {
 impl Act {
     /// About the trail itself, and all is well.
     pub fn new(action: &'static str, message: impl Into<String>) -> Self {
-        Act { action, resource: String::new(), outcome: "success", message: message.into(), gap: None }
+        Act {
+            action,
+            resource: String::new(),
+            resource_type: "trail",
+            outcome: "success",
+            message: message.into(),
+            gap: None,
+        }
     }
 
     /// About a file.
     pub fn of_file(self, path: impl Into<String>) -> Self {
-        Act { resource: path.into(), ..self }
+        Act { resource: path.into(), resource_type: "file", ..self }
+    }
+
+    /// About a source.
+    pub fn of_source(self, name: impl Into<String>) -> Self {
+        Act { resource: name.into(), resource_type: "source", ..self }
     }
 
     /// Something went wrong.
@@ -283,12 +297,10 @@ impl Writer {
 
     fn act(&mut self, act: &Act, time: &str, out: &mut Vec<u8>) -> Result<(), ChainError> {
         let origin = self.chain.origin().to_owned();
-        let (resource, resource_type) =
-            if act.resource.is_empty() { (&origin, "trail") } else { (&act.resource, "file") };
         let line = ActLine {
             action: act.action,
-            resource,
-            resource_type,
+            resource: if act.resource.is_empty() { &origin } else { &act.resource },
+            resource_type: act.resource_type,
             outcome: act.outcome,
             message: Some(&act.message),
             gap: act.gap.as_ref(),

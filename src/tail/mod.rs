@@ -8,10 +8,12 @@
 //! file system, or its inode has another number after a reboot. Then the file that holds the same bytes up to where reading stood is
 //! the same log, and is read on from there under the same id. Where there is none, what went away is said.
 
+pub mod elsewhere;
 pub mod find;
 pub mod follow;
 pub mod identity;
 pub mod packed;
+pub mod sight;
 pub mod siblings;
 pub mod watch;
 
@@ -39,6 +41,7 @@ use follow::{Aside, Follower, Refused};
 use identity::{Fit, Inode, bytes_before, compare, first_bytes};
 use packed::{Content, content_of};
 use siblings::{Rotated, is_named_after};
+use sight::{Sight, Unreadable};
 use watch::Watch;
 
 /// All source files of all sources.
@@ -60,6 +63,10 @@ pub struct Tail {
     rotated: Vec<Rotated>,
     /// When the last seal of the run before was written; `None` without one.
     sealed_at: Option<SystemTime>,
+    /// Files that are no more, since the last look.
+    deleted: Vec<Inode>,
+    /// Files that this look could not open, by their source.
+    unopened: Vec<(usize, Unreadable)>,
     watch: Watch,
     /// Files found by the first look may be entered at their end; later ones are read whole.
     first_look: bool,
@@ -89,6 +96,10 @@ pub struct Looked {
     pub acts: Vec<Act>,
     /// Files whose story has ended.
     pub ended: Vec<FileRange>,
+    /// Files that are no more.
+    pub deleted: Vec<Inode>,
+    /// What was seen of each source.
+    pub sights: Vec<Sight>,
 }
 
 /// Whether a file can be read.
@@ -137,6 +148,8 @@ impl Tail {
             spent,
             rotated: Vec::new(),
             sealed_at,
+            deleted: Vec::new(),
+            unopened: Vec::new(),
             watch,
             first_look: true,
         }
@@ -162,9 +175,11 @@ impl Tail {
         self.review_passed_over(&found);
         self.adopt_siblings(now_ms, health, &mut problems);
         let settled = self.settled();
-        for file in found.into_iter().filter(|file| !settled.contains(&file.inode)) {
-            self.open(file, now_ms, health, &mut problems);
+        for file in found.iter().filter(|file| !settled.contains(&file.inode)) {
+            self.open(file.clone(), now_ms, health, &mut problems);
         }
+        looked.sights = self.sights(&found);
+        looked.deleted = std::mem::take(&mut self.deleted);
         self.first_look = false;
         self.tell(health, problems);
         looked
@@ -229,7 +244,9 @@ impl Tail {
             looked.acts.push(cut_away(&follower, &range, None));
         }
         // A file whose state cannot be had is kept as known: that can only avoid reading it twice.
-        let ended = follower.cut || follower.is_deleted().unwrap_or(false);
+        let deleted = follower.is_deleted().unwrap_or(false);
+        self.deleted.extend(deleted.then_some(follower.inode));
+        let ended = follower.cut || deleted;
         let archive_len = if follower.archived { self.len_of(&follower.path) } else { 0 };
         let range = FileRange { ended, archive_len, ..range };
         if ended {
@@ -619,6 +636,7 @@ impl Tail {
                         let ended = over(range);
                         spend(&mut self.spent, ended.clone());
                         looked.ended.push(ended);
+                        self.deleted.push(inode);
                     }
                 },
                 // Nobody can say whether it is still there.
@@ -706,6 +724,11 @@ impl Tail {
             Err(error) => {
                 health[file.source].errors.fetch_add(1, Ordering::Relaxed);
                 *problem = Some(format!("cannot read {}: {error}", file.path.display()));
+                // One that went away since it was found can be neither read nor not read.
+                if error.kind() != io::ErrorKind::NotFound {
+                    let (inode, why) = (file.inode, error.to_string());
+                    self.unopened.push((file.source, Unreadable { inode, path: file.path, len: file.len, why }));
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ mod host;
 mod oracle;
 mod postgres;
 mod s3;
+mod tmpfs;
 mod trail;
 mod writer;
 
@@ -25,6 +26,7 @@ mod large_rows;
 mod live_postgres;
 mod rotation;
 mod segments;
+mod silence;
 mod state;
 mod stopping;
 mod tamper;

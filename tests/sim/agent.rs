@@ -150,6 +150,8 @@ pub fn plan(server: &Server, fars: &[(String, Far)], tuning: &Tuning) -> Plan {
         format: None,
         start_at: StartAt::Beginning,
         timezone: None,
+        // Short, so that silence comes and goes in every schedule.
+        quiet_after: QuietAfter::Duration(Duration::from_secs(2)),
         labels: Default::default(),
     });
     // What it is does not matter: the schedule gives the sinks.

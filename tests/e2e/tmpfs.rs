@@ -1,0 +1,55 @@
+//! A small file system of its own, where this host lets us mount one.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A mounted tmpfs. Unmounted when dropped.
+pub struct Tmpfs {
+    dir: tempfile::TempDir,
+}
+
+impl Tmpfs {
+    /// With `kib` of room; `None` where mounting is not allowed, and says so.
+    pub fn mount(kib: u64) -> Option<Self> {
+        let dir = tempfile::Builder::new().prefix("sealtrail-tmpfs-").tempdir().unwrap();
+        let size = format!("size={kib}k,mode=0777");
+        let output = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).output();
+        match output {
+            Ok(output) if output.status.success() => Some(Tmpfs { dir }),
+            other => {
+                eprintln!("skipped: no tmpfs can be mounted here: {other:?}");
+                None
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Takes all the room that is left but `kib`.
+    pub fn fill(&self, kib: u64) {
+        let stat = rustix::fs::statvfs(self.path()).unwrap();
+        let free = stat.f_bavail * stat.f_frsize;
+        let zeros = vec![0; usize::try_from(free.saturating_sub(kib * 1024)).unwrap()];
+        File::create(self.filler()).unwrap().write_all(&zeros).unwrap();
+    }
+
+    /// Gives the room back.
+    pub fn free(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path().join("filler")
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        // What is still open there goes with the last process that has it.
+        let _ = Command::new("umount").arg("--lazy").arg(self.dir.path()).status();
+    }
+}
