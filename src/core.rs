@@ -24,9 +24,12 @@ use crate::journal::read::{SegmentFile, segments};
 use crate::journal::retain::{Kept, bytes_behind, retain};
 use crate::journal::write::{Act, WriteError, Writer};
 use crate::limits::{
-    BLOCK_BYTES_MAX, GATHER_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS, SEAL_AHEAD_MS, TURN_BYTES_MAX,
+    BLOCK_BYTES_MAX, GATHER_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS, SEAL_AHEAD_MS, SESSIONS_MAX,
+    SETTLE_MS, SETTLE_UNREADABLE_MS, TURN_BYTES_MAX,
 };
 use crate::lookout::Lookout;
+use crate::sessions::table::GivenUp;
+use crate::sessions::{self, Sessions};
 use crate::ship::lowest_required_cursor;
 use crate::tail::follow::Follower;
 use crate::tail::watch::Wake;
@@ -51,6 +54,12 @@ pub struct Core {
     /// Rows that the block under construction has from each source.
     unsealed_rows: Vec<u64>,
     lookout: Lookout,
+    /// The sources of which every file was read to its end in the last turn.
+    caught_up: Vec<bool>,
+    /// The count of rows has been kept in this run, and after the last segment.
+    count_kept: bool,
+    /// Sources of which it was said that the count of their rows is not whole.
+    count_given_up: Vec<GivenUp>,
     /// The journal's bytes when they were last counted, and what had been appended by then.
     on_disk: (u64, u64),
     /// Turns in which some source had more than its share: who comes first behind a backlog.
@@ -82,6 +91,8 @@ pub struct Parts {
     pub tail: Tail,
     /// The journal.
     pub writer: Writer,
+    /// The count of the rows that the journal has: one a source.
+    pub sessions: Vec<Sessions>,
     /// Filled in as it goes.
     pub health: Arc<Health>,
     /// Told after each block.
@@ -98,11 +109,16 @@ impl Core {
         let now = parts.host.clock.since_boot_ms();
         let mut intake = Intake::new(Arc::clone(&parts.host.clock), &parts.plan.agent, &parts.plan.sources);
         intake.block.acts = acts;
+        let count_given_up = parts.sessions.iter().map(Sessions::given_up).collect();
+        intake.count_rows(parts.sessions);
         let lookout = Lookout::new(&parts.host, &parts.plan);
         Core {
             host: parts.host,
             unsealed_rows: vec![0; parts.plan.sources.len()],
             lookout,
+            caught_up: vec![false; parts.plan.sources.len()],
+            count_kept: false,
+            count_given_up,
             plan: parts.plan,
             journal_dir: parts.journal_dir,
             tail: parts.tail,
@@ -155,10 +171,12 @@ impl Core {
             self.look(now);
         }
         self.make_room(now);
+        self.intake.tick(now);
         let reads = !self.paused();
         let busy = if reads { self.read_all(now)? } else { self.try_again()? };
         let acts = self.lookout.turn(now, reads, &self.health);
         acts.into_iter().for_each(|act| self.say(act));
+        self.tell_missing(now);
         if self.seal_is_due(now) {
             self.seal(false)?;
         }
@@ -167,7 +185,11 @@ impl Core {
 
     fn look_is_due(&self, now: u64) -> bool {
         let names_changed = self.tail.names_changed();
-        names_changed || self.last_look_ms.is_none_or(|last| now.saturating_sub(last) >= self.look_every_ms(now))
+        let missing = self.missing_since_ms();
+        // What is missing is told of after another look: a file that is found may have it.
+        let settles = |last| missing.is_some_and(|since| last <= since && now.saturating_sub(since) >= SETTLE_MS);
+        let is_due = |last| now.saturating_sub(last) >= self.look_every_ms(now) || settles(last);
+        names_changed || self.last_look_ms.is_none_or(is_due)
     }
 
     /// How long the next look may wait when nobody tells of a change.
@@ -199,6 +221,10 @@ impl Core {
     fn say(&mut self, act: Act) {
         if act.action == GAP {
             self.intake.block.rows.gaps += 1;
+            let source = act.gap.as_ref().map_or("", |gap| &gap.source);
+            for health in self.health.sources.iter().filter(|health| health.name == source) {
+                health.gaps.fetch_add(1, Ordering::Relaxed);
+            }
         }
         if act.outcome == "success" {
             info!(about = act.resource, "{}", act.message);
@@ -212,12 +238,17 @@ impl Core {
     /// Gives each source its share; true when some file has more.
     fn read_all(&mut self, now: u64) -> Result<bool, WriteError> {
         let mut busy = false;
+        self.caught_up.fill(false);
+        let mut caught_up = Vec::with_capacity(self.caught_up.len());
         for source in 0..self.plan.sources.len() {
-            busy |= self.read_source(source, now)?;
+            let more = self.read_source(source, now)?;
+            busy |= more;
+            caught_up.push(!more);
             if self.paused() || self.stopping() {
                 return Ok(true);
             }
         }
+        self.caught_up = caught_up;
         self.end_files(now)?;
         Ok(busy)
     }
@@ -275,6 +306,57 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Tells of numbers that are missing for good: every file of their source has been read to its end since they were missed.
+    fn tell_missing(&mut self, now: u64) {
+        for source in 0..self.plan.sources.len() {
+            let Some(sessions) = self.intake.sessions_of(source) else { continue };
+            let mut told = sessions.overdue();
+            if self.caught_up[source] && sessions.waits_since_ms().is_some() {
+                let patience = if self.tail.waits(source) { SETTLE_UNREADABLE_MS } else { SETTLE_MS };
+                let looked = self.last_look_ms.and_then(|looked| looked.checked_sub(1));
+                if let (Some(patient), Some(looked)) = (now.checked_sub(patience), looked) {
+                    told.extend(sessions.settle(patient.min(looked)));
+                }
+            }
+            told.into_iter().for_each(|told| self.say(told.into_act()));
+            self.say_given_up(source);
+        }
+    }
+
+    /// Nothing will come any more: what is missing now is missing.
+    fn tell_all_missing(&mut self) {
+        for source in 0..self.plan.sources.len() {
+            let told = self.intake.sessions_of(source).map(Sessions::finish).unwrap_or_default();
+            told.into_iter().for_each(|told| self.say(told.into_act()));
+        }
+    }
+
+    /// Says once in a run what the count of a source's rows cannot do.
+    fn say_given_up(&mut self, source: usize) {
+        let Some(sessions) = self.intake.sessions_of(source) else { return };
+        let (given_up, open, health) = (sessions.given_up(), sessions.open(), &self.health.sources[source]);
+        health.sessions.store(open, Ordering::Relaxed);
+        let (said, name) = (&mut self.count_given_up[source], &health.name);
+        if given_up.sessions > 0 && said.sessions == 0 {
+            warn!(
+                source = name,
+                "more than {SESSIONS_MAX} sessions at a time: of those that are forgotten no missing row is told"
+            );
+        }
+        if given_up.repeats > 0 && said.repeats == 0 {
+            warn!(
+                source = name,
+                "row numbers of a session come twice, so that none can be missed: is it the log of one server?"
+            );
+        }
+        *said = given_up;
+    }
+
+    /// Since when the first number that nobody was told of is missing.
+    fn missing_since_ms(&self) -> Option<u64> {
+        self.intake.sessions().filter_map(Sessions::waits_since_ms).min()
     }
 
     /// Reads one file until it has no more, or `share` is used up; true when it has more.
@@ -455,6 +537,9 @@ impl Core {
                     source.rows_sealed.fetch_add(std::mem::take(rows), Ordering::Relaxed);
                 }
                 self.head.send_replace(head);
+                if head.bytes == 0 || !self.count_kept {
+                    self.keep_count(head);
+                }
                 self.measure_lag();
                 Ok(())
             }
@@ -466,6 +551,18 @@ impl Core {
             }
             Err(other) => Err(other),
         }
+    }
+
+    /// Keeps the count of rows as it stands at a block's end. It can only stand there if nothing was read since.
+    fn keep_count(&mut self, head: Head) {
+        if !self.intake.block.is_empty() {
+            return;
+        }
+        let (disk, state_dir) = (self.host.disk.as_ref(), &self.plan.agent.state_dir);
+        let at = (head.lines, self.writer.root());
+        let kept = sessions::saved::store(disk, state_dir, at, self.intake.sessions());
+        // It is tried again after the next block; until then a start reads more of the journal.
+        self.count_kept = kept.inspect_err(|error| warn!(%error, "cannot keep the count of rows by session")).is_ok();
     }
 
     /// Reading waits for room: on the disk, or in the journal's budget as long as a required destination is behind. When none is, the
@@ -597,12 +694,16 @@ impl Core {
         let heartbeat = self.last_seal_ms + ms(self.plan.seal.heartbeat);
         let look = self.look_every_ms(now);
         let segment = self.segment_left_ms().map_or(u64::MAX, |left| now + left);
-        [seal, heartbeat, segment, now + look].into_iter().min().unwrap_or(now)
+        let missing = self.missing_since_ms().map(|since| since + SETTLE_MS).filter(|due| *due > now);
+        [seal, heartbeat, segment, now + look, missing.unwrap_or(u64::MAX)].into_iter().min().unwrap_or(now)
     }
 
     /// The last block says that the agent stopped; a pending one that still finds no room is read again at the next start.
     pub fn finish(mut self, why: &str, closes: bool) -> Result<Sealed, WriteError> {
         self.look(self.host.clock.since_boot_ms());
+        if closes && !self.stopping() {
+            self.tell_all_missing();
+        }
         if self.waiting_since_ms.is_some() && !self.writer.waits() {
             // The rows first: what stopped comes last.
             self.seal(false)?;

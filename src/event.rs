@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
 use crate::json;
+use crate::sessions::numbered::{self, FileId};
 use crate::shape::{Meaning, UtcTime};
 
 /// What all rows of one file share, encoded once.
@@ -19,7 +20,9 @@ use crate::shape::{Meaning, UtcTime};
 pub struct Origin {
     /// How its rows are parsed.
     pub format: Format,
-    /// The file's id: what a record's `id` begins with.
+    /// The file's id.
+    pub file: FileId,
+    /// The same as text: what a record's `id` begins with.
     file_id: String,
     /// `"engine":…,"server":…,"source":…,"format":…`.
     identity: Vec<u8>,
@@ -58,7 +61,8 @@ impl Origin {
         let mut at = b",\"at\":{\"file\":".to_vec();
         json::string(&mut at, path.as_bytes());
         at.extend_from_slice(b",\"offset\":");
-        Origin { format, file_id: file_id.to_owned(), identity, labels: encoded_labels(labels), at }
+        let file = numbered::file_id(file_id).unwrap_or_default();
+        Origin { format, file, file_id: file_id.to_owned(), identity, labels: encoded_labels(labels), at }
     }
 }
 

@@ -15,6 +15,8 @@ use crate::frames::{Frames, Next, Passed};
 use crate::health::SourceHealth;
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
+use crate::sessions::Sessions;
+use crate::sessions::numbered::{Numbered, RowId};
 use crate::shape::{Clock, UtcTime, meaning};
 use crate::tail::follow::Follower;
 
@@ -40,6 +42,8 @@ struct SourceIntake {
     session_clock: Clock,
     /// The time of the last row that had one: what stands in for it on a row that has none.
     last_time: Option<UtcTime>,
+    /// Counts the rows of each session; `None` where nobody asks whether rows are missing.
+    sessions: Option<Sessions>,
 }
 
 impl Intake {
@@ -51,6 +55,7 @@ impl Intake {
             row_clock: Clock::new(plan.timezone.as_deref()),
             session_clock: Clock::new(plan.timezone.as_deref()),
             last_time: None,
+            sessions: None,
         });
         Intake {
             clock,
@@ -60,6 +65,31 @@ impl Intake {
             scratch: Scratch::new(),
             block: Block::default(),
         }
+    }
+
+    /// Counts the rows of each session from now on, on from where `sessions` stand: one a source, in their order.
+    pub fn count_rows(&mut self, sessions: Vec<Sessions>) {
+        for (source, sessions) in self.sources.iter_mut().zip(sessions) {
+            source.sessions = Some(sessions);
+        }
+    }
+
+    /// The time of the rows to come, by the boot clock.
+    pub fn tick(&mut self, now_ms: u64) {
+        self.sources
+            .iter_mut()
+            .filter_map(|source| source.sessions.as_mut())
+            .for_each(|sessions| sessions.tick(now_ms));
+    }
+
+    /// The count of one source's rows.
+    pub fn sessions_of(&mut self, source: usize) -> Option<&mut Sessions> {
+        self.sources[source].sessions.as_mut()
+    }
+
+    /// The counts of all sources.
+    pub fn sessions(&self) -> impl Iterator<Item = &Sessions> {
+        self.sources.iter().filter_map(|source| source.sessions.as_ref())
     }
 
     /// What the rows of the follower's file share; encoded anew when its path has changed.
@@ -185,6 +215,12 @@ impl Row<'_> {
         let time = self.source.time(record.time, self.clock);
         let session_start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
         let meaning = meaning(record, self.server.as_bytes());
+        if let Some(sessions) = &mut self.source.sessions {
+            let at = RowId { file: self.origin.file, offset: place.offset };
+            if let Some(row) = Numbered::of_record(record, at, &time) {
+                sessions.saw(self.origin.format, &row);
+            }
+        }
         let event = Event { origin: self.origin, place, frame, record, meaning, time, session_start, oversize };
         event::write(&mut self.block.lines, &event);
         self.block.rows.read += 1;

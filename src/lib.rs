@@ -14,6 +14,7 @@ pub mod tail;
 pub mod frames;
 pub mod intake;
 pub mod shape;
+pub mod sessions;
 pub mod event;
 pub mod journal;
 pub mod ship;

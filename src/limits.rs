@@ -56,6 +56,25 @@ pub const SEAL_AHEAD_MS: u64 = 60;
 /// a server keeps writing to a renamed file until it is told to reopen.
 pub const ROTATED_QUIET_MS: u64 = 10_000;
 
+/// How long a row's number may be missing before it is said to be: the collector may still write what it holds, and files of one
+/// rotation are read side by side. Every file must have been read to its end after that.
+pub const SETTLE_MS: u64 = 5_000;
+
+/// The same while something of the source cannot be read: a file without permission, an archive that is not whole. After that nobody
+/// waits for it any longer.
+pub const SETTLE_UNREADABLE_MS: u64 = 600_000;
+
+/// Sessions of one source and format whose rows are counted at a time, some 150 bytes each. At it those that were not seen for longest
+/// are forgotten: what is missed of them is not told, and the source says so.
+pub const SESSIONS_MAX: usize = 16 * KIB;
+
+/// Of these, sessions that have ended: kept since a few rows may follow the one that says so.
+pub const ENDED_SESSIONS_MAX: usize = 4 * KIB;
+
+/// Runs of missing numbers of one source and format that wait to be filled by rows that come late, some 120 bytes each. At it the older
+/// half is told at once.
+pub const HOLES_MAX: usize = 32 * KIB;
+
 /// How often the folders are listed again although nothing was reported, in case a report was lost.
 pub const RESCAN_MS: u64 = 10_000;
 
@@ -130,4 +149,6 @@ const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "a turn has room for one rea
 const _: () = assert!(TURN_BYTES_MAX <= BLOCK_BYTES_MAX, "a turn does not overfill a block");
 const _: () = assert!(ALARM_OVER_PERCENT < ALARM_PERCENT, "an alarm does not flutter");
 const _: () = assert!(WATCHED_STEP_MS_MAX > RESCAN_MS, "a turn at rest counts whole");
+const _: () = assert!(SETTLE_MS < SETTLE_UNREADABLE_MS, "what cannot be read is waited for longer");
+const _: () = assert!(2 * ENDED_SESSIONS_MAX <= SESSIONS_MAX, "most of the table is for open sessions");
 const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES, "a head is had in one read");

@@ -29,6 +29,7 @@ use crate::journal::recover::{RecoverError, recover};
 use crate::journal::write::{Act, WriteError, Writer};
 use crate::keys::{self, KeysError};
 use crate::limits::{STOP_MS, WAKES_MAX};
+use crate::sessions::{self, Sessions};
 use crate::tail::Tail;
 use crate::tail::watch::{Wake, Watch};
 use crate::{disk, durable, health, ship, status};
@@ -134,6 +135,7 @@ pub fn run(plan: Plan, How { drain, adopt_state }: How) -> Result<Ended, RunErro
         journal_dir: plan.agent.state_dir.join("journal"),
         tail: started.tail,
         writer: started.writer,
+        sessions: started.sessions,
         health: Arc::clone(&health),
         head: head.clone(),
         wakes,
@@ -155,6 +157,8 @@ pub struct Started {
     pub tail: Tail,
     /// The journal, at its end.
     pub writer: Writer,
+    /// The count of the rows that the journal has: one a source.
+    pub sessions: Vec<Sessions>,
     /// What is to be said first.
     pub acts: Vec<Act>,
     /// Why nobody can vouch that this is all of the trail that there was.
@@ -172,22 +176,32 @@ pub fn open_trail(host: &Host, plan: &Plan, drain: bool, watch: Watch) -> Result
     let signer = keys::load_or_create(disk, state, &plan.agent.origin)?;
     let mut recovered = recover(disk, &journal, &plan.agent.origin, signer.verifier())?;
     let continued = past.go_on(host, &mut recovered, signer.verifier())?;
-    let acts = [continued.acts, recovered.acts, vec![started(plan, drain)]].concat();
+    let mut acts = [continued.acts, recovered.acts].concat();
     info!(origin = plan.agent.origin, lines = recovered.resume.chain.lines(), key = %signer.verifier(), "trail opened");
+    let sources: Vec<&str> = plan.sources.iter().map(|source| source.name.as_str()).collect();
+    let (sessions, anew) =
+        sessions::saved::load(disk, state, &recovered.resume.chain, &sources, host.clock.since_boot_ms());
+    acts.push(started(plan, drain, anew));
     let writer = Writer::new(host.clone(), &journal, recovered.resume, signer, plan.sha256.clone()).map_err(failed)?;
     let writer = writer.anchored(continued.keeper);
     let tail = Tail::new(host, &plan.sources, recovered.files, recovered.spent, recovered.sealed_at, watch);
-    Ok(Started { tail, writer, acts, problem: continued.problem })
+    Ok(Started { tail, writer, sessions, acts, problem: continued.problem })
 }
 
-fn started(plan: &Plan, drain: bool) -> Act {
+/// `anew`: why the count of rows does not go on.
+fn started(plan: &Plan, drain: bool, anew: Option<String>) -> Act {
     let how = if drain { "drain" } else { "run" };
-    let message = format!(
+    let mut message = format!(
         "sealtrail {} {how}, sources: {}, destinations: {}",
         env!("CARGO_PKG_VERSION"),
         plan.sources.len(),
         plan.destinations.len()
     );
+    if let Some(why) = anew {
+        message.push_str(&format!(
+            "; the count of rows by session begins anew ({why}): what went missing until now is not told"
+        ));
+    }
     Act::new("STARTED", message)
 }
 

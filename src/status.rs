@@ -72,6 +72,10 @@ pub struct SourceStatus {
     pub rows_sealed: u64,
     /// Rows kept as they are, because they could not be understood.
     pub rows_unparsed: u64,
+    /// Gaps found: runs of missing row numbers, and bytes that went away unread.
+    pub gaps: u64,
+    /// Sessions that are open, as far as their rows say.
+    pub sessions: u64,
     /// Bytes that wait in the files.
     pub lag_bytes: u64,
     /// Age of the newest row read while bytes wait, else 0.
@@ -329,6 +333,8 @@ fn source(one: &SourceHealth, health: &Health, now_ms: u64) -> SourceStatus {
         rows_read: get(&one.rows_read),
         rows_sealed: get(&one.rows_sealed),
         rows_unparsed: get(&one.rows_unparsed),
+        gaps: get(&one.gaps),
+        sessions: get(&one.sessions),
         lag_bytes: get(&one.lag_bytes),
         lag_seconds: metrics::source_lag_ms(one, health, now_ms) / 1000,
         last_row: time(&one.last_row_ms),
@@ -452,7 +458,7 @@ fn explain(path: &Path, source: io::Error) -> StatusError {
 }
 
 fn source_rows(sources: &[SourceStatus]) -> Vec<Vec<String>> {
-    let mut rows = vec![words(&["source", "files", "rows", "read", "unparsed", "waiting", "lag", "problem"])];
+    let mut rows = vec![words(&["source", "files", "rows", "read", "unparsed", "gaps", "waiting", "lag", "problem"])];
     rows.extend(sources.iter().map(|one| {
         let lag = if one.lag_bytes == 0 { "-".to_owned() } else { duration(one.lag_seconds) };
         vec![
@@ -461,6 +467,7 @@ fn source_rows(sources: &[SourceStatus]) -> Vec<Vec<String>> {
             count(one.rows_read),
             bytes(one.bytes_read),
             count(one.rows_unparsed),
+            count(one.gaps),
             bytes(one.lag_bytes),
             lag,
             one.problem.clone().or_else(|| quiet(one)).unwrap_or_default(),

@@ -55,6 +55,7 @@ fn prometheus_reads_every_metric() {
         r#"sealtrail_build_info {"agent": "db-1", "origin": "acme/prod/db-1", "version": "0.1.0"} 1"#,
         r#"sealtrail_source_read_rows_total {"source": "orders \"pg\""} 1200"#,
         r#"sealtrail_source_unparsed_rows_total {"source": "orders \"pg\""} 3"#,
+        r#"sealtrail_source_gaps_total {"source": "orders \"pg\""} 2"#,
         r#"sealtrail_source_lag_bytes {"source": "orders \"pg\""} 4096"#,
         r#"sealtrail_destination_lag_lines {"destination": "archive", "type": "s3"} 40"#,
         r#"sealtrail_destination_retries_total {"destination": "archive", "type": "s3"} 7"#,
@@ -130,8 +131,8 @@ fn a_person_reads_a_table() {
     doc.sources[0].lag_seconds = 25;
     let expected = r#"sealtrail 0.1.0 · db-1 · trail acme/prod/db-1 · pid 4242 · up 1h 0m
 
-source       files   rows       read  unparsed  waiting  lag  problem
-orders "pg"      2  1,200  385.0 KiB         3  4.0 KiB  25s
+source       files   rows       read  unparsed  gaps  waiting  lag  problem
+orders "pg"      2  1,200  385.0 KiB         3     2  4.0 KiB  25s
 
 destination  type  state     next line  behind     lag  retries  refused  problem
 archive      s3    retrying      1,260      40  1m 30s        7        1  connection refused
@@ -317,6 +318,7 @@ fn health() -> Health {
     source.bytes_read.store(394_240, Relaxed);
     source.rows_read.store(1200, Relaxed);
     source.rows_unparsed.store(3, Relaxed);
+    source.gaps.store(2, Relaxed);
     source.lag_bytes.store(4096, Relaxed);
     source.last_row_ms.store(now - 25_000, Relaxed);
     let archive = DestinationHealth { name: "archive".to_owned(), kind: "s3", required: true, ..Default::default() };

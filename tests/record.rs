@@ -157,7 +157,8 @@ fn every_line_of_a_real_trail_is_allowed_by_the_schema() {
     assert_eq!(events.iter().map(|line| line["id"].as_str().unwrap()).collect::<BTreeSet<_>>().len(), rows, "ids");
     let actions: BTreeSet<&str> =
         lines.iter().filter(|line| line["type"] != "event").filter_map(|line| line["action"].as_str()).collect();
-    assert_eq!(actions, BTreeSet::from(["CHECKPOINT", "SEAL", "SEGMENT", "STARTED", "STOPPED"]));
+    // The captures are excerpts: numbers are missing in them.
+    assert_eq!(actions, BTreeSet::from(["CHECKPOINT", "GAP", "SEAL", "SEGMENT", "STARTED", "STOPPED"]));
 }
 
 #[test]

@@ -144,6 +144,16 @@ const SOURCE: &[Metric<SourceHealth>] = &[
         read: Counter(|one| &one.rows_unparsed),
     },
     Metric {
+        name: "sealtrail_source_gaps",
+        help: "Gaps found: runs of missing row numbers, and bytes that went away unread",
+        read: Counter(|one| &one.gaps),
+    },
+    Metric {
+        name: "sealtrail_source_sessions",
+        help: "Sessions that are open, as far as their rows say",
+        read: Gauge(|one, _| get(&one.sessions)),
+    },
+    Metric {
         name: "sealtrail_source_errors",
         help: "Failures to open or read a file",
         read: Counter(|one| &one.errors),

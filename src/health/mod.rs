@@ -49,6 +49,10 @@ pub struct SourceHealth {
     pub rows_unparsed: AtomicU64,
     /// Rows sealed and synced.
     pub rows_sealed: AtomicU64,
+    /// Gaps found: bytes that went away unread, and runs of missing row numbers.
+    pub gaps: AtomicU64,
+    /// Sessions past authentication that are known to be open.
+    pub sessions: AtomicU64,
     /// Bytes in the files that are not read yet, as of the last look.
     pub lag_bytes: AtomicU64,
     /// Time of the newest row read, Unix milliseconds; 0 before the first.

@@ -77,6 +77,13 @@ pub struct Block {
     pub rows: Rows,
 }
 
+impl Block {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.acts.is_empty() && self.files.is_empty()
+    }
+}
+
 /// An act of the agent, or something that it noticed.
 #[derive(Debug, Clone)]
 pub struct Act {
@@ -213,6 +220,11 @@ impl Writer {
     /// How far the trail is on the disk.
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// Root of the trail's tree, over all that is sealed.
+    pub fn root(&self) -> [u8; 32] {
+        self.chain.root()
     }
 
     /// Bytes appended in this run.

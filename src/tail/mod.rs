@@ -173,6 +173,7 @@ impl Tail {
         self.find_known(&found, now_ms, &mut looked);
         self.forget_deleted(&mut looked);
         self.review_passed_over(&found);
+        self.unopened.clear();
         self.adopt_siblings(now_ms, health, &mut problems);
         let settled = self.settled();
         for file in found.iter().filter(|file| !settled.contains(&file.inode)) {
@@ -203,6 +204,24 @@ impl Tail {
         };
         let is_unfinished = |file: &PassedOver| file.original.is_none() && young(file.since_ms);
         self.followers.iter().any(follower_is) || self.passed_over.iter().any(is_unfinished)
+    }
+
+    /// Whether something of a source cannot be read now and may be later: a file that is refused to us, one of which it is not clear yet
+    /// what it is, an archive that is not whole, a file of before that was not found again.
+    pub fn waits(&self, source: usize) -> bool {
+        let name = &self.sources[source].plan.name;
+        let of_source = |follower: &&Follower| follower.source == source && follower.refused.is_none();
+        let unread = |follower: &Follower| {
+            follower.unreadable.is_some()
+                || follower.seen_cut
+                || follower.cut
+                || follower.id().is_none() && follower.len_on_disk().is_ok_and(|len| len > 0)
+        };
+        self.followers.iter().filter(of_source).any(unread)
+            || self.unopened.iter().any(|(of, _)| *of == source)
+            || self.followers.len() >= FILES_MAX
+            || self.known.iter().any(|range| range.source == *name)
+            || self.passed_over.iter().any(|file| file.original.is_none())
     }
 
     /// The source's name, for seals.

@@ -65,8 +65,8 @@ impl Tail {
             let unread = unread.get(&inode).copied().unwrap_or(len > 0);
             sights[file.source].files.push(SightedFile { inode, len, modified, unread });
         }
-        for (source, file) in std::mem::take(&mut self.unopened) {
-            sights[source].unreadable.push(file);
+        for (source, file) in &self.unopened {
+            sights[*source].unreadable.push(file.clone());
         }
         self.add_failing(&mut sights);
         self.add_moved(&mut sights);

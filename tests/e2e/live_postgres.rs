@@ -40,6 +40,7 @@ fn every_record_of_a_live_server_is_sealed_once_in_order_and_alike_from_both_for
     assert_eq!(trail.events().count(), 2 * expected);
     assert_eq!(trail.unparsed(), 0);
     assert_eq!(trail.acts("GAP"), Vec::<&Value>::new());
+    assert_eq!(trail.acts("TAIL UNPROVEN"), Vec::<&Value>::new());
     trail.tiled();
     let files = rows_by_path(&trail);
     for path in csv.iter().chain(&json) {

@@ -28,5 +28,6 @@ mod rotation;
 mod segments;
 mod silence;
 mod state;
+mod sessions;
 mod stopping;
 mod tamper;

@@ -535,6 +535,7 @@ fn opened(host: &Host, place: &Place) -> Result<Core, RunError> {
         plan,
         tail: started.tail,
         writer: started.writer,
+        sessions: started.sessions,
         wakes: sync_channel(1).1,
         stop: Arc::new(AtomicBool::new(false)),
     };

@@ -76,6 +76,7 @@ impl Agent {
             journal_dir: PathBuf::from(STATE).join("journal"),
             tail: started.tail,
             writer: started.writer,
+            sessions: started.sessions,
             health: Arc::clone(&health),
             head,
             // Nobody waits here: the schedule wakes the core itself.

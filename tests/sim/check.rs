@@ -286,8 +286,9 @@ impl<'c> Rows<'c> {
         }
     }
 
-    /// Row numbers that are said to be missing must be.
+    /// Row numbers that are said to be missing must be; and those must be said that are, between two rows of their session.
     fn check_row_gaps(&mut self) {
+        self.check_missing_rows();
         for act in self.trail.acts("GAP").filter(|act| act["gap"]["of"] == "rows") {
             let gap = &act["gap"];
             let (from, to) = (gap["from"].as_u64().unwrap_or(0), gap["to"].as_u64().unwrap_or(u64::MAX));
@@ -300,6 +301,36 @@ impl<'c> Rows<'c> {
                     "row {serial} (session {}, line {}) is said to be missing, and is in the trail",
                     row.session, row.line
                 ));
+            }
+        }
+    }
+}
+
+impl Rows<'_> {
+    fn check_missing_rows(&mut self) {
+        let mut said: BTreeSet<(&str, u64)> = BTreeSet::new();
+        for act in self.trail.acts("GAP").filter(|act| act["gap"]["of"] == "rows") {
+            let gap = &act["gap"];
+            let session = gap["session"].as_str().unwrap_or_default();
+            for line in gap["from"].as_u64().unwrap_or(0)..=gap["to"].as_u64().unwrap_or(0) {
+                if !said.insert((session, line)) {
+                    self.wrong.push(format!("line {line} of session {session} is said to be missing twice"));
+                }
+            }
+        }
+        let mut there: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+        for (_, row) in self.server.rows.iter().enumerate().filter(|(serial, _)| self.counts[*serial] > 0) {
+            there.entry(&row.session).or_default().insert(row.line);
+        }
+        let is_anew = |act: &Value| act["message"].as_str().is_some_and(|message| message.contains("begins anew"));
+        if self.trail.acts("STARTED").any(is_anew) {
+            // A count that could not be kept has nothing to say about what went missing just then.
+            return;
+        }
+        for (session, lines) in there {
+            let (Some(first), Some(last)) = (lines.first(), lines.last()) else { continue };
+            for line in (*first..*last).filter(|line| !lines.contains(line) && !said.contains(&(session, *line))) {
+                self.wrong.push(format!("line {line} of session {session} is missing in silence"));
             }
         }
     }

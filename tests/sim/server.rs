@@ -213,7 +213,7 @@ impl Server {
             if source.sessions.len() >= 4 {
                 source.sessions.remove(self.rng.usize(0..4));
             }
-            let id = format!("{:x}.{:x}", 0x6b00_ab37_u32 + self.sessions, 0x1000 + self.sessions);
+            let id = format!("{:x}.{:x}", self.clock.unix_ms() / 1000, 0x1000 + self.sessions);
             let user = ["app", "alice", "o'hara", "weird,\"user\""][self.rng.usize(0..4)];
             source.sessions.push(Session { id, user, line: 0 });
         }
