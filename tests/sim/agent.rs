@@ -23,6 +23,8 @@ use crate::server::Server;
 
 pub const STATE: &str = "/var/sealtrail";
 pub const ORIGIN: &str = "acme/sim/db";
+/// Where the agent's own kind of folder destination is.
+pub const FOLDER: &str = "/backup/trail";
 
 /// Turns until the core has nothing more to read, at most: more means that it turns for nothing.
 const TURNS_MAX: usize = 1000;
@@ -57,11 +59,12 @@ impl Agent {
         let health = Arc::new(Health::new(plan, host.clock.unix_ms()));
         let (head, head_seen) = watch::channel(started.writer.head());
         let (end, ended) = watch::channel(false);
-        let fars = fars.to_vec();
-        let open_sink: OpenSink = Arc::new(move |destination, _| {
-            let far = fars.iter().find(|(name, _)| *name == destination.name).unwrap().1.clone();
-            Ok(Box::new(far) as Box<dyn Sink>)
-        });
+        let (fars, real) = (fars.to_vec(), ship::real_sinks(host));
+        let open_sink: OpenSink =
+            Arc::new(move |destination, agent| match fars.iter().find(|(name, _)| *name == destination.name) {
+                Some((_, far)) => Ok(Box::new(far.clone()) as Box<dyn Sink>),
+                None => real(destination, agent),
+            });
         let pace = Pace {
             first: Duration::from_millis(50),
             most: Duration::from_secs(2),
@@ -107,10 +110,10 @@ impl Agent {
         sources.chain(self.health.destinations.iter().filter_map(|destination| destination.problem.get())).collect()
     }
 
-    /// Seals what is read and closes the segment; the couriers go on.
-    pub fn finish(self) -> Result<Stopping, Died> {
+    /// Seals what is read, and closes the segment if told so; the couriers go on.
+    pub fn finish(self, closes: bool) -> Result<Stopping, Died> {
         let Agent { core, ship, end, .. } = self;
-        core.finish("the schedule is over", true).map_err(|error| said(&error))?;
+        core.finish("the schedule is over", closes).map_err(|error| said(&error))?;
         Ok(Stopping { ship, end })
     }
 }
@@ -155,11 +158,12 @@ pub fn plan(server: &Server, fars: &[(String, Far)], tuning: &Tuning) -> Plan {
         quiet_after: QuietAfter::Duration(Duration::from_secs(2)),
         labels: Default::default(),
     });
-    // What it is does not matter: the schedule gives the sinks.
-    let destinations = fars.iter().map(|(name, _)| DestinationPlan {
-        name: name.clone(),
+    // What the far ones are does not matter: the schedule gives their sinks. The folder is the agent's own.
+    let names = fars.iter().map(|(name, _)| name.as_str()).chain(["folder"]);
+    let destinations = names.map(|name| DestinationPlan {
+        name: name.to_owned(),
         required: true,
-        kind: DestinationKind::File(FilePlan { path: PathBuf::from("/nowhere") }),
+        kind: DestinationKind::File(FilePlan { path: PathBuf::from(FOLDER) }),
     });
     Plan {
         agent: AgentPlan {

@@ -10,7 +10,7 @@ use sealtrail_seal::{Class, FindingKind, Verdict, Verifier, VerifierKey};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::agent::STATE;
+use crate::agent::{FOLDER, STATE};
 use crate::disk::SimDisk;
 use crate::far::Far;
 use crate::server::Server;
@@ -66,6 +66,7 @@ pub fn check(disk: &SimDisk, server: &Server, fars: &[(String, Far)]) -> Wrong {
     for (name, far) in fars {
         check_far(disk, &trail, name, far, &mut wrong);
     }
+    check_folder(disk, &trail, &mut wrong);
     wrong
 }
 
@@ -104,6 +105,11 @@ impl Trail {
         }
         let values: Result<_, _> = lines.iter().map(|line| serde_json::from_slice(line)).collect();
         Ok(Trail { segments, lines, values: values.map_err(|error| format!("a line is no JSON: {error}"))? })
+    }
+
+    /// How many segments there are, or were.
+    pub fn segments(&self) -> usize {
+        self.segments.len()
     }
 
     /// The agent's own acts of one kind.
@@ -412,6 +418,27 @@ fn check_far(disk: &SimDisk, trail: &Trail, name: &str, far: &Far, wrong: &mut W
     }
     if let Some((number, _)) = held.first_key_value() {
         wrong.push(format!("{name} holds line {number} and the trail has {} lines", trail.lines.len()));
+    }
+}
+
+/// The agent's own folder destination: all segments, byte for byte, the keys, and nothing else.
+fn check_folder(disk: &SimDisk, trail: &Trail, wrong: &mut Wrong) {
+    let mut names: BTreeSet<String> = disk.names(FOLDER).into_iter().collect();
+    let keys = format!("{STATE}/keys");
+    let keys = disk
+        .names(&keys)
+        .into_iter()
+        .filter(|name| name.ends_with(".pub"))
+        .map(|name| (disk.content(&format!("{keys}/{name}")).unwrap(), name));
+    let segments = trail.segments.iter().map(|(first, bytes)| (bytes.clone(), format!("{first:020}.ndjson.zst")));
+    for (bytes, name) in segments.chain(keys) {
+        if !names.remove(&name) || disk.content(&format!("{FOLDER}/{name}")) != Some(bytes) {
+            wrong.push(format!("the folder does not hold {name} as the trail has it"));
+        }
+    }
+    names.retain(|name| !name.ends_with(".partial"));
+    if !names.is_empty() {
+        wrong.push(format!("the folder holds more than the trail: {names:?}"));
     }
 }
 

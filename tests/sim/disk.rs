@@ -6,11 +6,13 @@
 //!
 //! What a power cut leaves of a file that was not synced: what was synced, or all, or the new part torn anywhere, with zeros in
 //! places, sector by sector. Of names: those at the folder's last sync, and of what happened to it since, a beginning or any part that is
-//! possible; a rename happens whole or not at all. After a crash or a power cut every call fails until [`SimDisk::restart`], so
-//! that what is left of the agent can be dropped without a trace.
+//! possible; a rename happens whole or not at all. A sync that fails drops what it should have written, as Linux does: everybody still
+//! sees it, the next sync says that all is well, and it is zeros after a power cut. After a crash or a power cut every call fails until
+//! [`SimDisk::restart`], so that what is left of the agent can be dropped without a trace.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
@@ -36,7 +38,7 @@ pub struct SimDisk(Arc<Mutex<State>>);
 /// What happens at a call that changes what must last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails; an append may have written a part.
+    /// It fails; an append may have written a part, and a sync drops what it did not write.
     Fails(Errno),
     /// A part of it happens, then the agent's process is gone.
     TornThenCrash,
@@ -73,7 +75,11 @@ struct State {
     calls: u64,
     /// Faults by the number of the call that they happen at.
     faults: BTreeMap<u64, Fault>,
+    /// Fault at the next call of a kind, on a path that begins like this.
+    next_fault: Option<(&'static str, PathBuf, Fault)>,
     happened: Vec<(u64, Fault, String)>,
+    /// Every call, where somebody wants to know them.
+    trace: Option<Vec<(&'static str, PathBuf)>>,
     /// What was under names that the agent removed, the last content each.
     removed: BTreeMap<PathBuf, Vec<u8>>,
 }
@@ -104,6 +110,8 @@ struct File {
     bytes: Vec<u8>,
     same: usize,
     lost: Vec<u8>,
+    /// Of `bytes[..same]`: what no sync will write any more, since one has failed to.
+    dropped: Vec<Range<usize>>,
 }
 
 /// A folder's names, as everybody sees them and as they are on the disk, with what happened in between.
@@ -124,6 +132,8 @@ enum Change {
 #[derive(Debug)]
 struct SimFile {
     disk: SimDisk,
+    /// The name that it was opened by.
+    path: PathBuf,
     node: NodeId,
     life: u64,
 }
@@ -153,7 +163,9 @@ impl SimDisk {
             dead: None,
             calls: 0,
             faults: BTreeMap::new(),
+            next_fault: None,
             happened: Vec::new(),
+            trace: None,
             removed: BTreeMap::new(),
         })))
     }
@@ -163,6 +175,11 @@ impl SimDisk {
     }
 
     // The power switch and what can go wrong.
+
+    /// From now on, what is left to chance comes from `seed`.
+    pub fn leave_to_chance(&self, seed: u64) {
+        self.state().rng = Rng::with_seed(seed);
+    }
 
     /// How many calls changed what must last, so far.
     pub fn calls(&self) -> u64 {
@@ -174,9 +191,26 @@ impl SimDisk {
         self.state().faults.insert(call, fault);
     }
 
+    /// Makes the next call of this kind go wrong, on a path that begins like this.
+    pub fn plan_next(&self, what: &'static str, path: &str, fault: Fault) {
+        self.state().next_fault = Some((what, PathBuf::from(path), fault));
+    }
+
     /// Takes back all faults that have not happened yet.
     pub fn forget_faults(&self) {
-        self.state().faults.clear();
+        let mut state = self.state();
+        state.faults.clear();
+        state.next_fault = None;
+    }
+
+    /// From now on, every call is noted.
+    pub fn note_calls(&self) {
+        self.state().trace = Some(Vec::new());
+    }
+
+    /// The calls that were noted: what was done, and to what.
+    pub fn noted(&self) -> Vec<(&'static str, PathBuf)> {
+        self.state().trace.clone().unwrap_or_default()
     }
 
     /// The faults that happened, and at what.
@@ -335,14 +369,14 @@ impl SimDisk {
     /// Puts a file of the agent's in place, durable.
     pub fn put(&self, path: &str, bytes: &[u8], mode: u32) {
         let mut state = self.state();
-        let file = File { bytes: bytes.to_vec(), same: bytes.len(), lost: Vec::new() };
+        let file = File { bytes: bytes.to_vec(), same: bytes.len(), ..File::default() };
         let node = state.add(1, mode, true, Body::File(file));
         state.set_name(Path::new(path), Some(node)).unwrap();
     }
 
-    fn handle(&self, node: NodeId, state: &mut State) -> Arc<dyn OpenFile> {
+    fn handle(&self, path: &Path, node: NodeId, state: &mut State) -> Arc<dyn OpenFile> {
         state.nodes[node].handles += 1;
-        Arc::new(SimFile { disk: self.clone(), node, life: state.life })
+        Arc::new(SimFile { disk: self.clone(), path: path.to_owned(), node, life: state.life })
     }
 }
 
@@ -354,7 +388,7 @@ impl Disk for SimDisk {
         if !state.nodes[node].ours && state.nodes[node].mode & 0o044 == 0 {
             return Err(Errno::ACCESS.into());
         }
-        Ok(self.handle(node, &mut state))
+        Ok(self.handle(path, node, &mut state))
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Arc<dyn OpenFile>> {
@@ -367,7 +401,7 @@ impl Disk for SimDisk {
             }
             Err(error) => return Err(error),
         };
-        Ok(self.handle(node, &mut state))
+        Ok(self.handle(path, node, &mut state))
     }
 
     fn create(&self, path: &Path, mode: u32) -> io::Result<Arc<dyn OpenFile>> {
@@ -380,7 +414,7 @@ impl Disk for SimDisk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => state.make_file(path, mode),
             Err(error) => Err(error),
         })?;
-        Ok(self.handle(node, &mut state))
+        Ok(self.handle(path, node, &mut state))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -475,10 +509,14 @@ impl OpenFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.change("sync", |state| {
+        let synced = self.change("sync", |state| {
             state.settle(self.node);
             Ok(())
-        })
+        });
+        if let (Err(_), Ok(mut state)) = (&synced, self.alive()) {
+            state.file(self.node).drop_unsynced();
+        }
+        synced
     }
 
     fn status(&self) -> io::Result<Status> {
@@ -494,10 +532,8 @@ impl SimFile {
         if state.life == self.life { Ok(state) } else { Err(Errno::BADF.into()) }
     }
 
-    fn change(&self, what: &str, apply: impl FnOnce(&mut State) -> io::Result<()>) -> io::Result<()> {
-        let mut state = self.alive()?;
-        let ino = state.nodes[self.node].ino;
-        state.change(what, &PathBuf::from(format!("inode {ino}")), apply)
+    fn change(&self, what: &'static str, apply: impl FnOnce(&mut State) -> io::Result<()>) -> io::Result<()> {
+        self.alive()?.change(what, &self.path, apply)
     }
 }
 
@@ -513,10 +549,18 @@ impl State {
     }
 
     /// One call that changes what must last: counted, and made to go wrong if its number says so.
-    fn change<T>(&mut self, what: &str, path: &Path, apply: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+    fn change<T>(
+        &mut self,
+        what: &'static str,
+        path: &Path,
+        apply: impl FnOnce(&mut State) -> io::Result<T>,
+    ) -> io::Result<T> {
         self.alive()?;
         self.calls += 1;
-        let Some(fault) = self.faults.remove(&self.calls) else { return apply(self) };
+        if let Some(trace) = &mut self.trace {
+            trace.push((what, path.to_owned()));
+        }
+        let Some(fault) = self.fault(what, path) else { return apply(self) };
         self.happened.push((self.calls, fault, format!("{what} {}", path.display())));
         match fault {
             Fault::Fails(errno) => {
@@ -539,6 +583,14 @@ impl State {
                 Err(Errno::IO.into())
             }
         }
+    }
+
+    /// What goes wrong at this call.
+    fn fault(&mut self, what: &str, path: &Path) -> Option<Fault> {
+        let by_number = self.faults.remove(&self.calls);
+        let is_it =
+            |(wanted, below, _): &mut (&'static str, PathBuf, Fault)| *wanted == what && path.starts_with(below);
+        by_number.or_else(|| self.next_fault.take_if(is_it).map(|(_, _, fault)| fault))
     }
 
     /// A part of a call: of an append some bytes, of anything else nothing.
@@ -774,11 +826,27 @@ impl File {
     fn set_len(&mut self, len: usize) {
         if len < self.same {
             let mut lost = self.bytes[len..self.same].to_vec();
+            for dropped in self.dropped.iter().filter(|dropped| dropped.end > len) {
+                lost[dropped.start.max(len) - len..dropped.end - len].fill(0);
+            }
             lost.append(&mut self.lost);
             self.lost = lost;
             self.same = len;
         }
         self.bytes.resize(len, 0);
+        self.dropped.retain_mut(|range| {
+            range.end = range.end.min(len);
+            range.start < range.end
+        });
+    }
+
+    /// A sync failed: nobody will write these bytes any more.
+    fn drop_unsynced(&mut self) {
+        if self.same < self.bytes.len() {
+            self.dropped.push(self.same..self.bytes.len());
+            self.same = self.bytes.len();
+            self.lost.clear();
+        }
     }
 
     fn lose_power(&mut self, rng: &mut Rng) {
@@ -790,6 +858,9 @@ impl File {
                 _ => torn(&new, rng),
             };
             self.bytes.extend(survives);
+        }
+        for range in std::mem::take(&mut self.dropped) {
+            self.bytes[range].fill(0);
         }
         self.same = self.bytes.len();
         self.lost.clear();

@@ -13,6 +13,7 @@ mod clock;
 mod disk;
 mod disk_holds;
 mod far;
+mod nth_call;
 mod schedule;
 mod server;
 mod world;
@@ -90,6 +91,6 @@ fn run(seed: u64) -> Outcome {
     })
 }
 
-fn number(variable: &str) -> Option<u64> {
+pub fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }

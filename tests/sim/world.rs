@@ -42,6 +42,7 @@ impl World {
         let clock = Arc::new(SimClock::default());
         let disk = SimDisk::new(Arc::clone(&clock), seeds.u64(..));
         disk.mkdir("/var", 1);
+        disk.mkdir("/backup", 1);
         let server = Server::new(&disk, &clock, seeds.u64(..), sources);
         let fars = vec![
             ("collector".to_owned(), Far::new(&disk, seeds.u64(..), true)),
@@ -119,6 +120,15 @@ impl World {
         }
     }
 
+    /// The agent is told to stop, and ends well.
+    pub async fn stop(&mut self) {
+        let Some(agent) = self.agent.take() else { return };
+        match agent.finish(false) {
+            Ok(stopping) => stopping.stop().await,
+            Err(_) => self.crash().await,
+        }
+    }
+
     /// The agent is told that something happened to names, if it runs.
     pub fn wake(&mut self) {
         if let Some(agent) = &mut self.agent {
@@ -190,7 +200,7 @@ impl World {
         let Some(agent) = self.agent.take() else { return vec!["the agent died although all is well".to_owned()] };
         let problems = agent.problems();
         self.say(|| format!("standing problems: {problems:?}"));
-        let stopping = match agent.finish() {
+        let stopping = match agent.finish(true) {
             Ok(stopping) => stopping,
             Err(error) => return vec![format!("the agent cannot finish: {error}")],
         };
