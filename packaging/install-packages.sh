@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs with apt what a Debian-like machine lacks, as root or through sudo. Says what; says nothing when all is there.
 #   build   a C compiler: ring and zstd have C and assembly in them
-#   test    build, and: python3 with venv, zstd, systemd (systemd-analyze), PostgreSQL 15 with pgAudit
+#   test    build, and: python3 with venv, zstd, systemd (systemd-analyze), logrotate, PostgreSQL 15 with pgAudit
 set -euo pipefail
 
 main() {
@@ -23,6 +23,8 @@ tests() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
   command -v zstd >/dev/null || missing+=(zstd)
   command -v systemd-analyze >/dev/null || missing+=(systemd)
+  # Not in everyone's PATH.
+  [ -x /usr/sbin/logrotate ] || missing+=(logrotate)
   if [ ! -x /usr/lib/postgresql/15/bin/pgbench ] || [ ! -e /usr/share/postgresql/15/extension/pgaudit.control ]; then
     missing+=(postgresql-15 postgresql-15-pgaudit)
   fi

@@ -244,6 +244,22 @@ impl Agent<'_> {
         }
     }
 
+    /// Until all that it has read is sealed, and for a second nothing was left to read but what is no row yet.
+    pub fn wait_settled(&mut self) {
+        let (mut last, mut since) = (None, Instant::now());
+        wait_until("everything to be read", || {
+            assert!(self.is_running(), "the agent ended by itself:\n{}", self.host.said());
+            let status = self.host.status()?;
+            let sources = status["sources"].as_array()?;
+            let sum = |field: &str| sources.iter().map(|source| source[field].as_u64().unwrap()).sum::<u64>();
+            let (read, sealed, lag) = (sum("rows_read"), sum("rows_sealed"), sum("lag_bytes"));
+            if read != sealed || last != Some((sealed, lag)) {
+                (last, since) = (Some((sealed, lag)), Instant::now());
+            }
+            (since.elapsed() > Duration::from_secs(1)).then_some(())
+        });
+    }
+
     /// Until its start is sealed.
     pub fn wait_ready(&mut self) {
         let before = self.started;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 // What the tests stand on.
+mod account;
 mod collector;
 mod csvlog;
 mod host;
@@ -24,6 +25,8 @@ mod destinations;
 mod forged;
 mod large_rows;
 mod live_postgres;
+mod live_rotation;
+mod logrotate;
 mod rotation;
 mod segments;
 mod silence;

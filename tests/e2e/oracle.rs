@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::account::Numbers;
+
 /// A record's columns, by the numbers of PostgreSQL's documentation less one.
 pub type Columns = Vec<String>;
 
@@ -23,4 +25,24 @@ pub fn records<P: AsRef<Path>>(paths: &[P]) -> Vec<Columns> {
 /// Session and line of a record.
 pub fn key(columns: &Columns) -> (String, u64) {
     (columns[SESSION].clone(), columns[LINE].parse().unwrap())
+}
+
+/// The whole rows of files that may be torn, and how many lines of them are torn. No row of theirs holds a line break.
+pub fn whole_rows<P: AsRef<Path>>(paths: &[P]) -> (Numbers, usize) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/whole_rows.py");
+    let output = Command::new("python3").arg(script).args(paths.iter().map(AsRef::as_ref)).output();
+    let output = output.expect("python3 is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut rows = Numbers::new();
+    let mut torn = 0;
+    for line in text.lines() {
+        match line.split_once(' ').unwrap() {
+            ("torn", count) => torn = count.parse().unwrap(),
+            (session, number) => {
+                rows.entry(session.to_owned()).or_default().insert(number.parse().unwrap());
+            }
+        }
+    }
+    (rows, torn)
 }

@@ -14,6 +14,7 @@ const BIN: &str = "/usr/lib/postgresql/15/bin";
 /// The server. Stopped when dropped.
 pub struct Postgres {
     dir: tempfile::TempDir,
+    log: PathBuf,
     port: u16,
     /// Gone once it is stopped.
     postmaster: Option<Child>,
@@ -22,6 +23,11 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a server that logs as csvlog and jsonlog into [`Postgres::log`], in small files.
     pub fn start() -> Self {
+        Self::start_with(None, "")
+    }
+
+    /// The same, with settings that come after the usual ones, and with its log in another folder.
+    pub fn start_with(log: Option<PathBuf>, settings: &str) -> Self {
         assert!(Path::new(BIN).exists(), "PostgreSQL 15 is not there: run `make tools` first");
         let dir = tempfile::Builder::new().prefix("sealtrail-pg-").tempdir().unwrap();
         give_to_postgres(dir.path());
@@ -35,10 +41,11 @@ impl Postgres {
             .unwrap();
         assert!(initdb.status.success(), "{}", text(&initdb.stderr));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        configure(&data, dir.path(), port);
+        let log = log.unwrap_or_else(|| dir.path().join("log"));
+        configure(&data, &log, port, settings);
         let postmaster = as_postgres("postgres").arg("-D").arg(&data).stderr(said(dir.path())).spawn().unwrap();
         let postmaster = Some(postmaster);
-        let server = Postgres { dir, port, postmaster };
+        let server = Postgres { dir, log, port, postmaster };
         wait_until("PostgreSQL to start", || {
             server.client("pg_isready").output().unwrap().status.success().then_some(())
         });
@@ -46,7 +53,7 @@ impl Postgres {
     }
 
     pub fn log(&self) -> PathBuf {
-        self.dir.path().join("log")
+        self.log.clone()
     }
 
     /// Every log file that ends with `extension`, oldest first.
@@ -74,6 +81,36 @@ impl Postgres {
             self.client("psql").args(["-X", "-q", "-U", user, "-d", database, "-f"]).arg(&path).output().unwrap();
         assert_ne!(output.status.code(), Some(2), "no connection: {}", text(&output.stderr));
         output
+    }
+
+    /// What a query gives: one value.
+    pub fn value(&self, query: &str) -> String {
+        let output = self.client("psql").args(["-X", "-q", "-A", "-t", "-c", query]).output().unwrap();
+        assert!(output.status.success(), "{query}: {}", text(&output.stderr));
+        text(&output.stdout).trim().to_owned()
+    }
+
+    /// The name of the csvlog that is being written.
+    pub fn current(&self) -> String {
+        let path = self.value("SELECT pg_current_logfile('csvlog')");
+        path.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// The process that writes the log.
+    pub fn collector(&self) -> Option<Pid> {
+        let postmaster = self.postmaster.as_ref().unwrap().id();
+        let output = Command::new("pgrep").args(["-P", &postmaster.to_string(), "-f", "postgres: logger"]).output();
+        Pid::from_raw(text(&output.unwrap().stdout).trim().parse().ok()?)
+    }
+
+    /// Clients that run a script, each in one session, until the time is over.
+    pub fn load(&self, clients: u32, rows_per_s: u32, seconds: u32, script: &str) -> Child {
+        let path = self.dir.path().join("load.sql");
+        fs::write(&path, script).unwrap();
+        let [clients, rate, seconds] = [clients, rows_per_s, seconds].map(|number| number.to_string());
+        let mut pgbench = self.client("pgbench");
+        pgbench.args(["-n", "-c", &clients, "-R", &rate, "-T", &seconds, "-f"]).arg(path);
+        pgbench.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     /// Asks for new log files until there are: their names have seconds only.
@@ -132,14 +169,14 @@ fn said(dir: &Path) -> File {
     File::create(dir.join("stderr")).unwrap()
 }
 
-fn configure(data: &Path, dir: &Path, port: u16) {
+fn configure(data: &Path, log: &Path, port: u16, more: &str) {
     let settings = format!(
         "port = {port}
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 logging_collector = on
 log_destination = 'csvlog,jsonlog'
-log_directory = '{}/log'
+log_directory = '{}'
 log_filename = 'postgresql-%Y-%m-%d_%H%M%S.log'
 log_file_mode = 0644
 log_rotation_size = 1MB
@@ -150,8 +187,9 @@ shared_preload_libraries = 'pgaudit'
 pgaudit.log = 'all'
 pgaudit.log_parameter = on
 fsync = off
+{more}
 ",
-        dir.display()
+        log.display()
     );
     let path = data.join("postgresql.conf");
     let defaults = fs::read_to_string(&path).unwrap();
