@@ -98,10 +98,14 @@ impl Account {
         self.rows.iter().filter_map(hole).collect()
     }
 
-    /// The rows that are told to be missing are those that are missing.
+    /// The rows that are told to be missing are those that are missing. A session that began in what was cut away may have begun before the
+    /// log was read, as far as its numbers go: its first rows are told of by the cut.
     pub fn assert_holes_are_told(&self) {
         let (holes, told) = (self.holes(), self.told());
-        let (silent, wrong) = (without(&holes, &told), without(&told, &holes));
+        let (mut silent, wrong) = (without(&holes, &told), without(&told, &holes));
+        if !self.acts("FILE CUT").is_empty() || !self.gaps("bytes").is_empty() {
+            silent.retain(|_, numbers| !numbers.contains(&1));
+        }
         assert!(silent.is_empty(), "missing without a word: {}", brief(&silent));
         assert!(wrong.is_empty(), "told to be missing, and there or never written: {}", brief(&wrong));
     }
