@@ -22,6 +22,8 @@ pub struct Origin {
     pub format: Format,
     /// The file's id.
     pub file: FileId,
+    /// Where it was last seen; lossy where it is not UTF-8.
+    pub path: String,
     /// The same as text: what a record's `id` begins with.
     file_id: String,
     /// `"engine":…,"server":…,"source":…,"format":…`.
@@ -62,7 +64,15 @@ impl Origin {
         json::string(&mut at, path.as_bytes());
         at.extend_from_slice(b",\"offset\":");
         let file = numbered::file_id(file_id).unwrap_or_default();
-        Origin { format, file, file_id: file_id.to_owned(), identity, labels: encoded_labels(labels), at }
+        Origin {
+            format,
+            file,
+            path: path.to_owned(),
+            file_id: file_id.to_owned(),
+            identity,
+            labels: encoded_labels(labels),
+            at,
+        }
     }
 }
 

@@ -217,7 +217,7 @@ impl Row<'_> {
         let meaning = meaning(record, self.server.as_bytes());
         if let Some(sessions) = &mut self.source.sessions {
             let at = RowId { file: self.origin.file, offset: place.offset };
-            if let Some(row) = Numbered::of_record(record, at, &time) {
+            if let Some(row) = Numbered::of_record(record, at, &self.origin.path, &time) {
                 sessions.saw(self.origin.format, &row);
             }
         }

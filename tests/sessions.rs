@@ -30,6 +30,7 @@ struct Row {
     session: String,
     number: u64,
     file: u8,
+    path: String,
     offset: u64,
     client: bool,
     says: Says,
@@ -41,7 +42,7 @@ impl Row {
         let (start, _) = session.split_once('.').unwrap();
         let time = time(u64::from_str_radix(start, 16).unwrap() - EIGHT);
         let session = session.to_owned();
-        Row { session, number, file: 1, offset: number, client: true, says: Says::Active, time }
+        Row { session, number, file: 1, path: path(1), offset: number, client: true, says: Says::Active, time }
     }
 
     fn says(self, says: Says) -> Self {
@@ -49,7 +50,11 @@ impl Row {
     }
 
     fn file(self, file: u8) -> Self {
-        Row { file, ..self }
+        Row { file, path: path(file), ..self }
+    }
+
+    fn path(self, path: &str) -> Self {
+        Row { path: path.to_owned(), ..self }
     }
 
     fn at(self, seconds: u64) -> Self {
@@ -66,11 +71,16 @@ impl Row {
             session: self.session.as_bytes(),
             number: self.number,
             at: RowId { file, offset: self.offset },
+            path: &self.path,
             client: self.client,
             says: self.says,
             time: Some(self.time.as_bytes()),
         }
     }
+}
+
+fn path(file: u8) -> String {
+    format!("/log/pg-{file}.csv")
 }
 
 /// So many seconds after eight.
@@ -162,6 +172,25 @@ fn the_beginning_of_a_session_is_missed_only_if_it_began_while_the_log_was_read(
     let mut table = Table::default();
     see(&mut table, rows(&new, [3, 4]));
     assert_eq!(brief(table.finish()), []);
+}
+
+#[test]
+fn the_log_goes_on_in_what_stands_in_the_files_place() {
+    let (mut table, new) = (begun(), session(30, 9));
+    see(&mut table, rows(&new, [4]).into_iter().map(|row| row.file(2).path(&path(1))));
+    assert_eq!(brief(table.finish()), [rows_gap(&new, 1, 3)]);
+}
+
+#[test]
+fn a_count_that_begins_anew_misses_nothing_that_was_read_before() {
+    let (old, new) = (session(30, 7), session(60, 8));
+    let mut table = Table::begun_anew(EIGHT + 50);
+    see(&mut table, (1..=8).map(|number| Row::new(&session(0, 1), number).of_server()));
+    // Rows 3 to 9 were read before, and now comes a file that could not be read until now.
+    see(&mut table, rows(&old, [10, 12]));
+    see(&mut table, rows(&old, [1, 2]).into_iter().map(|row| row.file(2)));
+    see(&mut table, rows(&new, [2]));
+    assert_eq!(brief(table.finish()), [rows_gap(&old, 11, 11), rows_gap(&new, 1, 1)]);
 }
 
 #[test]
@@ -421,7 +450,7 @@ impl Model {
         for (index, file) in written.iter_mut().enumerate() {
             for _ in 0..self.rng.usize(0..60) {
                 let row = self.write();
-                let row = Row { file: (index + 1) as u8, ..row };
+                let row = row.file((index + 1) as u8);
                 match self.rng.u32(0..12) {
                     0 => drop(self.lost.entry(row.session).or_default().insert(row.number)),
                     _ => file.push(row),
@@ -476,7 +505,6 @@ impl Model {
 
     /// Rows are taken; sometimes their block is lost with the agent, and they are read again.
     fn block(&mut self, rows: Vec<Row>) {
-        let rows: Vec<Row> = rows.into_iter().map(|row| Row { file: row.file.max(1), ..row }).collect();
         let table = &mut self.table;
         rows.iter().for_each(|row| table.saw(Format::PostgresCsvlog, &row.numbered()));
         assert_eq!(self.table.overdue(), []);
@@ -572,10 +600,10 @@ fn lines(block: &Block) -> Vec<u8> {
             "SERVER MESSAGE"
         };
         let client = if row.client { ",\"client\":{\"address\":\"[local]\"}" } else { "" };
-        let (time, session, number) = (&row.time, &row.session, row.number);
+        let (time, session, number, path) = (&row.time, &row.session, row.number, &row.path);
         let line = format!(
             "{{\"v\":1,\"type\":\"event\",\"id\":\"{id}\",\"time\":\"{time}\",\"action\":\"{action}\",\"outcome\":\"success\",\
-             \"source\":\"{SOURCE}\",\"format\":\"postgres-csvlog\"{client},\"session\":{{\"id\":\"{session}\",\"line\":{number}}}}}\n"
+             \"source\":\"{SOURCE}\",\"format\":\"postgres-csvlog\"{client},\"session\":{{\"id\":\"{session}\",\"line\":{number}}},\"at\":{{\"file\":\"{path}\"}}}}\n"
         );
         lines.extend_from_slice(line.as_bytes());
     }

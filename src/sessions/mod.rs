@@ -19,12 +19,19 @@ pub struct Sessions {
     source: String,
     tables: Vec<(Format, Table)>,
     now_ms: u64,
+    /// Of what began by then rows may have been read that are not counted here.
+    anew_by: u64,
 }
 
 impl Sessions {
     /// Of the source with that name; none is known yet.
     pub fn new(source: &str) -> Self {
-        Sessions { source: source.to_owned(), tables: Vec::new(), now_ms: 0 }
+        Self::begun_anew(source, 0)
+    }
+
+    /// The same, although rows of sessions that began by then, in seconds since 1970, may have been read before.
+    pub fn begun_anew(source: &str, by: u64) -> Self {
+        Sessions { source: source.to_owned(), tables: Vec::new(), now_ms: 0, anew_by: by }
     }
 
     /// The time of the rows to come, by the boot clock.
@@ -76,7 +83,7 @@ impl Sessions {
         let index = match self.tables.iter().position(|(of, _)| *of == format) {
             Some(index) => index,
             None => {
-                let mut table = Table::default();
+                let mut table = Table::begun_anew(self.anew_by);
                 table.tick(self.now_ms);
                 self.tables.push((format, table));
                 self.tables.len() - 1

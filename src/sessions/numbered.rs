@@ -25,6 +25,8 @@ pub struct Numbered<'a> {
     pub number: u64,
     /// Where it stands.
     pub at: RowId,
+    /// The file's path.
+    pub path: &'a str,
     /// Whether somebody is connected to the session. Background processes end without a word.
     pub client: bool,
     /// What it means for sessions.
@@ -108,7 +110,7 @@ pub fn file_id(text: &str) -> Option<FileId> {
 
 impl<'a> Numbered<'a> {
     /// Of a record that is read; `None` where its format or its server gives no number.
-    pub fn of_record(record: &Record<'a>, at: RowId, time: &'a UtcTime) -> Option<Self> {
+    pub fn of_record(record: &Record<'a>, at: RowId, path: &'a str, time: &'a UtcTime) -> Option<Self> {
         let (session, number) = (record.session.id?, record.session.line?);
         let client = record.client.address.is_some();
         let words = || Words::of_record(record);
@@ -121,7 +123,7 @@ impl<'a> Numbered<'a> {
             Act::Authenticated | Act::ConnectionReceived => Says::Nothing,
         };
         let time = Some(time.as_bytes()).filter(|_| is_certain(time.source));
-        Some(Numbered { session, number, at, client, says, time })
+        Some(Numbered { session, number, at, path, client, says, time })
     }
 }
 
@@ -158,6 +160,13 @@ pub struct Line {
     derived: DerivedOfLine,
     #[serde(default)]
     extra: ExtraOfLine,
+    #[serde(default)]
+    at: AtOfLine,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct AtOfLine {
+    file: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -214,6 +223,7 @@ impl Line {
             session: self.session.id.as_deref()?.as_bytes(),
             number,
             at: RowId::parse(&self.id)?,
+            path: &self.at.file,
             client,
             says: self.says(client, number),
             time,

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use super::Sessions;
 use super::numbered::Line;
 use super::table::SavedTable;
+use crate::clock::Clock;
 use crate::disk::{Disk, Reader};
 use crate::durable;
 use crate::hex::hex;
@@ -49,15 +50,17 @@ pub fn load(
     state_dir: &Path,
     chain: &Chain,
     sources: &[&str],
-    now_ms: u64,
+    clock: &dyn Clock,
 ) -> (Vec<Sessions>, Option<String>) {
-    let anew = || sources.iter().map(|name| Sessions::new(name)).collect();
     if chain.lines() == 0 {
-        return (anew(), None);
+        return (sources.iter().map(|name| Sessions::new(name)).collect(), None);
     }
-    match go_on(disk, state_dir, chain, sources, now_ms) {
+    match go_on(disk, state_dir, chain, sources, clock.since_boot_ms()) {
         Ok(sessions) => (sessions, None),
-        Err(why) => (anew(), Some(why)),
+        Err(why) => {
+            let now = clock.unix_ms() / 1000;
+            (sources.iter().map(|name| Sessions::begun_anew(name, now)).collect(), Some(why))
+        }
     }
 }
 
@@ -229,6 +232,7 @@ mod tests {
     use sealtrail_parsers::Format;
 
     use super::*;
+    use crate::clock::HostClock;
     use crate::disk::RealDisk;
     use crate::sessions::numbered::{Numbered, RowId, Says};
 
@@ -252,11 +256,19 @@ mod tests {
         chain.push(b"a line");
         let mut counted = Sessions::new("pg");
         let at = RowId::default();
-        let row = Numbered { session: b"6b00ab37.2bc2", number: 1, at, client: true, says: Says::Active, time: None };
+        let row = Numbered {
+            session: b"6b00ab37.2bc2",
+            number: 1,
+            at,
+            path: "log",
+            client: true,
+            says: Says::Active,
+            time: None,
+        };
         counted.saw(Format::PostgresCsvlog, &row);
         let open_after = |lines, root| {
             store(&RealDisk, dir.path(), (lines, root), [&counted].into_iter()).unwrap();
-            let (loaded, why) = load(&RealDisk, dir.path(), &chain, &["pg", "other"], 0);
+            let (loaded, why) = load(&RealDisk, dir.path(), &chain, &["pg", "other"], &HostClock);
             assert_eq!(why.is_none(), (lines, root) == (1, chain.root()));
             loaded.iter().map(Sessions::open).collect::<Vec<_>>()
         };

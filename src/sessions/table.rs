@@ -41,8 +41,7 @@ pub struct Table {
     waiting: usize,
     /// Sessions that have ended, it seems, without a word.
     silent: Vec<Silent>,
-    /// Which log each file is part of, and when it was last entered.
-    files: BTreeMap<FileId, (u32, u64)>,
+    files: BTreeMap<FileId, File>,
     logs: BTreeMap<u32, Log>,
     /// The file that the last row was of, and its log.
     current: Option<FileId>,
@@ -92,13 +91,15 @@ struct Session {
 struct Hole {
     session: Arc<[u8]>,
     from: u64,
-    /// The row before; `None` when the session's beginning is missing.
+    /// The row before; `None` when no row stands before it.
     before: Option<RowId>,
     after: RowId,
     /// Where it was noticed, in rows and in time.
     opened: u64,
     seen_ms: u64,
-    /// The session's start, if it can prove that the beginning is missing: 0 if not.
+    /// It was, or is part of, what stood before the first row that was seen of the session.
+    leading: bool,
+    /// The session's start, if it can prove that what stood there was never read: 0 if not.
     proof: u64,
     state: State,
 }
@@ -118,7 +119,17 @@ struct Silent {
     seen_ms: u64,
 }
 
-/// The log of one server: files that share sessions.
+/// A file that rows came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct File {
+    log: u32,
+    /// Where it was when its first row came.
+    path: String,
+    /// When it was last entered, in rows.
+    entered: u64,
+}
+
+/// The log of one server: files that share sessions, or that stood in the same place one after the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Log {
     /// Seconds since 1970 at which its reading began: sessions that started later are known from their first row on. 0: not known.
@@ -180,6 +191,11 @@ impl Told {
 }
 
 impl Table {
+    /// Empty, of a server of which rows were read before: sessions that began by then, in seconds since 1970, are taken over as they are.
+    pub fn begun_anew(by: u64) -> Self {
+        Table { forgotten_start: by, ..Table::default() }
+    }
+
     /// The time of the rows to come, by the boot clock.
     pub fn tick(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
@@ -265,7 +281,7 @@ impl Table {
     fn enter(&mut self, row: &Numbered<'_>) {
         if self.current != Some(row.at.file) {
             self.current = Some(row.at.file);
-            self.log = self.log_of(row.at.file);
+            self.log = self.log_of(row.at.file, row.path);
         }
         let Some(log) = self.logs.get_mut(&self.log) else { return };
         if log.begin_rows < BEGIN_ROWS {
@@ -275,25 +291,34 @@ impl Table {
         self.learning = log.begin_rows < BEGIN_ROWS;
     }
 
-    fn log_of(&mut self, file: FileId) -> u32 {
-        if let Some((log, entered)) = self.files.get_mut(&file) {
-            *entered = self.rows;
-            return *log;
+    fn log_of(&mut self, id: FileId, path: &str) -> u32 {
+        if let Some(file) = self.files.get_mut(&id) {
+            file.entered = self.rows;
+            return file.log;
         }
         if self.files.len() >= FILES_MAX {
             self.forget_file();
         }
+        let stood_there = self.files.values().filter(|file| file.path == path).max_by_key(|file| file.entered);
+        let log = match stood_there {
+            Some(file) => file.log,
+            None => self.begin_log(),
+        };
+        self.files.insert(id, File { log, path: path.to_owned(), entered: self.rows });
+        log
+    }
+
+    fn begin_log(&mut self) -> u32 {
         let log = self.logs.last_key_value().map_or(0, |(last, _)| last + 1);
         self.logs.insert(log, Log::default());
-        self.files.insert(file, (log, self.rows));
         log
     }
 
     fn forget_file(&mut self) {
-        let oldest = self.files.iter().min_by_key(|(_, (_, entered))| *entered).map(|(file, _)| *file);
-        let Some((log, _)) = oldest.and_then(|file| self.files.remove(&file)) else { return };
-        if !self.files.values().any(|(other, _)| *other == log) {
-            self.logs.remove(&log);
+        let oldest = self.files.iter().min_by_key(|(_, file)| file.entered).map(|(id, _)| *id);
+        let Some(forgotten) = oldest.and_then(|id| self.files.remove(&id)) else { return };
+        if !self.files.values().any(|file| file.log == forgotten.log) {
+            self.logs.remove(&forgotten.log);
         }
     }
 
@@ -318,7 +343,7 @@ impl Table {
             (log.begin, log.begin_rows) = (begin, BEGIN_ROWS);
         }
         let new = self.log;
-        self.files.values_mut().filter(|(log, _)| *log == new).for_each(|(log, _)| *log = old);
+        self.files.values_mut().filter(|file| file.log == new).for_each(|file| file.log = old);
         self.sessions.values_mut().filter(|session| session.log == new).for_each(|session| session.log = old);
         self.learning = log.begin_rows < BEGIN_ROWS;
         self.log = old;
@@ -351,7 +376,7 @@ impl Table {
             // A session that began after its own row was written has seen its clock turned back: its start proves nothing.
             let is_sound = start > self.forgotten_start && row.time.is_some_and(|time| unix_seconds(time) >= start);
             let proof = if is_sound { start } else { 0 };
-            self.open_hole(self.serials, &id, (1, row.number - 1), None, row.at, proof);
+            self.open_hole(self.serials, &id, (1, row.number - 1), (None, row.at), Some(proof));
         }
         if let Some(log) = self.logs.get_mut(&self.log) {
             log.latest_start = log.latest_start.max(start);
@@ -371,7 +396,7 @@ impl Table {
             }
             if row.number - 1 > session.last {
                 let missing = (session.last + 1, row.number - 1);
-                self.open_hole(session.serial, &id, missing, Some(session.at), row.at, 0);
+                self.open_hole(session.serial, &id, missing, (Some(session.at), row.at), None);
             }
             self.advance(row);
         } else if self.fill(session.serial, row) {
@@ -441,18 +466,18 @@ impl Table {
         }
     }
 
+    /// `leading`: it stands before the first row seen, with its [`Hole::proof`].
     fn open_hole(
         &mut self,
         serial: u64,
         id: &Arc<[u8]>,
         (from, to): (u64, u64),
-        before: Option<RowId>,
-        after: RowId,
-        proof: u64,
+        (before, after): (Option<RowId>, RowId),
+        leading: Option<u64>,
     ) {
-        let (opened, seen_ms) = (self.rows, self.now_ms);
-        let session = Arc::clone(id);
-        let hole = Hole { session, from, before, after, opened, seen_ms, proof, state: State::Waits };
+        let (session, proof, leading) = (Arc::clone(id), leading.unwrap_or(0), leading.is_some());
+        let (opened, seen_ms, state) = (self.rows, self.now_ms, State::Waits);
+        let hole = Hole { session, from, before, after, opened, seen_ms, leading, proof, state };
         self.holes.insert((serial, to), hole);
         self.waiting += 1;
         if self.holes.len() > HOLES_MAX {
@@ -618,7 +643,7 @@ impl Table {
         if session.is_some_and(|session| session.repeats) {
             return false;
         }
-        if hole.before.is_some() {
+        if !hole.leading {
             return true;
         }
         let log = session.and_then(|session| self.logs.get(&session.log));
@@ -731,8 +756,7 @@ pub struct SavedTable {
     ended: Vec<String>,
     holes: Vec<SavedHole>,
     silent: Vec<(String, u64)>,
-    /// File, log, when it was last entered.
-    files: Vec<(String, u32, u64)>,
+    files: Vec<(String, File)>,
     logs: Vec<(u32, Log)>,
     rows: u64,
     serials: u64,
@@ -749,6 +773,7 @@ struct SavedHole {
     before: Option<RowId>,
     after: RowId,
     opened: u64,
+    leading: bool,
     proof: u64,
     state: State,
 }
@@ -766,6 +791,7 @@ impl Table {
             before: hole.before,
             after: hole.after,
             opened: hole.opened,
+            leading: hole.leading,
             proof: hole.proof,
             state: hole.state,
         };
@@ -774,7 +800,7 @@ impl Table {
             ended: self.ended.iter().map(|id| text(id)).collect(),
             holes: self.holes.iter().map(hole).collect(),
             silent: self.silent.iter().map(|silent| (text(&silent.session), silent.last)).collect(),
-            files: self.files.iter().map(|(file, (log, entered))| (hex(file), *log, *entered)).collect(),
+            files: self.files.iter().map(|(id, file)| (hex(id), file.clone())).collect(),
             logs: self.logs.iter().map(|(log, state)| (*log, state.clone())).collect(),
             rows: self.rows,
             serials: self.serials,
@@ -806,7 +832,7 @@ impl SavedTable {
         table.silent = self.silent.into_iter().filter_map(silent).collect();
         table.holes = self.holes.into_iter().map(|hole| hole.restore(now_ms)).collect();
         table.waiting = table.holes.values().filter(|hole| hole.state != State::Told).count();
-        let file = |(file, log, entered): (String, u32, u64)| Some((file_id(&file)?, (log, entered)));
+        let file = |(id, file): (String, File)| Some((file_id(&id)?, file));
         table.files = self.files.into_iter().filter_map(file).collect();
         table
     }
@@ -833,6 +859,7 @@ impl SavedHole {
             after: self.after,
             opened: self.opened,
             seen_ms: now_ms,
+            leading: self.leading,
             proof: self.proof,
             state: self.state,
         };
