@@ -16,10 +16,10 @@ MINUTES ?= 30
 # bash has a variable of that name, but make has not.
 SECONDS ?= 120
 
-.PHONY: help demo test lint advisories bench sim live soak limits fuzz tools deny-tool
+.PHONY: help demo test lint advisories bench sim sim-mutants live soak limits fuzz tools deny-tool
 
 help: ## list the commands
-	@sed -nE 's/^([a-z]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: ## build the agent and run the whole job on bundled real logs, then verify the result
 	@packaging/install-packages.sh build
@@ -66,9 +66,13 @@ limits: ## memory and freshness at the limits: sessions, files, huge rows, backl
 	cargo build --release --locked --package sealtrail
 	bench/limits.py
 
-sim: ## run the agent in simulated worlds, SEEDS of them: make sim SEEDS=20000
+sim: ## run the agent in simulated worlds, SEEDS of them, and make every durable call go wrong: make sim SEEDS=20000
 	@packaging/install-packages.sh build
-	SEALTRAIL_SIM_SEEDS=$(SEEDS) cargo test --release --locked --package sealtrail --test sim -- --nocapture
+	SEALTRAIL_SIM_SEEDS=$(SEEDS) SEALTRAIL_SIM_EVERY=1 cargo test --release --locked --package sealtrail --test sim -- --nocapture
+
+sim-mutants: ## take one safeguard at a time out of the agent: the simulator must notice; needs half an hour
+	@packaging/install-packages.sh build
+	tests/sim/mutants.py --seeds $(SEEDS)
 
 fuzz: ## fuzz every target for TIME seconds: make fuzz TIME=60
 	fuzz/run.sh $(TIME)

@@ -25,6 +25,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Opens a file for writing from its start, made with `mode` if it is not there, emptied if it is.
     fn create(&self, path: &Path, mode: u32) -> io::Result<Arc<dyn OpenFile>>;
 
+    /// Writes `bytes` over those that a file has at `offset`, which are as many at least, and waits until they are durable.
+    fn overwrite(&self, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()>;
+
     /// Gives a file another name, replacing what has that name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
@@ -142,6 +145,12 @@ impl Disk for RealDisk {
     fn create(&self, path: &Path, mode: u32) -> io::Result<Arc<dyn OpenFile>> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
         Ok(Arc::new(RealFile(file)))
+    }
+
+    fn overwrite(&self, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.write_all_at(bytes, offset)?;
+        file.sync_data()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -9,7 +9,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, Kind, OpenFile};
+use crate::disk::{Disk, Kind, OpenFile, Reader};
 
 /// What a copy holds in memory at a time.
 const COPY_BYTES: usize = 128 * 1024;
@@ -30,6 +30,15 @@ pub fn truncate(file: &dyn OpenFile, len: u64) -> io::Result<()> {
 pub fn sync(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     disk.open(path)?.sync()?;
     disk.sync_dir(folder_of(path))
+}
+
+/// Waits until an existing file, its bytes from `from` on and its name are on the disk, also where a sync of them has failed in an earlier
+/// run: the kernel then takes them for written, and no sync writes them. So they are written again, over themselves.
+pub fn sync_again(disk: &dyn Disk, path: &Path, from: u64) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    Reader::new(disk.open(path)?, from).read_to_end(&mut bytes)?;
+    disk.overwrite(path, &bytes, from)?;
+    sync(disk, path)
 }
 
 /// Replaces `path` by `bytes`, whole or not at all, with `mode`; content and name are durable.

@@ -95,8 +95,10 @@ pub fn recover(disk: &dyn Disk, dir: &Path, origin: &str, key: &VerifierKey) -> 
         let state = read_segment(disk, last, origin, key)?;
         if let Some(mut state) = state {
             cut_tail(disk, last, state.end, &mut acts)?;
-            // A block that was written and not synced when the agent was killed looks like any other: before it counts, it has to last.
-            durable::sync(disk, &last.path).map_err(|source| RecoverError::Io { path: last.path.clone(), source })?;
+            // A block that was written and not synced when the agent was killed, or whose sync failed, looks like any other: before it
+            // counts, it has to last. Those before it do: it was written once they did.
+            durable::sync_again(disk, &last.path, state.last)
+                .map_err(|source| RecoverError::Io { path: last.path.clone(), source })?;
             let open = (!state.closed).then_some((last.first, state.end, state.has_rows));
             let files = std::mem::take(&mut state.files);
             let resume = Resume { chain: state.chain, open };
@@ -118,7 +120,8 @@ pub fn recover(disk: &dyn Disk, dir: &Path, origin: &str, key: &VerifierKey) -> 
 struct State {
     head: Segment,
     chain: Chain,
-    /// End of the last whole block's frame.
+    /// Start and end of the last whole block's frame.
+    last: u64,
     end: u64,
     closed: bool,
     has_rows: bool,
@@ -151,7 +154,7 @@ fn read_segment(
             None => begin(segment, lines, origin, key)?,
         };
         next.add(lines, key).map_err(|source| RecoverError::Block { path: segment.path.clone(), byte: at, source })?;
-        next.end = reader.offset();
+        (next.last, next.end) = (at, reader.offset());
         state = Some(next);
     }
 }
@@ -178,7 +181,7 @@ fn begin(segment: &SegmentFile, lines: &[u8], origin: &str, key: &VerifierKey) -
     }
     let chain = Chain::resume(&head).map_err(|source| RecoverError::Resume { path: path(), source })?;
     let (spent, files) = head.files.iter().cloned().partition(|range| range.ended);
-    Ok(State { head, chain, end: 0, closed: false, has_rows: false, files, spent })
+    Ok(State { head, chain, last: 0, end: 0, closed: false, has_rows: false, files, spent })
 }
 
 impl State {

@@ -472,6 +472,10 @@ impl Disk for Place {
         RealDisk.create(path, mode)
     }
 
+    fn overwrite(&self, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        RealDisk.overwrite(path, bytes, offset)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         RealDisk.rename(from, to)
     }

@@ -70,6 +70,17 @@ pub fn check(disk: &SimDisk, server: &Server, fars: &[(String, Far)]) -> Wrong {
     wrong
 }
 
+/// Cursors that a crash left half-written. The agent delivers all again then, which is harmless and must never be needed.
+pub fn damaged_cursors(disk: &SimDisk) -> Wrong {
+    let folder = format!("{STATE}/cursors");
+    let names = disk.names(&folder).into_iter().filter(|name| name.ends_with(".json") && !name.starts_with('.'));
+    let damaged = names.filter(|name| {
+        let content = disk.content(&format!("{folder}/{name}")).unwrap();
+        !serde_json::from_slice::<Value>(&content).is_ok_and(|cursor| cursor["next_line"].is_u64())
+    });
+    damaged.map(|name| format!("the cursor {name} was found half-written")).collect()
+}
+
 /// All lines of the trail, as far as they can be read.
 pub fn lines(disk: &SimDisk) -> Vec<u8> {
     let folder = format!("{STATE}/journal");

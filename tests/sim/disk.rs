@@ -417,6 +417,14 @@ impl Disk for SimDisk {
         Ok(self.handle(path, node, &mut state))
     }
 
+    fn overwrite(&self, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.state().change("overwrite", path, |state| {
+            let node = state.find(path)?;
+            state.file(node).overwrite(bytes, offset as usize);
+            Ok(())
+        })
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.state().change("rename", to, |state| state.rename(from, to))
     }
@@ -838,6 +846,19 @@ impl File {
             range.end = range.end.min(len);
             range.start < range.end
         });
+    }
+
+    /// Written anew and synced.
+    fn overwrite(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        assert_eq!(self.bytes[offset..end], *bytes, "the agent writes over what is there what is there");
+        assert!(
+            self.dropped.iter().all(|dropped| dropped.start >= offset && dropped.end <= end),
+            "and all that may not last"
+        );
+        self.dropped.clear();
+        self.same = self.bytes.len();
+        self.lost.clear();
     }
 
     /// A sync failed: nobody will write these bytes any more.

@@ -3,7 +3,7 @@
 //! exactly once, or said to be gone?
 //!
 //! `make sim SEEDS=n`, or `SEALTRAIL_SIM_SEEDS=n`, runs that many seeds, `SEALTRAIL_SIM_FROM=n` begins at another than 0, `SEALTRAIL_SIM_SEED=x` runs one and prints
-//! what happens, `RUST_LOG=info` what the agent says to it, `SEALTRAIL_SIM_SHRINK=1` in as few steps as still go wrong. The same seed is the same schedule, to the byte.
+//! what happens, `RUST_LOG=info` what the agent says to it, `SEALTRAIL_SIM_SHRINK=1` in as few steps as still go wrong. `SEALTRAIL_SIM_FIRST=1` ends with the first failure. The same seed is the same schedule, to the byte.
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -58,17 +58,21 @@ fn replay(seed: u64) {
 fn run_all(from: u64, seeds: u64) {
     let begin = Instant::now();
     let mut covered: BTreeMap<&str, u64> = schedule::kinds().into_iter().map(|kind| (kind, 0)).collect();
-    let (mut failed, mut rows) = (Vec::new(), 0);
+    let (mut failed, mut rows, mut ran) = (Vec::new(), 0, 0);
     for seed in from..from + seeds {
         let outcome = run(seed);
         rows += outcome.rows;
         outcome.covered.iter().for_each(|kind| *covered.entry(kind).or_default() += 1);
+        ran += 1;
         if !outcome.wrong.is_empty() {
             failed.push((seed, outcome.wrong));
+            if stops_at_first() {
+                break;
+            }
         }
     }
     let took = begin.elapsed();
-    eprintln!("{seeds} schedules from seed {from}, {rows} rows, {} failed, {took:.1?}; schedules with:", failed.len());
+    eprintln!("{ran} schedules from seed {from}, {rows} rows, {} failed, {took:.1?}; schedules with:", failed.len());
     for (kind, schedules) in covered {
         eprintln!("{schedules:>8}  {kind}");
     }
@@ -89,6 +93,11 @@ fn run(seed: u64) -> Outcome {
         let wrong = vec![format!("panicked: {}", text.unwrap_or("?"))];
         Outcome { wrong, covered: Vec::new(), log: Vec::new(), rows: 0, trail: Vec::new() }
     })
+}
+
+/// Whether the first failure is enough.
+pub fn stops_at_first() -> bool {
+    std::env::var_os("SEALTRAIL_SIM_FIRST").is_some()
 }
 
 pub fn number(variable: &str) -> Option<u64> {

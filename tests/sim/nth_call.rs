@@ -18,24 +18,24 @@ use rustix::io::Errno;
 use crate::agent::{FOLDER, STATE, Tuning};
 use crate::check::{Trail, Wrong};
 use crate::disk::Fault;
-use crate::number;
 use crate::world::World;
+use crate::{number, stops_at_first};
 
 /// What is taken where nobody says: some seconds, not optimised.
 const EVERY: u64 = 40;
 /// Both sources have globs that match the names of rotated files, so that no row may be missing.
-const SEED: u64 = 1;
+const SEED: u64 = 3;
 
 /// What goes wrong, at that call and at some after it, and in how many ways that are left to chance.
 const FAULTS: &[(&str, &[(u64, Fault)], u64)] = &[
-    ("it fails: EIO", &[(0, EIO)], 2),
-    ("it fails: ENOSPC", &[(0, ENOSPC)], 2),
+    ("it fails: EIO", &[(0, EIO)], 1),
+    ("it fails: ENOSPC", &[(0, ENOSPC)], 1),
     ("it is torn, then the process is gone", &[(0, Fault::TornThenCrash)], 2),
     ("it is the last before the process is gone", &[(0, Fault::Crash)], 1),
-    ("it is the last before the power goes", &[(0, Fault::PowerCut)], 5),
+    ("it is the last before the power goes", &[(0, Fault::PowerCut)], 3),
     ("it fails and so does the next", &[(0, EIO), (1, EIO)], 1),
     ("it fails, and after the next the power goes", &[(0, EIO), (1, Fault::PowerCut)], 2),
-    ("it fails, and so does the next; after five more the power goes", &[(0, EIO), (1, EIO), (7, Fault::PowerCut)], 2),
+    ("it fails, and so does the next; after five more the power goes", &[(0, EIO), (1, EIO), (7, Fault::PowerCut)], 1),
 ];
 const EIO: Fault = Fault::Fails(Errno::IO);
 const ENOSPC: Fault = Fault::Fails(Errno::NOSPC);
@@ -69,25 +69,28 @@ fn every_durable_call_may_go_wrong_in_every_way() {
         return replay(call);
     }
     let begin = Instant::now();
-    let whole = tell(0, &[], 0, false);
-    has_everything(&whole);
-    let (calls, every) = (whole.calls.len() as u64, number("SEALTRAIL_SIM_EVERY").unwrap_or(EVERY));
+    // Where the torn append is torn is left to chance, too, so that one story has a call more than another.
+    let ways = FAULTS.iter().map(|(.., ways)| *ways).max().unwrap_or(0);
+    let whole: Vec<Told> = (0..ways).map(|way| tell(0, &[], way, false)).collect();
+    has_everything(&whole[0]);
+    let every = number("SEALTRAIL_SIM_EVERY").unwrap_or(EVERY);
     let (mut runs, mut failed) = (BTreeMap::new(), Vec::new());
     for (index, (name, faults, ways)) in FAULTS.iter().enumerate() {
         // No two kinds of fault at the same calls where not all are taken.
         let first = 1 + (index as u64 * 7) % every;
-        for (call, way) in
-            (first..=calls).step_by(every as usize).flat_map(|call| (0..*ways).map(move |way| (call, way)))
-        {
-            *runs.entry(name).or_insert(0) += 1;
-            let wrong = go_wrong(call, faults, way);
-            if !wrong.is_empty() {
-                let (what, path) = &whole.calls[call as usize - 1];
-                failed.push(format!("call {call}, {what} {}, {name}, {way}: {wrong:#?}", path.display()));
+        for (way, whole) in (0..*ways).zip(&whole) {
+            for call in (first..=whole.calls.len() as u64).step_by(every as usize) {
+                *runs.entry(name).or_insert(0) += 1;
+                let wrong = go_wrong(call, faults, way);
+                if !wrong.is_empty() {
+                    let (what, path) = &whole.calls[call as usize - 1];
+                    failed.push(format!("call {call}, {what} {}, {name}, {way}: {wrong:#?}", path.display()));
+                    assert!(!stops_at_first(), "{failed:#?}");
+                }
             }
         }
     }
-    report(&whole, every, &runs, failed.len(), begin);
+    report(&whole[0], every, &runs, failed.len(), begin);
     failed.iter().take(5).for_each(|failure| eprintln!("{failure}"));
     assert!(failed.is_empty(), "{} runs failed", failed.len());
 }
@@ -118,13 +121,14 @@ fn report(whole: &Told, every: u64, runs: &BTreeMap<&&str, u64>, failed: usize, 
         *kinds.entry((area(path), *what)).or_insert(0) += 1;
     }
     let (calls, took) = (whole.calls.len(), begin.elapsed());
+    let all: u64 = runs.values().sum();
     eprintln!(
-        "{calls} durable calls, of each fault every {every}-th went wrong; {failed} runs failed, {took:.1?}; calls:"
+        "{calls} durable calls, every {every}-th of them gone wrong: {all} runs, {failed} failed, {took:.1?}; calls:"
     );
     for ((area, what), calls) in kinds {
         eprintln!("{calls:>8}  {area}: {what}");
     }
-    eprintln!("{} runs:", runs.values().sum::<u64>());
+    eprintln!("runs:");
     for (fault, runs) in runs {
         eprintln!("{runs:>8}  {fault}");
     }
@@ -136,7 +140,9 @@ fn area(path: &Path) -> String {
         return "the folder destination, and folders above".to_owned();
     }
     let part = path.strip_prefix(STATE).unwrap().components().next();
-    part.map_or("the state folder".to_owned(), |part| part.as_os_str().to_string_lossy().into_owned())
+    let part = part.map_or("the state folder".to_owned(), |part| part.as_os_str().to_string_lossy().into_owned());
+    // The other name that a file is written under counts as its own.
+    part.trim_start_matches('.').trim_end_matches(".partial").to_owned()
 }
 
 /// A story that lacks something would show nothing about it.
@@ -191,7 +197,7 @@ async fn story(world: &mut World) {
         }
         match round {
             1 | 4 => drop(world.server.rotate(0, true)),
-            3 => world.disk.plan_next("append", &format!("{STATE}/journal"), Fault::TornThenCrash),
+            2 | 3 | 6 => world.disk.plan_next("append", &format!("{STATE}/journal"), Fault::TornThenCrash),
             5 => world.stop().await,
             _ => {}
         }

@@ -32,6 +32,8 @@ pub struct World {
     log: Option<Vec<String>>,
     /// The kinds of events that came about.
     pub covered: BTreeSet<&'static str>,
+    /// What was found wrong before the end.
+    wrong: Wrong,
 }
 
 impl World {
@@ -51,7 +53,19 @@ impl World {
         let plan = Arc::new(agent::plan(&server, &fars, tuning));
         let host = Host { disk: Arc::new(disk.clone()), clock: Arc::clone(&clock) as _ };
         let log = keeps_log.then(Vec::new);
-        World { clock, disk, server, fars, host, plan, agent: None, life: 0, log, covered: BTreeSet::new() }
+        World {
+            clock,
+            disk,
+            server,
+            fars,
+            host,
+            plan,
+            agent: None,
+            life: 0,
+            log,
+            covered: BTreeSet::new(),
+            wrong: Wrong::new(),
+        }
     }
 
     /// Puts a key in place, so that nothing depends on the kernel's random source.
@@ -91,6 +105,7 @@ impl World {
             self.clock.boot();
         }
         self.disk.restart();
+        self.wrong.extend(check::damaged_cursors(&self.disk));
         self.life += 1;
         let started = Agent::start(&self.host, &self.plan, &self.fars);
         self.say(|| format!("agent started: {:?}", started.as_ref().err()));
@@ -214,6 +229,8 @@ impl World {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         stopping.stop().await;
-        check::check(&self.disk, &self.server, &self.fars)
+        let mut wrong = std::mem::take(&mut self.wrong);
+        wrong.extend(check::check(&self.disk, &self.server, &self.fars));
+        wrong
     }
 }
