@@ -26,8 +26,11 @@ const EVERY: u64 = 40;
 /// Both sources have globs that match the names of rotated files, so that no row may be missing.
 const SEED: u64 = 3;
 
-/// What goes wrong, at that call and at some after it, and in how many ways that are left to chance.
-const FAULTS: &[(&str, &[(u64, Fault)], u64)] = &[
+/// Its name; what goes wrong at that call and at some after it; in how many ways that are left to chance.
+type Case = (&'static str, &'static [(u64, Fault)], u64);
+
+/// What goes wrong.
+const FAULTS: &[Case] = &[
     ("it fails: EIO", &[(0, EIO)], 1),
     ("it fails: ENOSPC", &[(0, ENOSPC)], 1),
     ("it is torn, then the process is gone", &[(0, Fault::TornThenCrash)], 2),
