@@ -179,7 +179,8 @@ pub fn open_trail(host: &Host, plan: &Plan, drain: bool, watch: Watch) -> Result
     let mut acts = [continued.acts, recovered.acts].concat();
     info!(origin = plan.agent.origin, lines = recovered.resume.chain.lines(), key = %signer.verifier(), "trail opened");
     let sources: Vec<&str> = plan.sources.iter().map(|source| source.name.as_str()).collect();
-    let (sessions, anew) = sessions::saved::load(disk, state, &recovered.resume.chain, &sources, host.clock.as_ref());
+    let (sessions, anew) =
+        sessions::saved::load(disk, state, &recovered.resume.chain, &sources, recovered.sealed_at, host.clock.as_ref());
     acts.push(started(plan, drain, anew));
     let writer = Writer::new(host.clone(), &journal, recovered.resume, signer, plan.sha256.clone()).map_err(failed)?;
     let writer = writer.anchored(continued.keeper);

@@ -9,6 +9,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -44,12 +45,14 @@ pub fn store<'s>(
 }
 
 /// The count of the rows that the journal has, for the sources with those names; `chain` is where the journal ends. Whatever is wrong
-/// with the file, counting begins anew: then nothing is known, and nothing is missed. Says why, where there are rows already.
+/// with the file, counting begins anew: then nothing is known, and nothing is missed that may have been read by `sealed_at`. Says why, where
+/// there are rows already.
 pub fn load(
     disk: &dyn Disk,
     state_dir: &Path,
     chain: &Chain,
     sources: &[&str],
+    sealed_at: Option<SystemTime>,
     clock: &dyn Clock,
 ) -> (Vec<Sessions>, Option<String>) {
     if chain.lines() == 0 {
@@ -58,8 +61,10 @@ pub fn load(
     match go_on(disk, state_dir, chain, sources, clock.since_boot_ms()) {
         Ok(sessions) => (sessions, None),
         Err(why) => {
-            let now = clock.unix_ms() / 1000;
-            (sources.iter().map(|name| Sessions::begun_anew(name, now)).collect(), Some(why))
+            // Either clock may have been turned.
+            let sealed_at = sealed_at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default().as_secs();
+            let by = sealed_at.max(clock.unix_ms() / 1000);
+            (sources.iter().map(|name| Sessions::begun_anew(name, by)).collect(), Some(why))
         }
     }
 }
@@ -268,7 +273,7 @@ mod tests {
         counted.saw(Format::PostgresCsvlog, &row);
         let open_after = |lines, root| {
             store(&RealDisk, dir.path(), (lines, root), [&counted].into_iter()).unwrap();
-            let (loaded, why) = load(&RealDisk, dir.path(), &chain, &["pg", "other"], &HostClock);
+            let (loaded, why) = load(&RealDisk, dir.path(), &chain, &["pg", "other"], None, &HostClock);
             assert_eq!(why.is_none(), (lines, root) == (1, chain.root()));
             loaded.iter().map(Sessions::open).collect::<Vec<_>>()
         };

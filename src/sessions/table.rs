@@ -97,9 +97,9 @@ struct Hole {
     /// Where it was noticed, in rows and in time.
     opened: u64,
     seen_ms: u64,
-    /// It was, or is part of, what stood before the first row that was seen of the session.
-    leading: bool,
-    /// The session's start, if it can prove that what stood there was never read: 0 if not.
+    /// Nothing of the session can have been read before the first row that is counted here.
+    whole: bool,
+    /// The session's start, if it can prove that its beginning should have been read: 0 if not.
     proof: u64,
     state: State,
 }
@@ -373,10 +373,11 @@ impl Table {
         };
         self.sessions.insert(Arc::clone(&id), session);
         if row.number > 1 {
+            let whole = self.forgotten_start == 0 || start > self.forgotten_start;
             // A session that began after its own row was written has seen its clock turned back: its start proves nothing.
-            let is_sound = start > self.forgotten_start && row.time.is_some_and(|time| unix_seconds(time) >= start);
+            let is_sound = whole && row.time.is_some_and(|time| unix_seconds(time) >= start);
             let proof = if is_sound { start } else { 0 };
-            self.open_hole(self.serials, &id, (1, row.number - 1), (None, row.at), Some(proof));
+            self.open_hole(self.serials, &id, (1, row.number - 1), (None, row.at), (whole, proof));
         }
         if let Some(log) = self.logs.get_mut(&self.log) {
             log.latest_start = log.latest_start.max(start);
@@ -396,7 +397,7 @@ impl Table {
             }
             if row.number - 1 > session.last {
                 let missing = (session.last + 1, row.number - 1);
-                self.open_hole(session.serial, &id, missing, (Some(session.at), row.at), None);
+                self.open_hole(session.serial, &id, missing, (Some(session.at), row.at), (true, 0));
             }
             self.advance(row);
         } else if self.fill(session.serial, row) {
@@ -466,18 +467,17 @@ impl Table {
         }
     }
 
-    /// `leading`: it stands before the first row seen, with its [`Hole::proof`].
     fn open_hole(
         &mut self,
         serial: u64,
         id: &Arc<[u8]>,
         (from, to): (u64, u64),
         (before, after): (Option<RowId>, RowId),
-        leading: Option<u64>,
+        (whole, proof): (bool, u64),
     ) {
-        let (session, proof, leading) = (Arc::clone(id), leading.unwrap_or(0), leading.is_some());
+        let session = Arc::clone(id);
         let (opened, seen_ms, state) = (self.rows, self.now_ms, State::Waits);
-        let hole = Hole { session, from, before, after, opened, seen_ms, leading, proof, state };
+        let hole = Hole { session, from, before, after, opened, seen_ms, whole, proof, state };
         self.holes.insert((serial, to), hole);
         self.waiting += 1;
         if self.holes.len() > HOLES_MAX {
@@ -643,8 +643,8 @@ impl Table {
         if session.is_some_and(|session| session.repeats) {
             return false;
         }
-        if !hole.leading {
-            return true;
+        if hole.before.is_some() {
+            return hole.whole;
         }
         let log = session.and_then(|session| self.logs.get(&session.log));
         log.and_then(Log::known_begin).is_some_and(|begin| hole.proof > begin)
@@ -773,7 +773,7 @@ struct SavedHole {
     before: Option<RowId>,
     after: RowId,
     opened: u64,
-    leading: bool,
+    whole: bool,
     proof: u64,
     state: State,
 }
@@ -791,7 +791,7 @@ impl Table {
             before: hole.before,
             after: hole.after,
             opened: hole.opened,
-            leading: hole.leading,
+            whole: hole.whole,
             proof: hole.proof,
             state: hole.state,
         };
@@ -859,7 +859,7 @@ impl SavedHole {
             after: self.after,
             opened: self.opened,
             seen_ms: now_ms,
-            leading: self.leading,
+            whole: self.whole,
             proof: self.proof,
             state: self.state,
         };
