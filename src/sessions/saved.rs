@@ -76,13 +76,19 @@ fn go_on(
     sources: &[&str],
     now_ms: u64,
 ) -> Result<Vec<Sessions>, String> {
-    let saved = read(disk, &path(state_dir)).map_err(|error| format!("sessions.json: {error}"))?;
+    let segments = segments(disk, &state_dir.join("journal")).map_err(|error| error.to_string())?;
+    let saved = match read(disk, &path(state_dir)) {
+        // The agent was killed before it wrote the first one: there is nothing that the journal does not have.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && segments.first().is_some_and(|it| it.first == 0) => {
+            Saved { lines: 0, root: STANDARD.encode(Chain::new(chain.origin()).root()), sources: Vec::new() }
+        }
+        saved => saved.map_err(|error| format!("sessions.json: {error}"))?,
+    };
     let (lines, root) = (saved.lines, saved.root.clone());
     let mut sessions = saved.sessions(sources, now_ms);
     if lines == chain.lines() {
         return if root == STANDARD.encode(chain.root()) { Ok(sessions) } else { Err(ELSEWHERE.to_owned()) };
     }
-    let segments = segments(disk, &state_dir.join("journal")).map_err(|error| error.to_string())?;
     let mut found = false;
     for segment in since(&segments, lines) {
         let replayed = replay_segment(disk, segment, (lines, &root), &mut found, &mut sessions);

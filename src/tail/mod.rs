@@ -165,8 +165,11 @@ impl Tail {
         for follower in &mut self.followers {
             // What cannot be asked about now is asked again by the next read, which says what is wrong.
             let _ = follower.compare();
-            if place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms) {
-                self.rotated.extend(rotated(follower.source, &follower.path, follower.file().as_ref()));
+            let live = follower.path.clone();
+            let left = place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms);
+            // Also where a pattern leads to it by another name: others may have had the old one since, and no name that matches.
+            if left || follower.path != live {
+                self.rotated.extend(rotated(follower.source, &live, follower.file().as_ref()));
             }
         }
         self.go_on_in_copies(&found, now_ms, &mut looked);
@@ -313,12 +316,13 @@ impl Tail {
     /// Learns a file's id and format, which takes a whole first line.
     pub fn identify(&mut self, index: usize, now_ms: u64) -> Result<Identity, Refused> {
         if self.followers[index].id().is_none() {
-            let Some(line) = self.followers[index].first_line()? else { return Ok(Identity::Young) };
             let follower = &mut self.followers[index];
+            // Before its first line: a small archive may have none.
             if !follower.archived && packed::is_archive(follower.file().as_ref()).unwrap_or(false) {
                 follower.aside = Some(Aside::Archive);
                 return Ok(Identity::Aside);
             }
+            let Some(line) = follower.first_line()? else { return Ok(Identity::Young) };
             let identity = self.claim_id(index, &line, now_ms).map_err(|error| Refused(error.to_string()))?;
             if identity != Identity::Known {
                 return Ok(identity);
@@ -377,11 +381,20 @@ impl Tail {
         }
         let quiet = now_ms.saturating_sub(follower.found_ms) >= ROTATED_QUIET_MS;
         Ok(match fit {
+            Fit::Same if self.is_closed(range) => Claim::Wait,
             Fit::Same => Claim::Same(Box::new(range.clone())),
             Fit::Shorter => Claim::Wait,
             Fit::Young if !quiet => Claim::Wait,
             Fit::Young | Fit::Other => Claim::Other,
         })
+    }
+
+    /// Whether the file that was read is there and may not be opened: what it holds now decides whether a copy of it is read.
+    fn is_closed(&self, range: &FileRange) -> bool {
+        let inode = Inode::in_range(range);
+        let files = files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
+        let is_known = self.known.iter().any(|known| known.id == range.id);
+        is_known && files.iter().any(|(path, there)| *there == inode && self.disk.open(path).is_err())
     }
 
     /// Two files that begin with the same line, both open. The longer one of two that agree is the log, the other its copy.
@@ -686,9 +699,11 @@ impl Tail {
         });
     }
 
-    /// Files that need no opening: they are followed, or passed over. What a file holds after it was cut is another file.
+    /// Files that need no opening: they are followed, or passed over. What a file holds after it was cut is another file, also while it is
+    /// open what has become of the old one: it may be deleted by then.
     fn settled(&self) -> BTreeSet<Inode> {
-        let followed = self.followers.iter().filter(|follower| !follower.cut).map(|follower| follower.inode);
+        let followed = self.followers.iter().filter(|follower| !follower.cut && !follower.is_cut());
+        let followed = followed.map(|follower| follower.inode);
         followed.chain(self.passed_over.iter().map(|file| file.inode)).collect()
     }
 
@@ -857,8 +872,10 @@ fn cut_away(follower: &Follower, range: &FileRange, copy: Option<&Path>) -> Act 
     let path = follower.path.to_string_lossy();
     let seen = follower.len_seen();
     if seen > range.to {
-        let message =
-            format!("cut in place: bytes {} to {seen} were seen and went away before they could be read", range.to);
+        let message = format!(
+            "cut in place: bytes {} to {seen} were seen and went away before they could be read; what was written after that and before the cut, if anything, was not seen",
+            range.to
+        );
         return Act::new("GAP", message).of_file(path).failed().with_gap(bytes_missing(range, Some(seen)));
     }
     let rest = match copy {

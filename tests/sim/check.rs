@@ -292,8 +292,10 @@ impl<'c> Rows<'c> {
                         self.wrong.push(format!("row {serial} of log {} at {:?} is lost", row.log, row.place));
                     } else if of_log.iter().any(|told| told.inodes.contains(&log.ino))
                         && !of_log.iter().any(|told| told.admits(row.place.start, row.place.end))
+                        && !log.gone
                     {
-                        // Whoever saw only a copy, made after these rows or before them, cannot know of them.
+                        // Whoever saw only a copy, made after these rows or before them, cannot know of them, nor that a file was cut that is
+                        // gone by now. That numbers are missing is all that there is to be told then.
                         self.wrong
                             .push(format!("row {serial} of log {} at {:?} is lost in silence", row.log, row.place));
                     }
@@ -358,7 +360,9 @@ impl Told {
     fn admits(&self, from: usize, to: usize) -> bool {
         self.gaps.iter().any(|gap| {
             let begun = |(at, len): &(usize, usize)| *at <= from && at + len >= gap.from;
-            gap.from < to && gap.to.is_none_or(|end| end >= to) && (gap.from <= from || self.unparsed.iter().any(begun))
+            // What was written between the last look and a cut was seen by nobody: there it is the missing numbers that tell.
+            let covers = gap.to.is_none_or(|end| end >= to || gap.final_word);
+            gap.from < to && covers && (gap.from <= from || self.unparsed.iter().any(begun))
         })
     }
 }

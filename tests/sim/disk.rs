@@ -289,6 +289,13 @@ impl SimDisk {
         self.state().nodes[node].ino
     }
 
+    /// A file's inode number.
+    pub fn ino_of(&self, path: &str) -> u64 {
+        let mut state = self.state();
+        let node = state.entry(Path::new(path)).unwrap();
+        state.nodes[node].ino
+    }
+
     /// Closes what was opened.
     pub fn close_log(&self, node: NodeId) {
         self.state().close(node);

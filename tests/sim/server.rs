@@ -45,6 +45,8 @@ pub struct Log {
     pub damaged: bool,
     /// It was cut in place: an open handle does not help.
     cut: bool,
+    /// The file that it was cut out of is gone, too.
+    pub gone: bool,
 }
 
 /// A file that holds a log, or a part of it.
@@ -588,6 +590,8 @@ impl Server {
 
     fn remove_place(&mut self, place: usize) {
         let place = self.places.swap_remove(place);
+        let ino = self.disk.ino_of(&place.path);
+        self.logs.iter_mut().filter(|log| log.cut && log.ino == ino).for_each(|log| log.gone = true);
         self.disk.unlink(&place.path);
         self.excuse(place.log);
     }
@@ -618,7 +622,17 @@ impl Source {
 
 impl Log {
     fn new(source: usize, ino: u64) -> Self {
-        Log { source, ino, bytes: Vec::new(), safe: 0, excused: None, held: None, damaged: false, cut: false }
+        Log {
+            source,
+            ino,
+            bytes: Vec::new(),
+            safe: 0,
+            excused: None,
+            held: None,
+            damaged: false,
+            cut: false,
+            gone: false,
+        }
     }
 }
 
