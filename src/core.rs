@@ -172,6 +172,8 @@ impl Core {
         }
         self.make_room(now);
         self.intake.tick(now);
+        // Until a turn has read all again.
+        self.caught_up.fill(false);
         let reads = !self.paused();
         let busy = if reads { self.read_all(now)? } else { self.try_again()? };
         let acts = self.lookout.turn(now, reads, &self.health);
@@ -238,7 +240,6 @@ impl Core {
     /// Gives each source its share; true when some file has more.
     fn read_all(&mut self, now: u64) -> Result<bool, WriteError> {
         let mut busy = false;
-        self.caught_up.fill(false);
         let mut caught_up = Vec::with_capacity(self.caught_up.len());
         for source in 0..self.plan.sources.len() {
             let more = self.read_source(source, now)?;
