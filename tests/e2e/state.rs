@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
+use std::time::SystemTime;
 
 use sealtrail::clock::{Clock, HostClock};
 use sealtrail::continuity::{ContinuityError, adopt};
@@ -502,6 +503,11 @@ impl Disk for Place {
 
     fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
         RealDisk.real_path(path)
+    }
+
+    // Without it only the inode could tell a copy, and a copy may be given the inode of what it replaces.
+    fn born(&self, path: &Path) -> io::Result<Option<SystemTime>> {
+        RealDisk.born(path)
     }
 }
 
