@@ -381,7 +381,7 @@ impl Tail {
         }
         let quiet = now_ms.saturating_sub(follower.found_ms) >= ROTATED_QUIET_MS;
         Ok(match fit {
-            Fit::Same if self.is_closed(range) => Claim::Wait,
+            Fit::Same if self.is_looked_for(range, follower.inode) => Claim::Wait,
             Fit::Same => Claim::Same(Box::new(range.clone())),
             Fit::Shorter => Claim::Wait,
             Fit::Young if !quiet => Claim::Wait,
@@ -389,12 +389,13 @@ impl Tail {
         })
     }
 
-    /// Whether the file that was read is there and may not be opened: what it holds now decides whether a copy of it is read.
-    fn is_closed(&self, range: &FileRange) -> bool {
+    /// Whether the file that was read is there, not the one at hand, and could not be opened so far: what it holds decides whether a copy
+    /// of it is read, and what is told of it, and that is for the next look.
+    fn is_looked_for(&self, range: &FileRange, at_hand: Inode) -> bool {
         let inode = Inode::in_range(range);
-        let files = files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
         let is_known = self.known.iter().any(|known| known.id == range.id);
-        is_known && files.iter().any(|(path, there)| *there == inode && self.disk.open(path).is_err())
+        let in_folder = || files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
+        is_known && inode != at_hand && in_folder().iter().any(|(_, there)| *there == inode)
     }
 
     /// Two files that begin with the same line, both open. The longer one of two that agree is the log, the other its copy.
@@ -572,6 +573,8 @@ impl Tail {
         follower.found_ms = now_ms;
         follower.moved_since_ms = (!in_place).then_some(now_ms);
         info!(file = %follower.path.display(), from = range.to, "reading on");
+        // It may have waited to be told what it is a copy of.
+        self.followers.retain(|other| other.inode != follower.inode || other.id().is_some());
         self.followers.push(follower);
         Ok(())
     }
