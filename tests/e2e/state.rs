@@ -19,7 +19,7 @@ use sealtrail::tail::watch::Watch;
 use serde_json::Value;
 
 use crate::crash::assert_complete;
-use crate::host::{Host, text};
+use crate::host::{Host, text, wait_until};
 use crate::trail::Trail;
 use crate::writer::Writer;
 
@@ -182,9 +182,11 @@ fn rows_of_an_open_segment_that_was_lost_are_read_again() {
     add(&mut writer, 20);
     let mut agent = host.run();
     agent.wait_for_rows(writer.rows());
+    // The first block of a run is in the anchor, which is written after the block itself.
+    let seen = wait_until("the anchor to know of the run", || {
+        anchor(&host)["seen"]["lines"].as_u64().filter(|seen| *seen > lines as u64)
+    });
     agent.kill9();
-    let seen = anchor(&host)["seen"]["lines"].as_u64().unwrap();
-    assert!(seen > lines as u64, "the first block of a run is in the anchor");
     fs::remove_dir_all(host.journal()).unwrap();
     let trail = host.drain();
     let act = assert_found(&trail, "JOURNAL LOST");

@@ -9,39 +9,39 @@ use crate::disk::Fault;
 use crate::far::Mood;
 use crate::world::World;
 
-/// Everything that can happen, how often, and whether it is switched on. What is not is switched on by `SEALTRAIL_SIM_ALL=1`.
-const KINDS: &[(Kind, &str, u32, bool)] = &[
-    (Kind::Write, "rows written", 40, true),
-    (Kind::Rotate, "renamed, reopened at once", 4, true),
-    (Kind::RotateSlowly, "renamed, reopened later", 4, true),
-    (Kind::RotateInARow, "renamed several times in a row", 2, true),
-    (Kind::DeleteOld, "old file deleted", 3, true),
-    (Kind::Recreate, "deleted and recreated", 2, true),
-    (Kind::DeleteUnderServer, "deleted, and written on into", 2, true),
-    (Kind::ReuseInodes, "inode numbers reused", 2, true),
-    (Kind::CopyTruncate, "copytruncate", 4, false),
-    (Kind::TruncateShorter, "truncated in place", 3, false),
-    (Kind::TruncateLonger, "truncated in place, at once longer", 3, false),
-    (Kind::Pack, "compressed after rotation", 4, false),
-    (Kind::Move, "moved between watched folders", 2, true),
-    (Kind::HardLink, "hard link", 2, true),
-    (Kind::Symlink, "symbolic link moved", 2, true),
-    (Kind::LateFile, "file appears late, dated back", 2, true),
-    (Kind::Unreadable, "unreadable for a while", 2, true),
-    (Kind::ClockJump, "wall clock turned", 1, true),
-    (Kind::Crash, "agent killed", 4, true),
-    (Kind::PowerCut, "power cut", 3, true),
-    (Kind::CallFails, "a durable call fails", 3, true),
-    (Kind::CallFull, "a durable call finds no room", 3, true),
-    (Kind::CallTorn, "torn, then killed", 3, true),
-    (Kind::CallCrash, "killed right after a durable call", 3, true),
-    (Kind::CallPowerCut, "power cut right after a durable call", 3, true),
-    (Kind::DiskFull, "disk full", 3, true),
-    (Kind::DiskFreed, "disk freed", 3, true),
-    (Kind::Mood, "destination's mood changes", 6, true),
-    (Kind::Limits, "destination refuses lines", 2, true),
-    (Kind::Settle, "all well for a while", 3, true),
-    (Kind::Quiet, "a long quiet time", 2, true),
+/// Everything that can happen, and how often.
+const KINDS: &[(Kind, &str, u32)] = &[
+    (Kind::Write, "rows written", 40),
+    (Kind::Rotate, "renamed, reopened at once", 4),
+    (Kind::RotateSlowly, "renamed, reopened later", 4),
+    (Kind::RotateInARow, "renamed several times in a row", 2),
+    (Kind::DeleteOld, "old file deleted", 3),
+    (Kind::Recreate, "deleted and recreated", 2),
+    (Kind::DeleteUnderServer, "deleted, and written on into", 2),
+    (Kind::ReuseInodes, "inode numbers reused", 2),
+    (Kind::CopyTruncate, "copytruncate", 4),
+    (Kind::TruncateShorter, "truncated in place", 3),
+    (Kind::TruncateLonger, "truncated in place, at once longer", 3),
+    (Kind::Pack, "compressed after rotation", 4),
+    (Kind::Move, "moved between watched folders", 2),
+    (Kind::HardLink, "hard link", 2),
+    (Kind::Symlink, "symbolic link moved", 2),
+    (Kind::LateFile, "file appears late, dated back", 2),
+    (Kind::Unreadable, "unreadable for a while", 2),
+    (Kind::ClockJump, "wall clock turned", 1),
+    (Kind::Crash, "agent killed", 4),
+    (Kind::PowerCut, "power cut", 3),
+    (Kind::CallFails, "a durable call fails", 3),
+    (Kind::CallFull, "a durable call finds no room", 3),
+    (Kind::CallTorn, "torn, then killed", 3),
+    (Kind::CallCrash, "killed right after a durable call", 3),
+    (Kind::CallPowerCut, "power cut right after a durable call", 3),
+    (Kind::DiskFull, "disk full", 3),
+    (Kind::DiskFreed, "disk freed", 3),
+    (Kind::Mood, "destination's mood changes", 6),
+    (Kind::Limits, "destination refuses lines", 2),
+    (Kind::Settle, "all well for a while", 3),
+    (Kind::Quiet, "a long quiet time", 2),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,13 +89,9 @@ pub struct Outcome {
     pub trail: Vec<u8>,
 }
 
-/// The names of all kinds that are switched on.
+/// The names of all kinds.
 pub fn kinds() -> Vec<&'static str> {
-    KINDS.iter().filter(|(.., on)| *on || all()).map(|(_, name, ..)| *name).collect()
-}
-
-fn all() -> bool {
-    std::env::var_os("SEALTRAIL_SIM_ALL").is_some()
+    KINDS.iter().map(|(_, name, _)| *name).collect()
 }
 
 /// What happens at one step, and how long after the one before the next comes. It does the same whatever else is left out.
@@ -163,8 +159,8 @@ impl Script {
         };
         let sources = rng.usize(1..=2);
         // Not everything in every schedule: what is rare beside everything else comes about by itself.
-        let on = KINDS.iter().filter(|(kind, .., on)| (*on || all()) && (always(*kind) || rng.bool()));
-        let kinds: Vec<(Kind, &str, u32)> = on.map(|(kind, name, weight, _)| (*kind, *name, *weight)).collect();
+        let kinds: Vec<(Kind, &str, u32)> =
+            KINDS.iter().filter(|(kind, ..)| always(*kind) || rng.bool()).copied().collect();
         let steps = (0..rng.usize(10..60)).map(|_| Step::new(&kinds, sources, &mut rng)).collect();
         Script { seed, tuning, sources, steps }
     }
