@@ -7,7 +7,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealtrail_parsers::{Format, Parameters, Record, Statement, Status, Value};
+use sealtrail_parsers::{Dialect, Format, Parameters, Record, Statement, Status, Value};
 use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
@@ -18,8 +18,10 @@ use crate::shape::{Meaning, UtcTime};
 /// What all rows of one file share, encoded once.
 #[derive(Debug, Clone)]
 pub struct Origin {
-    /// How its rows are parsed.
+    /// The format of its rows.
     pub format: Format,
+    /// How they are parsed.
+    pub dialect: Dialect,
     /// The file's id.
     pub file: FileId,
     /// Where it was last seen; lossy where it is not UTF-8.
@@ -66,6 +68,7 @@ impl Origin {
         let file = numbered::file_id(file_id).unwrap_or_default();
         Origin {
             format,
+            dialect: format.into(),
             file,
             path: path.to_owned(),
             file_id: file_id.to_owned(),

@@ -166,7 +166,7 @@ impl Row<'_> {
     fn record(&mut self, frames: &mut Frames, len: usize, scratch: &mut Scratch) {
         let frame = frames.frame(len);
         let place = Place { offset: frames.offset(), length: len as u64 };
-        let len = match parse(self.origin.format, frame, scratch) {
+        let len = match parse(&self.origin.dialect, frame, scratch) {
             Parsed::Record(record) => {
                 self.event(place, frame, &record, None);
                 len
@@ -177,6 +177,7 @@ impl Row<'_> {
                 self.unparsed(place, Unparsed { reason, flags: &["unparsed"], kept: Kept::All(&frame[..len]) });
                 len
             }
+            Parsed::Nothing { .. } | Parsed::Piece(_) | Parsed::Several => len,
         };
         frames.consume(len);
     }
@@ -196,9 +197,11 @@ impl Row<'_> {
         let (reason, flags): (_, &[_]) = match (torn, cut.shortened()) {
             (Some(reason), _) => (reason, &["damaged", "oversize"]),
             (None, None) => (TOO_MANY_TEXTS, &["unparsed", "oversize"]),
-            (None, Some(shortened)) => match parse(self.origin.format, &shortened, scratch) {
+            (None, Some(shortened)) => match parse(&self.origin.dialect, &shortened, scratch) {
                 Parsed::Record(record) => return self.event(place, &shortened, &record, Some(&oversize)),
                 Parsed::Unparsed { reason, .. } => (reason, &["unparsed", "oversize"]),
+                Parsed::Nothing { what } => (what, &["unparsed", "oversize"]),
+                Parsed::Piece(_) | Parsed::Several => (TOO_MANY_TEXTS, &["unparsed", "oversize"]),
             },
         };
         self.unparsed(place, Unparsed { reason, flags, kept: Kept::Ends(&oversize) });

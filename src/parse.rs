@@ -132,7 +132,7 @@ fn identify(
             }
         },
     };
-    frames.set_format(format, true);
+    frames.set_dialect(format.into(), true);
     Ok(Some(intake.new_origin(0, id, format, &request.path)))
 }
 

@@ -280,7 +280,7 @@ proptest! {
         reads in proptest::collection::vec((1..200_000_usize, any::<bool>()), 1..8),
     ) {
         let mut frames = Frames::new(0, Vec::new());
-        frames.set_format(format, true);
+        frames.set_dialect(format.into(), true);
         let (mut sealed, mut read, mut dropped) = (0, 0, 0);
         for (len, seals) in reads.iter().cycle() {
             let end = frames.fill(*len, |room, at| {

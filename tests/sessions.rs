@@ -704,7 +704,7 @@ fn count(log: &[u8], format: Format, zone: &str, record_max_bytes: usize) -> (Se
     let mut intake = Intake::new(Arc::new(HostClock), &agent, &[source]);
     intake.count_rows(vec![Sessions::new(SOURCE)]);
     let mut frames = Frames::new(0, Vec::new());
-    frames.set_format(format, true);
+    frames.set_dialect(format.into(), true);
     let read = |room: &mut [u8], _| {
         room.copy_from_slice(log);
         Ok::<_, ()>(log.len())

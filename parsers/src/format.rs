@@ -32,6 +32,23 @@ impl Format {
     }
 }
 
+impl Format {
+    /// What it is, in a line for a list.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Format::PostgresCsvlog => "PostgreSQL 8.4 to 18: log_destination = csvlog, with or without pgAudit",
+            Format::PostgresJsonlog => "PostgreSQL 15 to 18: log_destination = jsonlog, with or without pgAudit",
+        }
+    }
+
+    /// Whether what a client chooses can look like a row's frame: rows of such a format carry the flag `forgeable`.
+    pub const fn is_forgeable(self) -> bool {
+        match self {
+            Format::PostgresCsvlog | Format::PostgresJsonlog => false,
+        }
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -3,7 +3,7 @@
 //! Owns the choice of framer by format and the contract that all framers keep; the grammars are in the formats'
 //! own files.
 
-use crate::{Format, csvlog, jsonlog};
+use crate::{Dialect, Format, blocks, csvlog, jsonlog, lines, objects};
 
 /// What stands at the start of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,12 @@ pub enum Frame {
         /// Why, for a person: a lower-case fragment.
         reason: &'static str,
     },
+    /// `buf[..len]` is a whole record unless more of it follows: nothing marks its end. Take it, and call [`Framer::close`], when nothing
+    /// was appended for a while; else call again with more bytes.
+    Open {
+        /// In bytes, at least 1.
+        len: usize,
+    },
     /// The record at the start of the buffer is not whole yet: call again with more bytes after these.
     Incomplete,
 }
@@ -32,25 +38,29 @@ pub enum Frame {
 pub enum Framer {
     /// See [`csvlog::CsvFramer`].
     Csvlog(csvlog::CsvFramer),
-    /// See [`jsonlog::LineFramer`].
-    Jsonlog(jsonlog::LineFramer),
+    /// See [`lines::LineFramer`].
+    Lines(lines::LineFramer),
+    /// See [`blocks::BlockFramer`].
+    Blocks(blocks::BlockFramer),
+    /// See [`objects::ObjectFramer`].
+    Objects(objects::ObjectFramer),
 }
 
 impl Framer {
     /// A framer for a file that is read from its first byte, or from a known record start.
-    pub fn new(format: Format) -> Self {
-        match format {
+    pub fn new(dialect: &Dialect) -> Self {
+        match dialect.format {
             Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::default()),
-            Format::PostgresJsonlog => Framer::Jsonlog(jsonlog::LineFramer::default()),
+            Format::PostgresJsonlog => Framer::Lines(lines::LineFramer::new(&jsonlog::LINES)),
         }
     }
 
     /// A framer for a file that is entered at an arbitrary byte: what comes before the first true record start is
     /// handed out as damaged.
-    pub fn mid_file(format: Format) -> Self {
-        match format {
+    pub fn mid_file(dialect: &Dialect) -> Self {
+        match dialect.format {
             Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::mid_file()),
-            Format::PostgresJsonlog => Framer::Jsonlog(jsonlog::LineFramer::mid_file()),
+            Format::PostgresJsonlog => Framer::Lines(lines::LineFramer::mid_file(&jsonlog::LINES)),
         }
     }
 
@@ -58,11 +68,21 @@ impl Framer {
     /// saw and did not hand out. `end` says that nothing will ever follow `buf`.
     ///
     /// After `Record` or `Damaged` the caller drops those `len` bytes from the front. With `end` and a `buf` that is not empty the
-    /// answer is never `Incomplete`. The records found do not depend on how the file was cut into pieces.
+    /// answer is neither `Incomplete` nor `Open`. The records found do not depend on how the file was cut into pieces.
     pub fn next(&mut self, buf: &[u8], end: bool) -> Frame {
         match self {
             Framer::Csvlog(framer) => framer.next(buf, end),
-            Framer::Jsonlog(framer) => framer.next(buf, end),
+            Framer::Lines(framer) => framer.next(buf, end),
+            Framer::Blocks(framer) => framer.next(buf, end),
+            Framer::Objects(framer) => framer.next(buf, end),
+        }
+    }
+
+    /// Tells that the caller has taken what the last call found [`Frame::Open`]: what follows is not of that record.
+    pub fn close(&mut self) {
+        match self {
+            Framer::Csvlog(_) | Framer::Lines(_) | Framer::Objects(_) => {}
+            Framer::Blocks(framer) => framer.close(),
         }
     }
 
@@ -74,7 +94,9 @@ impl Framer {
     pub fn discard(&mut self, len: usize) {
         match self {
             Framer::Csvlog(framer) => framer.discard(len),
-            Framer::Jsonlog(framer) => framer.discard(len),
+            Framer::Lines(framer) => framer.discard(len),
+            Framer::Blocks(framer) => framer.discard(len),
+            Framer::Objects(framer) => framer.discard(len),
         }
     }
 }

@@ -7,12 +7,17 @@
 //! Everything borrows from the frame or from a [`Scratch`] that the caller keeps between rows: a row costs no
 //! allocation.
 
+pub mod blocks;
 pub mod csvlog;
 pub mod cut;
 pub mod detect;
+pub mod dialect;
 pub mod format;
 pub mod frame;
+mod json;
 pub mod jsonlog;
+pub mod lines;
+pub mod objects;
 pub mod pgaudit;
 mod postgres;
 mod quoted;
@@ -21,25 +26,44 @@ pub mod scratch;
 
 pub use cut::Cut;
 pub use detect::{Detection, detect};
+pub use dialect::Dialect;
 pub use format::Format;
 pub use frame::{Frame, Framer};
-pub use record::{Act, Client, Parameters, Parsed, Record, Session, Statement, Status, Value};
+pub use record::{Act, Client, Object, Parameters, Parsed, Piece, Record, Session, Statement, Status, Value};
 pub use scratch::Scratch;
 
-/// Says what one whole frame of `format` holds.
+/// Says what one whole frame holds.
 ///
 /// `frame` is what [`Framer::next`] called a record, terminator included or not.
-pub fn parse<'a>(format: Format, frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
-    match format {
+pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
+    match dialect.format {
         Format::PostgresCsvlog => csvlog::parse(frame, scratch),
         Format::PostgresJsonlog => jsonlog::parse(frame, scratch),
     }
 }
 
+/// Says what a frame holds that [`parse`] called [`Parsed::Several`], row by row in their order.
+pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>)) {
+    match dialect.format {
+        Format::PostgresCsvlog | Format::PostgresJsonlog => row(parse(dialect, frame, scratch)),
+    }
+}
+
+/// Says what the frames of one row hold that [`parse`] called [`Parsed::Piece`], in the order in which they stand in the file.
+///
+/// `complete` says that its last piece is there, or a later row of its writer; else nobody waits for it any longer. What comes out is
+/// never a piece, and says in its flags what it lacks.
+pub fn assemble<'a>(dialect: &Dialect, frames: &[&'a [u8]], complete: bool, scratch: &'a mut Scratch) -> Parsed<'a> {
+    match (dialect.format, frames, complete) {
+        (Format::PostgresCsvlog | Format::PostgresJsonlog, [frame, ..], _) => parse(dialect, frame, scratch),
+        (Format::PostgresCsvlog | Format::PostgresJsonlog, [], _) => Parsed::Nothing { what: "no bytes" },
+    }
+}
+
 /// Where in `bytes` a true record starts behind the first byte: what stands before it belongs to another. Inside a whole record none
 /// is found, whatever its texts hold.
-pub fn next_record(format: Format, bytes: &[u8]) -> Option<usize> {
-    match format {
+pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
+    match dialect.format {
         Format::PostgresCsvlog => csvlog::next_record(bytes),
         Format::PostgresJsonlog => jsonlog::next_record(bytes),
     }

@@ -46,7 +46,7 @@ fn by_session_line(format: Format, bytes: &[u8]) -> Vec<(Vec<u8>, u64, String)> 
     let mut rows = Vec::new();
     for frame in support::records(format, bytes) {
         let mut scratch = Scratch::new();
-        let Parsed::Record(record) = parse(format, frame, &mut scratch) else { panic!("unparsed: {frame:?}") };
+        let Parsed::Record(record) = parse(&format.into(), frame, &mut scratch) else { panic!("unparsed: {frame:?}") };
         let id = record.session.id.expect("every row has a session").to_vec();
         rows.push((id, record.session.line.expect("every row has a line"), support::show(&record)));
     }
@@ -58,9 +58,11 @@ fn show_file(format: Format, bytes: &[u8]) -> String {
     let mut shown = String::new();
     let mut scratch = Scratch::new();
     for frame in support::records(format, bytes) {
-        shown += &match parse(format, frame, &mut scratch) {
+        shown += &match parse(&format.into(), frame, &mut scratch) {
             Parsed::Record(record) => support::show(&record),
             Parsed::Unparsed { reason, retry_at } => format!("unparsed: {reason}, retry at {retry_at:?}\n"),
+            Parsed::Nothing { what } => format!("nothing: {what}\n"),
+            other @ (Parsed::Piece(_) | Parsed::Several) => format!("{other:?}\n"),
         };
         shown += "\n";
     }

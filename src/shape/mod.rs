@@ -86,7 +86,9 @@ fn action<'a>(record: &Record<'a>) -> Field<'a> {
         Act::LoginFailed => b"LOGIN FAILED",
         Act::Logout => b"LOGOUT",
         Act::Message => b"SERVER MESSAGE",
-        Act::Statement | Act::FailedStatement | Act::LoggedStatement => return statement_action(record),
+        Act::Statement | Act::FailedStatement | Act::LoggedStatement | Act::TableAccess | Act::AccessDecision => {
+            return statement_action(record);
+        }
     };
     Field::own(fixed)
 }

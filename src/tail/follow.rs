@@ -106,7 +106,7 @@ impl Follower {
         let sealed_tail = Head::of(&tail);
         let mut frames = Frames::new(offset, tail);
         if let Some(format) = format {
-            frames.set_format(format, offset == 0);
+            frames.set_dialect(format.into(), offset == 0);
         }
         Ok(Follower {
             source,
@@ -151,7 +151,7 @@ impl Follower {
         let mut follower = Self::begin(source, path, file, inode, format, range.to)?;
         // A seal ends at a frame's end: what follows is a record's start, not the middle of one.
         if let Some(format) = format {
-            follower.frames.set_format(format, true);
+            follower.frames.set_dialect(format.into(), true);
         }
         follower.id = Some(range.id.clone()).filter(|id| !id.is_empty());
         Ok(follower)
@@ -250,7 +250,7 @@ impl Follower {
         match detect(head, is_all || head.len() >= DETECT_BYTES_MAX) {
             Detection::Known(format) => {
                 self.format = Some(format);
-                self.frames.set_format(format, self.frames.offset() == 0);
+                self.frames.set_dialect(format.into(), self.frames.offset() == 0);
                 Ok(true)
             }
             Detection::NeedMore => Ok(false),

@@ -21,7 +21,7 @@ pub fn parts(mut framer: Framer, pieces: &[&[u8]]) -> Vec<Part> {
         let end = index + 1 == pieces.len();
         loop {
             let part = match framer.next(&buf, end) {
-                Frame::Incomplete => break,
+                Frame::Incomplete | Frame::Open { .. } => break,
                 Frame::Record { len } => Part::Record(take(&mut buf, len)),
                 Frame::Damaged { len, .. } => Part::Damaged(take(&mut buf, len)),
             };
@@ -34,12 +34,12 @@ pub fn parts(mut framer: Framer, pieces: &[&[u8]]) -> Vec<Part> {
 
 /// Frames a whole file.
 pub fn whole(format: Format, bytes: &[u8]) -> Vec<Part> {
-    parts(Framer::new(format), &[bytes])
+    parts(Framer::new(&format.into()), &[bytes])
 }
 
 /// The records of a file that must not be damaged.
 pub fn records(format: Format, bytes: &[u8]) -> Vec<&[u8]> {
-    let (mut framer, mut at, mut found) = (Framer::new(format), 0, Vec::new());
+    let (mut framer, mut at, mut found) = (Framer::new(&format.into()), 0, Vec::new());
     while at < bytes.len() {
         let Frame::Record { len } = framer.next(&bytes[at..], true) else { panic!("damaged at byte {at}") };
         found.push(&bytes[at..at + len]);

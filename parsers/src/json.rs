@@ -1,7 +1,7 @@
 //! One JSON object as its members, read from bytes that need not be UTF-8.
 //!
 //! Strict about the object's own structure, so that a torn or merged line is not taken for a row; lenient inside
-//! values that no column needs.
+//! values that no column needs. An object or array inside is a [`Value::Object`] or [`Value::Array`] that is read the same way.
 
 use memchr::memchr2;
 
@@ -9,7 +9,7 @@ use crate::scratch::Room;
 
 /// One `"key":value`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Member<'a> {
+pub(crate) struct Member<'a> {
     /// As it stands between its quotes.
     pub key: &'a [u8],
     pub value: Value<'a>,
@@ -18,22 +18,26 @@ pub(super) struct Member<'a> {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Text(Text<'a>),
     Int(i64),
-    /// Anything else; it stands in [`Member::raw`].
-    Other,
+    /// As it stands, braces included: for [`members`].
+    Object(&'a [u8]),
+    /// As it stands, brackets included: for [`elements`].
+    Array(&'a [u8]),
+    /// `true`, `null`, a number that is no whole one, as it stands.
+    Other(&'a [u8]),
 }
 
 /// A string as it stands between its quotes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a> {
+pub(crate) struct Text<'a> {
     pub raw: &'a [u8],
     pub escaped: bool,
 }
 
 /// Hands out the members of the one object that `line` is, or says why it is none.
-pub(super) fn members<'a>(line: &'a [u8], mut each: impl FnMut(&Member<'a>)) -> Result<(), &'static str> {
+pub(crate) fn members<'a>(line: &'a [u8], mut each: impl FnMut(&Member<'a>)) -> Result<(), &'static str> {
     let mut reader = Reader { line, at: 0 };
     reader.pass(b'{', "no JSON object begins here")?;
     if !reader.skip(b'}') {
@@ -49,9 +53,28 @@ pub(super) fn members<'a>(line: &'a [u8], mut each: impl FnMut(&Member<'a>)) -> 
     if reader.at == line.len() { Ok(()) } else { Err("something stands behind the JSON object") }
 }
 
+/// Hands out the elements of the one array that `array` is, or says why it is none.
+pub(crate) fn elements<'a>(array: &'a [u8], mut each: impl FnMut(Value<'a>)) -> Result<(), &'static str> {
+    let mut reader = Reader { line: array, at: 0 };
+    reader.pass(b'[', "no JSON array begins here")?;
+    if !reader.skip(b']') {
+        loop {
+            reader.skip_space();
+            each(reader.value()?);
+            reader.skip_space();
+            if !reader.skip(b',') {
+                break;
+            }
+        }
+        reader.pass(b']', "no comma between two elements")?;
+    }
+    reader.skip_space();
+    if reader.at == array.len() { Ok(()) } else { Err("something stands behind the JSON array") }
+}
+
 impl<'a> Text<'a> {
     /// The string's bytes. Needs at most as much room as it is long.
-    pub(super) fn unescaped(self, room: &mut Room<'a>) -> &'a [u8] {
+    pub(crate) fn unescaped(self, room: &mut Room<'a>) -> &'a [u8] {
         if !self.escaped {
             return self.raw;
         }
@@ -91,8 +114,13 @@ impl<'a> Reader<'a> {
         let start = self.at;
         self.skip_value()?;
         let raw = &self.line[start..self.at];
-        let number = std::str::from_utf8(raw).ok().and_then(|digits| digits.parse().ok());
-        Ok(number.map_or(Value::Other, Value::Int))
+        let raw = raw.trim_ascii_end();
+        let number = || std::str::from_utf8(raw).ok().and_then(|digits| digits.parse().ok());
+        Ok(match raw.first() {
+            Some(b'{') => Value::Object(raw),
+            Some(b'[') => Value::Array(raw),
+            _ => number().map_or(Value::Other(raw), Value::Int),
+        })
     }
 
     /// The rest of a string behind its opening quote, and that quote's partner.
