@@ -57,6 +57,7 @@ fn parse_each_way(dialect: &Dialect, frame: &[u8]) {
     let parsed = parse(dialect, frame, &mut scratch);
     let (is_piece, is_several) = (matches!(parsed, Parsed::Piece(_)), matches!(parsed, Parsed::Several));
     check(frame, &parsed);
+    drop(parsed);
     if is_several {
         each(dialect, frame, &mut scratch, &mut |row| {
             assert!(!matches!(row, Parsed::Piece(_) | Parsed::Several));
