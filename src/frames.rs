@@ -33,6 +33,10 @@ pub struct Frames {
     clear: usize,
     /// Zeros at the end of what was read: they may be other bytes when they are read again.
     unsure: usize,
+    /// What is here is a whole record, unless more of it comes.
+    open: bool,
+    /// Nothing has come for so long that nothing more of it will.
+    settled: bool,
     /// Where the next frame begins in the file: `buf[start]`, but for what has gone by of it.
     offset: u64,
     owed: Option<Owed>,
@@ -130,6 +134,8 @@ impl Frames {
             start: 0,
             clear: 0,
             unsure: 0,
+            open: false,
+            settled: false,
             offset,
             owed: None,
             passing: None,
@@ -162,6 +168,9 @@ impl Frames {
         let result = read(&mut self.buf[filled..], at);
         let count = *result.as_ref().unwrap_or(&0);
         self.buf.truncate(filled + count);
+        if count > 0 {
+            (self.open, self.settled) = (false, false);
+        }
         result
     }
 
@@ -175,6 +184,17 @@ impl Frames {
             self.buf.truncate(len);
         }
         self.unsure
+    }
+
+    /// Whether what is left is a whole record, unless more of it comes.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Says that nothing more will come of a record that nothing ends.
+    pub fn settle(&mut self) {
+        self.open = false;
+        self.settled = true;
     }
 
     /// Drops the last `len` bytes that were read: they are not of this file.
@@ -224,7 +244,19 @@ impl Frames {
             let Some(framer) = self.framer.as_mut().filter(|_| !shown.is_empty()) else { return Next::Wait };
             let is_full = shown.len() == window;
             match framer.next(shown, !is_full && (end || zeros_follow)) {
-                Frame::Open { .. } => return Next::Wait,
+                Frame::Open { len } if self.settled && !is_full => {
+                    framer.close();
+                    return Next::Record { len };
+                }
+                Frame::Open { .. } if !is_full => {
+                    self.open = true;
+                    return Next::Wait;
+                }
+                Frame::Open { len } => {
+                    // Larger than any record may be: what follows is one of its own.
+                    framer.close();
+                    return Next::Record { len };
+                }
                 Frame::Incomplete if !is_full => return Next::Wait,
                 Frame::Incomplete => {
                     if let Some(len) = self.merged(window) {

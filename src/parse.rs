@@ -13,6 +13,7 @@ use crate::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
 use crate::event::{self, Origin};
 use crate::frames::Frames;
 use crate::health::SourceHealth;
+use crate::held::Held;
 use crate::intake::Intake;
 use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
 use crate::tail::identity::first_line;
@@ -69,6 +70,7 @@ pub enum ParseError {
 pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> Result<Counts, ParseError> {
     let mut intake = intake(request);
     let mut frames = Frames::new(0, Vec::new());
+    let mut held = Held::default();
     let health = SourceHealth::default();
     let mut counts = Counts::default();
     let mut id: Option<String> = None;
@@ -82,7 +84,7 @@ pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> 
         }
         let Some(origin) = &origin else { continue };
         frames.forget();
-        while intake.take(0, origin, &mut frames, end, BLOCK_BYTES_MAX, &health) > 0 {
+        while intake.take(0, origin, &mut frames, &mut held, end, BLOCK_BYTES_MAX, &health) > 0 {
             out.write_all(&intake.block.lines).map_err(ParseError::Write)?;
             intake.block.lines.clear();
         }

@@ -711,7 +711,15 @@ fn count(log: &[u8], format: Format, zone: &str, record_max_bytes: usize) -> (Se
     };
     frames.fill(log.len(), read).unwrap();
     let origin = intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), format, "log");
-    intake.take(0, &origin, &mut frames, true, BLOCK_BYTES_MAX, &SourceHealth::default());
+    intake.take(
+        0,
+        &origin,
+        &mut frames,
+        &mut sealtrail::held::Held::default(),
+        true,
+        BLOCK_BYTES_MAX,
+        &SourceHealth::default(),
+    );
     let counted = std::mem::replace(intake.sessions_of(0).unwrap(), Sessions::new(SOURCE));
     (counted, intake.block.lines)
 }

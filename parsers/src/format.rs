@@ -41,6 +41,13 @@ impl Format {
         }
     }
 
+    /// Whether a row's texts are decoded from other bytes than a client wrote: from UTF-16, or out of an envelope that was packed.
+    pub const fn is_decoded(self) -> bool {
+        match self {
+            Format::PostgresCsvlog | Format::PostgresJsonlog => false,
+        }
+    }
+
     /// Whether what a client chooses can look like a row's frame: rows of such a format carry the flag `forgeable`.
     pub const fn is_forgeable(self) -> bool {
         match self {

@@ -116,6 +116,7 @@ fn first_word<'a>(record: &Record<'a>) -> Field<'a> {
 fn resource<'a>(record: &Record<'a>, server: &'a [u8]) -> (Option<&'a [u8]>, Field<'a>, &'a [u8]) {
     let database = present(record.database);
     if let Some(object) = present(record.object) {
+        let database = present(record.object_database).or(database);
         return (database, Field::own(object), present(record.object_type).unwrap_or(b"object"));
     }
     let session_act = matches!(record.act, Act::Authenticated | Act::Login | Act::LoginFailed | Act::Logout);

@@ -11,15 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealtrail_parsers::{Detection, Format, detect};
+use sealtrail_parsers::{Detection, Format, Parsed, Scratch, detect, parse};
 use sealtrail_seal::FileRange;
 
-use super::identity::{Head, Inode, bytes_before, first_bytes, first_line};
+use super::identity::{Head, Inode, bytes_at, bytes_before, first_bytes, first_line};
 use crate::disk::OpenFile;
-use crate::event::Origin;
+use crate::event::{Origin, Place};
 use crate::frames::Frames;
+use crate::held::Held;
 use crate::hex::hex;
-use crate::limits::{DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
+use crate::limits::{DETECT_BYTES_MAX, HEAD_BYTES_MAX, OPEN_RECORD_MS, READ_BYTES};
 
 /// A file and how far it is read. Lives from the moment the file is found until it is gone and read to its end.
 #[derive(Debug)]
@@ -67,6 +68,8 @@ pub struct Follower {
     hole: bool,
     /// What is read and not yet a line.
     pub frames: Frames,
+    /// Pieces of rows that wait for the others.
+    pub held: Held,
     /// First byte that no seal accounts for yet.
     sealed: u64,
     /// Rows handed out since the last seal.
@@ -133,6 +136,7 @@ impl Follower {
             hole: false,
             frames,
             sealed: offset,
+            held: Held::default(),
             rows: 0,
             len_seen: offset,
             compared: None,
@@ -166,6 +170,34 @@ impl Follower {
     pub fn in_place_of(self, old: &Follower) -> Self {
         let (archived, found_ms, moved_since_ms) = (old.archived, old.found_ms, old.moved_since_ms);
         Follower { archived, found_ms, moved_since_ms, ..self }
+    }
+
+    /// Reads again what was held back when the agent ended.
+    pub fn hold_again(&mut self, held: &[sealtrail_seal::Held]) -> io::Result<()> {
+        let Some(format) = self.format else { return Ok(()) };
+        let mut scratch = Scratch::new();
+        for held in held.iter().filter(|held| self.id.as_ref() == Some(&held.id)) {
+            let place = Place::new(held.offset, held.length);
+            let frame = bytes_at(self.file.as_ref(), place.offset, place.length as usize)?;
+            if let Parsed::Piece(piece) = parse(&format.into(), &frame, &mut scratch) {
+                self.held.hold(&piece, place, &frame, self.found_ms);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is held back of this file, for a seal.
+    pub fn held_places(&self) -> impl Iterator<Item = sealtrail_seal::Held> {
+        let id = self.id.as_deref().unwrap_or_default();
+        let held =
+            move |place: Place| sealtrail_seal::Held { id: id.to_owned(), offset: place.offset, length: place.length };
+        self.held.places().map(held)
+    }
+
+    /// When something of this file has waited long enough, by the core's clock.
+    pub fn due_ms(&self) -> Option<u64> {
+        let open = self.frames.is_open().then_some(self.last_read_ms + OPEN_RECORD_MS);
+        [open, self.held.due_ms()].into_iter().flatten().min()
     }
 
     /// Goes on in a copy of the file, which has been compared: what was read and is not yet a line is read again.
@@ -293,7 +325,7 @@ impl Follower {
 
     /// Whether anything was handed out since the last seal.
     pub fn has_unsealed(&self) -> bool {
-        self.frames.offset() > self.sealed
+        self.frames.offset() > self.sealed || self.rows > 0
     }
 
     /// What the next seal says of this file; from then on it counts as sealed.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use sealtrail_seal::{FileRange, Gap};
+use sealtrail_seal::{FileRange, Gap, Held};
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
@@ -59,6 +59,8 @@ pub struct Tail {
     passed_over: Vec<PassedOver>,
     /// Of files that have ended: what comes in their place may begin with the same line, and must not have the same id.
     spent: Vec<FileRange>,
+    /// Pieces of rows of files that have not been found again yet: read and in no line.
+    held: Vec<Held>,
     /// Logs that this look found elsewhere than where they were.
     rotated: Vec<Rotated>,
     /// When the last seal of the run before was written; `None` without one.
@@ -134,6 +136,7 @@ impl Tail {
         sources: &[SourcePlan],
         known: Vec<FileRange>,
         spent: Vec<FileRange>,
+        held: Vec<Held>,
         sealed_at: Option<SystemTime>,
         watch: Watch,
     ) -> Self {
@@ -146,6 +149,7 @@ impl Tail {
             retired: Vec::new(),
             passed_over: Vec::new(),
             spent,
+            held,
             rotated: Vec::new(),
             sealed_at,
             deleted: Vec::new(),
@@ -230,6 +234,16 @@ impl Tail {
     /// The source's name, for seals.
     pub fn source(&self, index: usize) -> &SourcePlan {
         &self.sources[index].plan
+    }
+
+    /// Pieces of rows that are read and in no line.
+    pub fn held(&self) -> Vec<Held> {
+        self.followers.iter().flat_map(Follower::held_places).chain(self.held.iter().cloned()).collect()
+    }
+
+    /// When the first piece that is held is given up, or the first record that nothing ends is taken as it is; by the core's clock.
+    pub fn due_ms(&self) -> Option<u64> {
+        self.followers.iter().filter_map(Follower::due_ms).min()
     }
 
     /// Where reading stands in every file, and what ended last, for a segment's snapshot.
@@ -444,8 +458,10 @@ impl Tail {
         let follower = &self.followers[index];
         let (path, file) = (follower.path.clone(), Arc::clone(follower.file()));
         let resumed = Follower::resume(follower.source, path, file, follower.inode, range)?;
+        let mut resumed = resumed.in_place_of(&self.followers[index]);
+        resumed.hold_again(&self.held)?;
         info!(file = %resumed.path.display(), from = range.to, "the same log in another file: reading on");
-        self.followers[index] = resumed.in_place_of(&self.followers[index]);
+        self.followers[index] = resumed;
         self.forget(&range.id);
         Ok(())
     }
@@ -454,6 +470,7 @@ impl Tail {
         self.known.retain(|range| range.id != id);
         self.retired.retain(|range| range.id != id);
         self.spent.retain(|range| range.id != id);
+        self.held.retain(|held| held.id != id);
     }
 
     /// A file that was cut in place goes on in a copy of what it held, if there is one; else it is over.
@@ -569,6 +586,8 @@ impl Tail {
 
     fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {
         let mut follower = Follower::resume(source, copy.path, copy.file, copy.inode, range)?;
+        follower.hold_again(&self.held)?;
+        self.held.retain(|held| held.id != range.id);
         follower.archived = copy.archived;
         follower.found_ms = now_ms;
         follower.moved_since_ms = (!in_place).then_some(now_ms);
@@ -581,6 +600,9 @@ impl Tail {
 
     /// A file that was read before and is nowhere any more, or holds something else.
     fn gone(&mut self, range: FileRange, looked: &mut Looked) {
+        // What was read of rows that were not whole is gone with the rest of them.
+        let held = self.held.extract_if(.., |held| held.id == range.id).map(|held| held.offset).min();
+        let range = FileRange { to: held.unwrap_or(range.to), ..range };
         let here = self.disk.status(Path::new(&range.path)).is_ok_and(|it| Inode::of(&it) == Inode::in_range(&range));
         let (action, what) =
             if here { ("FILE CUT", "holds something else") } else { ("FILE GONE", "not there any more") };
