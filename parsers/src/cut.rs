@@ -39,6 +39,7 @@ impl Quoting {
         Some(match format {
             Format::PostgresCsvlog => Quoting::Doubled,
             Format::PostgresJsonlog => Quoting::Json,
+            Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => return None,
         })
     }
 }

@@ -4,7 +4,7 @@
 //! rows further down are asked only when the beginning looks like no format that is known: a file that was cut at
 //! the front. What is not read here is named as well as it can be, so that a refusal says what to do.
 
-use crate::{Format, csvlog, jsonlog};
+use crate::{Format, csvlog, jsonlog, mongodb};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub const HEAD_MAX: usize = 64 * 1024;
 /// Says what the file that begins with `head` is. `end` says that the file has no more bytes.
 pub fn detect(head: &[u8], end: bool) -> Detection {
     let end = end || head.len() >= HEAD_MAX;
+    if mongodb::bson::opens(head) {
+        return Detection::Known(Format::MongodbBson);
+    }
     if let Some(reason) = not_text(head) {
         return Detection::Unknown { reason };
     }
@@ -65,7 +68,20 @@ fn format_at(text: &[u8]) -> Option<Format> {
     if csvlog::opens(text) == Some(true) {
         return Some(Format::PostgresCsvlog);
     }
-    is_jsonlog(text).then_some(Format::PostgresJsonlog)
+    if is_jsonlog(text) {
+        return Some(Format::PostgresJsonlog);
+    }
+    json_format(text)
+}
+
+/// By the first key of the first object, and another that its rows have.
+fn json_format(text: &[u8]) -> Option<Format> {
+    let object = text.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
+    let begins = |first: &[u8], other: &[u8]| object.starts_with(first) && holds(object, other);
+    if begins(b"\"atype\"", b"\"ts\"") {
+        return Some(Format::MongodbJson);
+    }
+    begins(b"\"activity_id\"", b"\"class_uid\"").then_some(Format::MongodbOcsf)
 }
 
 /// `timestamp` first, then the keys that every row has.
@@ -79,7 +95,10 @@ fn format_within(text: &[u8]) -> Option<Format> {
         return Some(Format::PostgresCsvlog);
     }
     let line = memchr::memchr(b'\n', text)? + 1;
-    is_jsonlog(&text[line..]).then_some(Format::PostgresJsonlog)
+    if is_jsonlog(&text[line..]) {
+        return Some(Format::PostgresJsonlog);
+    }
+    json_format(&text[line..])
 }
 
 fn not_text(head: &[u8]) -> Option<&'static str> {

@@ -10,17 +10,32 @@ pub enum Format {
     PostgresCsvlog,
     /// PostgreSQL's `log_destination = jsonlog`, 15 to 18.
     PostgresJsonlog,
+    /// MongoDB's `auditLog.format = JSON`, schema `mongo`: Enterprise, and Percona Server for MongoDB.
+    MongodbJson,
+    /// MongoDB's `auditLog.format = JSON`, schema `OCSF`, 8.0 and later.
+    MongodbOcsf,
+    /// MongoDB's `auditLog.format = BSON`.
+    MongodbBson,
 }
 
 impl Format {
     /// Every format, in the order in which lists show them.
-    pub const ALL: [Format; 2] = [Format::PostgresCsvlog, Format::PostgresJsonlog];
+    pub const ALL: [Format; 5] = [
+        Format::PostgresCsvlog,
+        Format::PostgresJsonlog,
+        Format::MongodbJson,
+        Format::MongodbOcsf,
+        Format::MongodbBson,
+    ];
 
     /// The name that users write.
     pub const fn name(self) -> &'static str {
         match self {
             Format::PostgresCsvlog => "postgres-csvlog",
             Format::PostgresJsonlog => "postgres-jsonlog",
+            Format::MongodbJson => "mongodb-json",
+            Format::MongodbOcsf => "mongodb-ocsf",
+            Format::MongodbBson => "mongodb-bson",
         }
     }
 
@@ -28,6 +43,7 @@ impl Format {
     pub const fn engine(self) -> &'static str {
         match self {
             Format::PostgresCsvlog | Format::PostgresJsonlog => "postgresql",
+            Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => "mongodb",
         }
     }
 }
@@ -38,6 +54,11 @@ impl Format {
         match self {
             Format::PostgresCsvlog => "PostgreSQL 8.4 to 18: log_destination = csvlog, with or without pgAudit",
             Format::PostgresJsonlog => "PostgreSQL 15 to 18: log_destination = jsonlog, with or without pgAudit",
+            Format::MongodbJson => {
+                "MongoDB Enterprise, Percona Server for MongoDB: audit log, format JSON, schema mongo"
+            }
+            Format::MongodbOcsf => "MongoDB Enterprise 8.0 and later: audit log, format JSON, schema OCSF",
+            Format::MongodbBson => "MongoDB Enterprise, Percona Server for MongoDB: audit log, format BSON",
         }
     }
 
@@ -45,6 +66,8 @@ impl Format {
     pub const fn is_decoded(self) -> bool {
         match self {
             Format::PostgresCsvlog | Format::PostgresJsonlog => false,
+            Format::MongodbJson | Format::MongodbOcsf => false,
+            Format::MongodbBson => true,
         }
     }
 
@@ -52,6 +75,7 @@ impl Format {
     pub const fn is_forgeable(self) -> bool {
         match self {
             Format::PostgresCsvlog | Format::PostgresJsonlog => false,
+            Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => false,
         }
     }
 }

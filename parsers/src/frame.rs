@@ -3,7 +3,7 @@
 //! Owns the choice of framer by format and the contract that all framers keep; the grammars are in the formats'
 //! own files.
 
-use crate::{Dialect, Format, blocks, csvlog, jsonlog, lines, objects};
+use crate::{Dialect, Format, blocks, braces, csvlog, jsonlog, lines, mongodb, objects};
 
 /// What stands at the start of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,10 @@ pub enum Framer {
     Blocks(blocks::BlockFramer),
     /// See [`objects::ObjectFramer`].
     Objects(objects::ObjectFramer),
+    /// See [`braces::BraceFramer`].
+    Braces(braces::BraceFramer),
+    /// See [`mongodb::bson::BsonFramer`].
+    Bson(mongodb::bson::BsonFramer),
 }
 
 impl Framer {
@@ -52,6 +56,8 @@ impl Framer {
         match dialect.format {
             Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::default()),
             Format::PostgresJsonlog => Framer::Lines(lines::LineFramer::new(&jsonlog::LINES)),
+            Format::MongodbJson | Format::MongodbOcsf => Framer::Braces(braces::BraceFramer::default()),
+            Format::MongodbBson => Framer::Bson(mongodb::bson::BsonFramer::default()),
         }
     }
 
@@ -61,6 +67,8 @@ impl Framer {
         match dialect.format {
             Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::mid_file()),
             Format::PostgresJsonlog => Framer::Lines(lines::LineFramer::mid_file(&jsonlog::LINES)),
+            Format::MongodbJson | Format::MongodbOcsf => Framer::Braces(braces::BraceFramer::mid_file()),
+            Format::MongodbBson => Framer::Bson(mongodb::bson::BsonFramer::mid_file()),
         }
     }
 
@@ -75,13 +83,15 @@ impl Framer {
             Framer::Lines(framer) => framer.next(buf, end),
             Framer::Blocks(framer) => framer.next(buf, end),
             Framer::Objects(framer) => framer.next(buf, end),
+            Framer::Braces(framer) => framer.next(buf, end),
+            Framer::Bson(framer) => framer.next(buf, end),
         }
     }
 
     /// Tells that the caller has taken what the last call found [`Frame::Open`]: what follows is not of that record.
     pub fn close(&mut self) {
         match self {
-            Framer::Csvlog(_) | Framer::Lines(_) | Framer::Objects(_) => {}
+            Framer::Csvlog(_) | Framer::Lines(_) | Framer::Objects(_) | Framer::Braces(_) | Framer::Bson(_) => {}
             Framer::Blocks(framer) => framer.close(),
         }
     }
@@ -97,6 +107,8 @@ impl Framer {
             Framer::Lines(framer) => framer.discard(len),
             Framer::Blocks(framer) => framer.discard(len),
             Framer::Objects(framer) => framer.discard(len),
+            Framer::Braces(framer) => framer.discard(len),
+            Framer::Bson(framer) => framer.discard(len),
         }
     }
 }

@@ -8,21 +8,26 @@
 //! allocation.
 
 pub mod blocks;
+pub mod braces;
 pub mod csvlog;
 pub mod cut;
 pub mod detect;
 pub mod dialect;
+mod digits;
 pub mod format;
 pub mod frame;
 mod json;
 pub mod jsonlog;
 pub mod lines;
+pub mod mongodb;
 pub mod objects;
 pub mod pgaudit;
 mod postgres;
 mod quoted;
 pub mod record;
+mod rest;
 pub mod scratch;
+mod times;
 
 pub use cut::Cut;
 pub use detect::{Detection, detect};
@@ -39,6 +44,9 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
     match dialect.format {
         Format::PostgresCsvlog => csvlog::parse(frame, scratch),
         Format::PostgresJsonlog => jsonlog::parse(frame, scratch),
+        Format::MongodbJson => mongodb::parse(frame, scratch),
+        Format::MongodbOcsf => mongodb::ocsf::parse(frame, scratch),
+        Format::MongodbBson => mongodb::bson::parse(frame, scratch),
     }
 }
 
@@ -46,6 +54,7 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
 pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>)) {
     match dialect.format {
         Format::PostgresCsvlog | Format::PostgresJsonlog => row(parse(dialect, frame, scratch)),
+        Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => row(parse(dialect, frame, scratch)),
     }
 }
 
@@ -55,8 +64,9 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
 /// never a piece, and says in its flags what it lacks.
 pub fn assemble<'a>(dialect: &Dialect, frames: &[&'a [u8]], complete: bool, scratch: &'a mut Scratch) -> Parsed<'a> {
     match (dialect.format, frames, complete) {
-        (Format::PostgresCsvlog | Format::PostgresJsonlog, [frame, ..], _) => parse(dialect, frame, scratch),
-        (Format::PostgresCsvlog | Format::PostgresJsonlog, [], _) => Parsed::Nothing { what: "no bytes" },
+        // Formats whose rows are never in pieces.
+        (_, [frame, ..], _) => parse(dialect, frame, scratch),
+        (_, [], _) => Parsed::Nothing { what: "no bytes" },
     }
 }
 
@@ -66,5 +76,8 @@ pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
     match dialect.format {
         Format::PostgresCsvlog => csvlog::next_record(bytes),
         Format::PostgresJsonlog => jsonlog::next_record(bytes),
+        Format::MongodbJson => mongodb::next_record(bytes),
+        Format::MongodbOcsf => mongodb::ocsf::next_record(bytes),
+        Format::MongodbBson => mongodb::bson::next_record(bytes),
     }
 }

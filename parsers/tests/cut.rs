@@ -19,6 +19,7 @@ fn row(format: Format, message: &str, more: &str) -> Vec<u8> {
     match format {
         CSV => csv(message, more),
         JSON => json(message, more),
+        other => panic!("{other} is not cut"),
     }
 }
 

@@ -62,3 +62,14 @@ fn what_is_not_read_is_named() {
         assert!(reason(head).contains(word), "{}: {}", head.escape_ascii(), reason(head));
     }
 }
+
+#[test]
+fn mongodb_is_told_by_the_first_key() {
+    let known = |head: &[u8]| detect(head, false);
+    let json = b"{ \"atype\" : \"logout\", \"ts\" : { \"$date\" : 1 }, \"users\" : [] }\n";
+    assert_eq!(known(json), Detection::Known(Format::MongodbJson));
+    assert_eq!(known(b"{\n\t\"atype\": \"logout\",\n\t\"ts\": {"), Detection::Known(Format::MongodbJson));
+    assert_eq!(known(b"{\"activity_id\":1,\"class_uid\":3002,\"time\":1}\n"), Detection::Known(Format::MongodbOcsf));
+    assert_eq!(known(b"\x1f\x8b\x00\x00\x02atype\0\x07"), Detection::Known(Format::MongodbBson));
+    assert_eq!(known(b"\x1f\x00\x00\x00\x02atyp"), Detection::NeedMore);
+}

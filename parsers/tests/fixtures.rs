@@ -1,7 +1,7 @@
 //! Real rows, short and one oddity a file, beside what they must become.
 //!
-//! `fixtures/NAME.csv` and `.json` are excerpts of logs that live servers wrote; `NAME.csv.expected` is every frame of it,
-//! field by field. Read the difference before you accept it with `UPDATE=1 cargo test --test fixtures`.
+//! `fixtures/NAME.csv` and `.json` are excerpts of PostgreSQL's logs, `fixtures/FORMAT/NAME.log` of any format's; `NAME.log.expected` is
+//! every frame of it, field by field. Read the difference before you accept it with `UPDATE=1 cargo test --test fixtures`.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -10,7 +10,8 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sealtrail_parsers::{Format, Parsed, Scratch, parse};
+use sealtrail_parsers::{Format, Parsed, Scratch, each, parse};
+use support::Part;
 
 #[test]
 fn every_fixture_becomes_what_stands_beside_it() {
@@ -56,23 +57,43 @@ fn by_session_line(format: Format, bytes: &[u8]) -> Vec<(Vec<u8>, u64, String)> 
 
 fn show_file(format: Format, bytes: &[u8]) -> String {
     let mut shown = String::new();
-    let mut scratch = Scratch::new();
-    for frame in support::records(format, bytes) {
-        shown += &match parse(&format.into(), frame, &mut scratch) {
-            Parsed::Record(record) => support::show(&record),
-            Parsed::Unparsed { reason, retry_at } => format!("unparsed: {reason}, retry at {retry_at:?}\n"),
-            Parsed::Nothing { what } => format!("nothing: {what}\n"),
-            other @ (Parsed::Piece(_) | Parsed::Several) => format!("{other:?}\n"),
-        };
+    for part in support::whole(format, bytes) {
+        match part {
+            Part::Record(frame) => shown += &show_frame(format, &frame),
+            Part::Damaged(bytes) => shown += &format!("damaged: {}\n", bytes.escape_ascii()),
+        }
         shown += "\n";
     }
     shown
+}
+
+fn show_frame(format: Format, frame: &[u8]) -> String {
+    let mut shown = String::new();
+    let mut scratch = Scratch::new();
+    match parse(&format.into(), frame, &mut scratch) {
+        Parsed::Several => each(&format.into(), frame, &mut Scratch::new(), &mut |row| shown += &show_row(&row)),
+        row => shown = show_row(&row),
+    }
+    shown
+}
+
+fn show_row(row: &Parsed<'_>) -> String {
+    match row {
+        Parsed::Record(record) => support::show(record),
+        Parsed::Unparsed { reason, retry_at } => format!("unparsed: {reason}, retry at {retry_at:?}\n"),
+        Parsed::Nothing { what } => format!("nothing: {what}\n"),
+        other @ (Parsed::Piece(_) | Parsed::Several) => format!("{other:?}\n"),
+    }
 }
 
 fn fixtures() -> Vec<PathBuf> {
     let listed = fs::read_dir(folder()).expect("the fixtures folder").map(|entry| entry.expect("an entry").path());
     let mut paths: Vec<_> = listed.filter(|path| matches!(extension(path), "csv" | "json")).collect();
     paths.retain(|path| path.file_stem().is_none_or(|stem| stem != "same_rows"));
+    for format in Format::ALL {
+        let Ok(listed) = fs::read_dir(folder().join(format.name())) else { continue };
+        paths.extend(listed.map(|entry| entry.expect("an entry").path()).filter(|path| extension(path) == "log"));
+    }
     paths.sort();
     paths
 }
@@ -85,6 +106,12 @@ fn extension(path: &Path) -> &str {
     path.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
 }
 
+/// The folder's name, or the extension.
 fn format_of(path: &Path) -> Format {
-    if extension(path) == "csv" { Format::PostgresCsvlog } else { Format::PostgresJsonlog }
+    let parent = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+    match (parent.parse(), extension(path)) {
+        (Ok(format), _) => format,
+        (Err(_), "csv") => Format::PostgresCsvlog,
+        (Err(_), _) => Format::PostgresJsonlog,
+    }
 }

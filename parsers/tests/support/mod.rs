@@ -68,6 +68,7 @@ pub fn show(record: &Record<'_>) -> String {
         ("command", record.command),
         ("object", record.object),
         ("object_type", record.object_type),
+        ("object_database", record.object_database),
         ("error_code", record.error_code),
         ("error_message", record.error_message),
         ("statement", statement.text),
@@ -95,6 +96,10 @@ pub fn show(record: &Record<'_>) -> String {
         Parameters::Withheld(word) => line("parameters.withheld", text(word)),
         list @ Parameters::Csv(_) => list.iter().for_each(|parameter| line("parameter", text(&parameter))),
     }
+    for object in &record.objects {
+        let parts = [object.database, Some(object.name), object.kind, object.access];
+        line("objects", parts.map(|part| part.map_or("-".to_owned(), text)).join(" "));
+    }
     for (name, value) in &record.extra {
         line(
             &format!("extra.{name}"),
@@ -103,6 +108,9 @@ pub fn show(record: &Record<'_>) -> String {
                 Value::Int(number) => number.to_string(),
             },
         );
+    }
+    if !record.flags.is_empty() {
+        line("flags", record.flags.join(" "));
     }
     out
 }
