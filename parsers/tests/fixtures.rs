@@ -1,7 +1,8 @@
 //! Real rows, short and one oddity a file, beside what they must become.
 //!
-//! `fixtures/NAME.csv` and `.json` are excerpts of PostgreSQL's logs, `fixtures/FORMAT/NAME.log` of any format's; `NAME.log.expected` is
-//! every frame of it, field by field. Read the difference before you accept it with `UPDATE=1 cargo test --test fixtures`.
+//! `fixtures/NAME.csv` and `.json` are PostgreSQL's csvlog and jsonlog, `fixtures/FORMAT/NAME.log` is a file of the format of that name:
+//! excerpts of logs that live servers wrote. `NAME.csv.expected` and `NAME.log.expected` are every frame of it, field by field. Read the
+//! difference before you accept it with `UPDATE=1 cargo test --test fixtures`.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -10,15 +11,14 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sealtrail_parsers::{Format, Parsed, Scratch, each, parse};
-use support::Part;
+use sealtrail_parsers::{Dialect, Format, Parsed, Scratch, parse};
 
 #[test]
 fn every_fixture_becomes_what_stands_beside_it() {
     let mut wrong = Vec::new();
     for path in fixtures() {
         let bytes = fs::read(&path).expect("a fixture that was just listed");
-        let shown = show_file(format_of(&path), &bytes);
+        let shown = support::show_file(&dialect_of(&path), &bytes);
         let expected = path.with_extension(format!("{}.expected", extension(&path)));
         if std::env::var_os("UPDATE").is_some() {
             fs::write(&expected, &shown).expect("the fixtures folder can be written");
@@ -55,47 +55,20 @@ fn by_session_line(format: Format, bytes: &[u8]) -> Vec<(Vec<u8>, u64, String)> 
     rows
 }
 
-fn show_file(format: Format, bytes: &[u8]) -> String {
-    let mut shown = String::new();
-    for part in support::whole(format, bytes) {
-        match part {
-            Part::Record(frame) => shown += &show_frame(format, &frame),
-            Part::Damaged(bytes) => shown += &format!("damaged: {}\n", bytes.escape_ascii()),
-        }
-        shown += "\n";
-    }
-    shown
-}
-
-fn show_frame(format: Format, frame: &[u8]) -> String {
-    let mut shown = String::new();
-    let mut scratch = Scratch::new();
-    match parse(&format.into(), frame, &mut scratch) {
-        Parsed::Several => each(&format.into(), frame, &mut Scratch::new(), &mut |row| shown += &show_row(&row)),
-        row => shown = show_row(&row),
-    }
-    shown
-}
-
-fn show_row(row: &Parsed<'_>) -> String {
-    match row {
-        Parsed::Record(record) => support::show(record),
-        Parsed::Unparsed { reason, retry_at } => format!("unparsed: {reason}, retry at {retry_at:?}\n"),
-        Parsed::Nothing { what } => format!("nothing: {what}\n"),
-        other @ (Parsed::Piece(_) | Parsed::Several) => format!("{other:?}\n"),
-    }
-}
-
 fn fixtures() -> Vec<PathBuf> {
-    let listed = fs::read_dir(folder()).expect("the fixtures folder").map(|entry| entry.expect("an entry").path());
-    let mut paths: Vec<_> = listed.filter(|path| matches!(extension(path), "csv" | "json")).collect();
+    let mut paths = files_of(&folder(), &["csv", "json"]);
     paths.retain(|path| path.file_stem().is_none_or(|stem| stem != "same_rows"));
     for format in Format::ALL {
-        let Ok(listed) = fs::read_dir(folder().join(format.name())) else { continue };
-        paths.extend(listed.map(|entry| entry.expect("an entry").path()).filter(|path| extension(path) == "log"));
+        paths.extend(files_of(&folder().join(format.name()), &["log"]));
     }
     paths.sort();
     paths
+}
+
+/// The folder's files of these extensions; none when there is no such folder.
+fn files_of(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry").path());
+    entries.filter(|path| extensions.contains(&extension(path))).collect()
 }
 
 fn folder() -> PathBuf {
@@ -106,12 +79,15 @@ fn extension(path: &Path) -> &str {
     path.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
 }
 
-/// The folder's name, or the extension.
-fn format_of(path: &Path) -> Format {
-    let parent = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
-    match (parent.parse(), extension(path)) {
-        (Ok(format), _) => format,
-        (Err(_), "csv") => Format::PostgresCsvlog,
-        (Err(_), _) => Format::PostgresJsonlog,
-    }
+/// The folder names the format.
+fn dialect_of(path: &Path) -> Dialect {
+    let format = match extension(path) {
+        "csv" => Format::PostgresCsvlog,
+        "json" => Format::PostgresJsonlog,
+        _ => {
+            let name = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+            name.parse().expect("the folder has a format's name")
+        }
+    };
+    format.into()
 }

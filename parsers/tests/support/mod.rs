@@ -4,7 +4,9 @@
 
 use std::fmt::Write;
 
-use sealtrail_parsers::{Format, Frame, Framer, Parameters, Record, Value};
+use sealtrail_parsers::{
+    Dialect, Format, Frame, Framer, Parameters, Parsed, Piece, Record, Scratch, Value, assemble, each, parse,
+};
 
 /// What the bytes of a file were found to be, in order: neighbours that are both damaged count as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,75 @@ pub fn records(format: Format, bytes: &[u8]) -> Vec<&[u8]> {
         at += len;
     }
     found
+}
+
+/// Every row of a file, field by field, and what is none. A row in pieces stands where it was complete, or at the file's end.
+pub fn show_file(dialect: &Dialect, bytes: &[u8]) -> String {
+    let mut shown = String::new();
+    let mut pieces: Vec<Pieces> = Vec::new();
+    for part in parts(Framer::new(dialect), &[bytes]) {
+        let frame = match part {
+            Part::Record(frame) => frame,
+            Part::Damaged(bytes) => {
+                shown += &format!("damaged: {}\n\n", text(&bytes));
+                continue;
+            }
+        };
+        let mut scratch = Scratch::new();
+        match parse(dialect, &frame, &mut scratch) {
+            Parsed::Several => {
+                each(dialect, &frame, &mut Scratch::new(), &mut |row| shown += &show_parsed(&row));
+            }
+            Parsed::Piece(piece) => shown += &add_piece(dialect, &mut pieces, &frame, piece),
+            parsed => shown += &show_parsed(&parsed),
+        }
+    }
+    for row in pieces {
+        shown += &row.show(dialect, false);
+    }
+    shown
+}
+
+/// The pieces of one row, as far as they were seen.
+struct Pieces {
+    writer: Vec<u8>,
+    row: u64,
+    frames: Vec<Vec<u8>>,
+}
+
+impl Pieces {
+    fn show(&self, dialect: &Dialect, complete: bool) -> String {
+        let frames: Vec<_> = self.frames.iter().map(Vec::as_slice).collect();
+        show_parsed(&assemble(dialect, &frames, complete, &mut Scratch::new()))
+    }
+}
+
+/// What is complete now: the writer's row before, when another begins, or this one with its last piece.
+fn add_piece(dialect: &Dialect, pieces: &mut Vec<Pieces>, frame: &[u8], piece: Piece<'_>) -> String {
+    let mut shown = String::new();
+    let other = |row: &Pieces| row.writer == piece.writer && row.row != piece.row;
+    if let Some(at) = pieces.iter().position(other) {
+        shown += &pieces.remove(at).show(dialect, true);
+    }
+    let at = pieces.iter().position(|row| row.writer == piece.writer).unwrap_or_else(|| {
+        pieces.push(Pieces { writer: piece.writer.to_vec(), row: piece.row, frames: Vec::new() });
+        pieces.len() - 1
+    });
+    pieces[at].frames.push(frame.to_vec());
+    if piece.is_last == Some(true) {
+        shown += &pieces.remove(at).show(dialect, true);
+    }
+    shown
+}
+
+fn show_parsed(parsed: &Parsed<'_>) -> String {
+    let shown = match parsed {
+        Parsed::Record(record) => show(record),
+        Parsed::Unparsed { reason, retry_at } => format!("unparsed: {reason}, retry at {retry_at:?}\n"),
+        Parsed::Nothing { what } => format!("nothing: {what}\n"),
+        Parsed::Piece(_) | Parsed::Several => format!("{parsed:?}\n"),
+    };
+    shown + "\n"
 }
 
 /// One field a line.
@@ -100,6 +171,9 @@ pub fn show(record: &Record<'_>) -> String {
         let parts = [object.database, Some(object.name), object.kind, object.access];
         line("objects", parts.map(|part| part.map_or("-".to_owned(), text)).join(" "));
     }
+    if !record.flags.is_empty() {
+        line("flags", record.flags.join(" "));
+    }
     for (name, value) in &record.extra {
         line(
             &format!("extra.{name}"),
@@ -108,9 +182,6 @@ pub fn show(record: &Record<'_>) -> String {
                 Value::Int(number) => number.to_string(),
             },
         );
-    }
-    if !record.flags.is_empty() {
-        line("flags", record.flags.join(" "));
     }
     out
 }
