@@ -84,7 +84,7 @@ fn row<'a>(columns: &Columns<'a>, room: &mut Room<'a>) -> Row<'a> {
         backend_type: text(24),
         leader_pid: columns.number(25),
         query_id: columns.number(26),
-        other: None,
+        ..Row::default()
     }
 }
 

@@ -40,6 +40,7 @@ impl Quoting {
             Format::PostgresCsvlog => Quoting::Doubled,
             Format::PostgresJsonlog => Quoting::Json,
             Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => return None,
+            Format::PostgresStderr => return None,
         })
     }
 }

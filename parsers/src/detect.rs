@@ -4,7 +4,10 @@
 //! rows further down are asked only when the beginning looks like no format that is known: a file that was cut at
 //! the front. What is not read here is named as well as it can be, so that a refusal says what to do.
 
-use crate::{Format, csvlog, jsonlog, mongodb};
+use std::sync::Arc;
+
+use crate::postgres_prefix::Prefix;
+use crate::{Dialect, Format, csvlog, jsonlog, mongodb, postgres_stderr};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,9 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
     if !end && csvlog::opens(text).is_none() {
         return Detection::NeedMore;
     }
+    if is_stderr(text) {
+        return Detection::Known(Format::PostgresStderr);
+    }
     if let Some(reason) = other_format(text) {
         return Detection::Unknown { reason };
     }
@@ -52,6 +58,21 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
         Some(format) => Detection::Known(format),
         None => Detection::Unknown { reason: "no record of a known format in the first 64 KiB" },
     }
+}
+
+/// The format with what the beginning of the file tells of it: the prefix of PostgreSQL's text formats.
+pub fn dialect_of(format: Format, head: &[u8]) -> Dialect {
+    let prefix = match format {
+        Format::PostgresStderr => Prefix::learn(head).and_then(Prefix::preset).map(Arc::new),
+        _ => None,
+    };
+    Dialect { prefix, ..Dialect::from(format) }
+}
+
+/// A line with a prefix that is known, and a severity behind it.
+fn is_stderr(text: &[u8]) -> bool {
+    let line = text.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    postgres_stderr::is_line(line)
 }
 
 fn undecided(end: bool, reason: &'static str) -> Detection {
@@ -98,7 +119,7 @@ fn format_within(text: &[u8]) -> Option<Format> {
     if is_jsonlog(&text[line..]) {
         return Some(Format::PostgresJsonlog);
     }
-    json_format(&text[line..])
+    json_format(&text[line..]).or_else(|| Prefix::learn(text).map(|_| Format::PostgresStderr))
 }
 
 fn not_text(head: &[u8]) -> Option<&'static str> {
@@ -143,7 +164,9 @@ fn other_format(text: &[u8]) -> Option<&'static str> {
         return Some("syslog");
     }
     if SEVERITIES.iter().any(|severity| holds(line, severity)) {
-        return Some("PostgreSQL's stderr format: set log_destination to csvlog or jsonlog");
+        return Some(
+            "PostgreSQL's stderr format with a log_line_prefix of its own: name the prefix, or set log_destination to csvlog or jsonlog",
+        );
     }
     None
 }

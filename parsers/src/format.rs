@@ -16,16 +16,19 @@ pub enum Format {
     MongodbOcsf,
     /// MongoDB's `auditLog.format = BSON`.
     MongodbBson,
+    /// PostgreSQL's `log_destination = stderr`, with any `log_line_prefix`.
+    PostgresStderr,
 }
 
 impl Format {
     /// Every format, in the order in which lists show them.
-    pub const ALL: [Format; 5] = [
+    pub const ALL: [Format; 6] = [
         Format::PostgresCsvlog,
         Format::PostgresJsonlog,
         Format::MongodbJson,
         Format::MongodbOcsf,
         Format::MongodbBson,
+        Format::PostgresStderr,
     ];
 
     /// The name that users write.
@@ -36,13 +39,14 @@ impl Format {
             Format::MongodbJson => "mongodb-json",
             Format::MongodbOcsf => "mongodb-ocsf",
             Format::MongodbBson => "mongodb-bson",
+            Format::PostgresStderr => "postgres-stderr",
         }
     }
 
     /// The database engine that writes it.
     pub const fn engine(self) -> &'static str {
         match self {
-            Format::PostgresCsvlog | Format::PostgresJsonlog => "postgresql",
+            Format::PostgresCsvlog | Format::PostgresJsonlog | Format::PostgresStderr => "postgresql",
             Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => "mongodb",
         }
     }
@@ -59,6 +63,7 @@ impl Format {
             }
             Format::MongodbOcsf => "MongoDB Enterprise 8.0 and later: audit log, format JSON, schema OCSF",
             Format::MongodbBson => "MongoDB Enterprise, Percona Server for MongoDB: audit log, format BSON",
+            Format::PostgresStderr => "PostgreSQL 8.4 to 18: log_destination = stderr, with any log_line_prefix",
         }
     }
 
@@ -68,6 +73,7 @@ impl Format {
             Format::PostgresCsvlog | Format::PostgresJsonlog => false,
             Format::MongodbJson | Format::MongodbOcsf => false,
             Format::MongodbBson => true,
+            Format::PostgresStderr => false,
         }
     }
 
@@ -76,6 +82,7 @@ impl Format {
         match self {
             Format::PostgresCsvlog | Format::PostgresJsonlog => false,
             Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => false,
+            Format::PostgresStderr => true,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the choice of framer by format and the contract that all framers keep; the grammars are in the formats'
 //! own files.
 
-use crate::{Dialect, Format, blocks, braces, csvlog, jsonlog, lines, mongodb, objects};
+use crate::{Dialect, Format, blocks, braces, csvlog, jsonlog, lines, mongodb, objects, postgres_stderr};
 
 /// What stands at the start of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,7 @@ impl Framer {
             Format::PostgresJsonlog => Framer::Lines(lines::LineFramer::new(&jsonlog::LINES)),
             Format::MongodbJson | Format::MongodbOcsf => Framer::Braces(braces::BraceFramer::default()),
             Format::MongodbBson => Framer::Bson(mongodb::bson::BsonFramer::default()),
+            Format::PostgresStderr => Framer::Blocks(postgres_stderr::framer(dialect)),
         }
     }
 
@@ -69,6 +70,7 @@ impl Framer {
             Format::PostgresJsonlog => Framer::Lines(lines::LineFramer::mid_file(&jsonlog::LINES)),
             Format::MongodbJson | Format::MongodbOcsf => Framer::Braces(braces::BraceFramer::mid_file()),
             Format::MongodbBson => Framer::Bson(mongodb::bson::BsonFramer::mid_file()),
+            Format::PostgresStderr => Framer::Blocks(postgres_stderr::framer_mid_file(dialect)),
         }
     }
 

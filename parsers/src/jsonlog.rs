@@ -187,7 +187,7 @@ impl<'a> Fields<'a> {
             backend_type: text(self.backend_type),
             leader_pid: self.leader_pid,
             query_id: self.query_id,
-            other: None,
+            ..Row::default()
         };
         row.location = self.location(room);
         row.other = self.other(frame, room);

@@ -23,6 +23,9 @@ pub mod mongodb;
 pub mod objects;
 pub mod pgaudit;
 mod postgres;
+pub mod postgres_prefix;
+pub mod postgres_stderr;
+mod postgres_words;
 mod quoted;
 pub mod record;
 mod rest;
@@ -30,7 +33,7 @@ pub mod scratch;
 mod times;
 
 pub use cut::Cut;
-pub use detect::{Detection, detect};
+pub use detect::{Detection, detect, dialect_of};
 pub use dialect::Dialect;
 pub use format::Format;
 pub use frame::{Frame, Framer};
@@ -47,6 +50,7 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
         Format::MongodbJson => mongodb::parse(frame, scratch),
         Format::MongodbOcsf => mongodb::ocsf::parse(frame, scratch),
         Format::MongodbBson => mongodb::bson::parse(frame, scratch),
+        Format::PostgresStderr => postgres_stderr::parse(dialect, frame, scratch),
     }
 }
 
@@ -55,6 +59,7 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
     match dialect.format {
         Format::PostgresCsvlog | Format::PostgresJsonlog => row(parse(dialect, frame, scratch)),
         Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => row(parse(dialect, frame, scratch)),
+        Format::PostgresStderr => postgres_stderr::each(dialect, frame, scratch, row),
     }
 }
 
@@ -79,5 +84,6 @@ pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
         Format::MongodbJson => mongodb::next_record(bytes),
         Format::MongodbOcsf => mongodb::ocsf::next_record(bytes),
         Format::MongodbBson => mongodb::bson::next_record(bytes),
+        Format::PostgresStderr => postgres_stderr::next_record(dialect, bytes),
     }
 }

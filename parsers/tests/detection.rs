@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use sealtrail_parsers::{Detection, Format, detect};
+use sealtrail_parsers::{Detection, Format, detect, dialect_of};
 
 const CSV: &str = "2026-11-20 20:28:31.135 UTC,,,17061,,6b00ad6f.42a5,1,,2026-11-20 20:28:31 UTC,,0,LOG,00000,\
                    \"starting PostgreSQL\",,,,,,,,,\"\",\"postmaster\",,0\n";
@@ -41,7 +41,19 @@ fn a_file_that_was_cut_at_the_front_is_told_by_its_next_record() {
 #[test]
 fn a_text_log_that_quotes_a_csvlog_row_is_still_a_text_log() {
     let line = format!("2026-11-20 20:28:31.135 UTC [1] app@db LOG:  statement: SELECT '\n{CSV}'\n");
-    assert!(reason(line.as_bytes()).contains("stderr"));
+    assert_eq!(detect(line.as_bytes(), true), Detection::Known(Format::PostgresStderr));
+}
+
+#[test]
+fn the_prefix_of_a_text_log_is_learnt_from_its_first_lines() {
+    let cis = "2026-11-20 20:28:31.135 UTC [1]: [1-1] db=app,user=app,app=psql,client=::1 LOG:  statement: SELECT 1\n";
+    assert_eq!(detect(cis.as_bytes(), false), Detection::Known(Format::PostgresStderr));
+    let dialect = dialect_of(Format::PostgresStderr, cis.as_bytes());
+    assert_eq!(
+        dialect.prefix.as_ref().map(|prefix| prefix.as_str()),
+        Some("%m [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h ")
+    );
+    assert!(reason(b"<app> 2026-11-20 LOG:  statement: SELECT 1\n").contains("prefix"));
 }
 
 #[test]

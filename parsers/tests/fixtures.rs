@@ -10,7 +10,9 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use sealtrail_parsers::postgres_prefix::Prefix;
 use sealtrail_parsers::{Dialect, Format, Parsed, Scratch, parse};
 
 #[test]
@@ -89,5 +91,11 @@ fn dialect_of(path: &Path) -> Dialect {
             name.parse().expect("the folder has a format's name")
         }
     };
-    format.into()
+    Dialect { prefix: prefix_of(path), ..format.into() }
+}
+
+/// `NAME.prefix` holds the `log_line_prefix` of `NAME.log`.
+fn prefix_of(path: &Path) -> Option<Arc<Prefix>> {
+    let text = fs::read_to_string(path.with_extension("prefix")).ok()?;
+    Some(Arc::new(Prefix::compile(&text).expect("a prefix")))
 }

@@ -58,7 +58,7 @@ pub fn show_file(dialect: &Dialect, bytes: &[u8]) -> String {
         let frame = match part {
             Part::Record(frame) => frame,
             Part::Damaged(bytes) => {
-                shown += &format!("damaged: {}\n\n", text(&bytes));
+                shown += &format!("damaged: {}\n\n", bytes.escape_ascii());
                 continue;
             }
         };
@@ -171,9 +171,6 @@ pub fn show(record: &Record<'_>) -> String {
         let parts = [object.database, Some(object.name), object.kind, object.access];
         line("objects", parts.map(|part| part.map_or("-".to_owned(), text)).join(" "));
     }
-    if !record.flags.is_empty() {
-        line("flags", record.flags.join(" "));
-    }
     for (name, value) in &record.extra {
         line(
             &format!("extra.{name}"),
@@ -182,6 +179,9 @@ pub fn show(record: &Record<'_>) -> String {
                 Value::Int(number) => number.to_string(),
             },
         );
+    }
+    if !record.flags.is_empty() {
+        line("flags", record.flags.join(" "));
     }
     out
 }
