@@ -41,6 +41,11 @@ impl Quoting {
             Format::PostgresJsonlog => Quoting::Json,
             Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => return None,
             Format::PostgresStderr => return None,
+            Format::Sqlserver33205
+            | Format::SqlserverEventlogJson
+            | Format::SqlserverAuditCsv
+            | Format::SqlserverAuditJson
+            | Format::SqlserverErrorlog => return None,
         })
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::postgres_prefix::Prefix;
-use crate::{Dialect, Format, csvlog, jsonlog, mongodb, postgres_stderr};
+use crate::{Dialect, Format, csvlog, jsonlog, mongodb, postgres_stderr, sqlserver};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,12 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
     let end = end || head.len() >= HEAD_MAX;
     if mongodb::bson::opens(head) {
         return Detection::Known(Format::MongodbBson);
+    }
+    if sqlserver::errorlog::opens(head) {
+        return Detection::Known(Format::SqlserverErrorlog);
+    }
+    if sqlserver::csv::opens(head) {
+        return Detection::Known(Format::SqlserverAuditCsv);
     }
     if let Some(reason) = not_text(head) {
         return Detection::Unknown { reason };
@@ -92,7 +98,18 @@ fn format_at(text: &[u8]) -> Option<Format> {
     if is_jsonlog(text) {
         return Some(Format::PostgresJsonlog);
     }
-    json_format(text)
+    if !text.starts_with(b"{") && sqlserver::text::opens(text) {
+        return Some(Format::Sqlserver33205);
+    }
+    json_format(text).or_else(|| is_audit_json(text).then_some(Format::SqlserverAuditJson))
+}
+
+/// Rows of SQL Server's function, in a list or not.
+fn is_audit_json(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let object = text.strip_prefix(b"[").unwrap_or(text).trim_ascii_start();
+    let begins = object.strip_prefix(b"{").is_some_and(|inner| inner.trim_ascii_start().starts_with(b"\"event_time\""));
+    begins && holds(object, b"\"action_id\"")
 }
 
 /// By the first key of the first object, and another that its rows have.
@@ -102,7 +119,12 @@ fn json_format(text: &[u8]) -> Option<Format> {
     if begins(b"\"atype\"", b"\"ts\"") {
         return Some(Format::MongodbJson);
     }
-    begins(b"\"activity_id\"", b"\"class_uid\"").then_some(Format::MongodbOcsf)
+    if begins(b"\"activity_id\"", b"\"class_uid\"") {
+        return Some(Format::MongodbOcsf);
+    }
+    let line = &object[..memchr::memchr(b'\n', object).unwrap_or(object.len())];
+    let is_event = holds(line, b"\"audit_schema_version:") || holds(line, b"\"Audit event: ");
+    (is_event && holds(line, b"33205")).then_some(Format::SqlserverEventlogJson)
 }
 
 /// `timestamp` first, then the keys that every row has.

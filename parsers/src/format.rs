@@ -18,17 +18,32 @@ pub enum Format {
     MongodbBson,
     /// PostgreSQL's `log_destination = stderr`, with any `log_line_prefix`.
     PostgresStderr,
+    /// SQL Server's event 33205 of the Windows log, as plain text.
+    Sqlserver33205,
+    /// SQL Server's event 33205 of the Windows log, as collectors write it in JSON.
+    SqlserverEventlogJson,
+    /// SQL Server's `sys.fn_get_audit_file`, exported as CSV.
+    SqlserverAuditCsv,
+    /// SQL Server's `sys.fn_get_audit_file`, exported as JSON.
+    SqlserverAuditJson,
+    /// SQL Server's error log on Linux, in UTF-16.
+    SqlserverErrorlog,
 }
 
 impl Format {
     /// Every format, in the order in which lists show them.
-    pub const ALL: [Format; 6] = [
+    pub const ALL: [Format; 11] = [
         Format::PostgresCsvlog,
         Format::PostgresJsonlog,
         Format::MongodbJson,
         Format::MongodbOcsf,
         Format::MongodbBson,
         Format::PostgresStderr,
+        Format::Sqlserver33205,
+        Format::SqlserverEventlogJson,
+        Format::SqlserverAuditCsv,
+        Format::SqlserverAuditJson,
+        Format::SqlserverErrorlog,
     ];
 
     /// The name that users write.
@@ -40,6 +55,11 @@ impl Format {
             Format::MongodbOcsf => "mongodb-ocsf",
             Format::MongodbBson => "mongodb-bson",
             Format::PostgresStderr => "postgres-stderr",
+            Format::Sqlserver33205 => "sqlserver-33205",
+            Format::SqlserverEventlogJson => "sqlserver-eventlog-json",
+            Format::SqlserverAuditCsv => "sqlserver-audit-csv",
+            Format::SqlserverAuditJson => "sqlserver-audit-json",
+            Format::SqlserverErrorlog => "sqlserver-errorlog",
         }
     }
 
@@ -48,6 +68,11 @@ impl Format {
         match self {
             Format::PostgresCsvlog | Format::PostgresJsonlog | Format::PostgresStderr => "postgresql",
             Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => "mongodb",
+            Format::Sqlserver33205
+            | Format::SqlserverEventlogJson
+            | Format::SqlserverAuditCsv
+            | Format::SqlserverAuditJson
+            | Format::SqlserverErrorlog => "sqlserver",
         }
     }
 }
@@ -64,6 +89,13 @@ impl Format {
             Format::MongodbOcsf => "MongoDB Enterprise 8.0 and later: audit log, format JSON, schema OCSF",
             Format::MongodbBson => "MongoDB Enterprise, Percona Server for MongoDB: audit log, format BSON",
             Format::PostgresStderr => "PostgreSQL 8.4 to 18: log_destination = stderr, with any log_line_prefix",
+            Format::Sqlserver33205 => "SQL Server: audit to the Windows log, event 33205 as plain text",
+            Format::SqlserverEventlogJson => {
+                "SQL Server: audit to the Windows log, event 33205 as Winlogbeat or NXLog writes it"
+            }
+            Format::SqlserverAuditCsv => "SQL Server: rows of sys.fn_get_audit_file as CSV, all columns",
+            Format::SqlserverAuditJson => "SQL Server: rows of sys.fn_get_audit_file as JSON",
+            Format::SqlserverErrorlog => "SQL Server on Linux: the error log, for logins and failed logins",
         }
     }
 
@@ -72,8 +104,12 @@ impl Format {
         match self {
             Format::PostgresCsvlog | Format::PostgresJsonlog => false,
             Format::MongodbJson | Format::MongodbOcsf => false,
-            Format::MongodbBson => true,
             Format::PostgresStderr => false,
+            Format::MongodbBson | Format::SqlserverErrorlog => true,
+            Format::Sqlserver33205
+            | Format::SqlserverEventlogJson
+            | Format::SqlserverAuditCsv
+            | Format::SqlserverAuditJson => false,
         }
     }
 
@@ -83,6 +119,8 @@ impl Format {
             Format::PostgresCsvlog | Format::PostgresJsonlog => false,
             Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => false,
             Format::PostgresStderr => true,
+            Format::Sqlserver33205 | Format::SqlserverErrorlog => true,
+            Format::SqlserverEventlogJson | Format::SqlserverAuditCsv | Format::SqlserverAuditJson => false,
         }
     }
 }

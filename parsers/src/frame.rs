@@ -3,7 +3,7 @@
 //! Owns the choice of framer by format and the contract that all framers keep; the grammars are in the formats'
 //! own files.
 
-use crate::{Dialect, Format, blocks, braces, csvlog, jsonlog, lines, mongodb, objects, postgres_stderr};
+use crate::{Dialect, Format, blocks, braces, csvlog, jsonlog, lines, mongodb, objects, postgres_stderr, sqlserver};
 
 /// What stands at the start of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,10 @@ pub enum Framer {
     Braces(braces::BraceFramer),
     /// See [`mongodb::bson::BsonFramer`].
     Bson(mongodb::bson::BsonFramer),
+    /// See [`sqlserver::csv::CsvRowFramer`].
+    CsvRows(sqlserver::csv::CsvRowFramer),
+    /// See [`sqlserver::errorlog::ErrorlogFramer`].
+    Errorlog(sqlserver::errorlog::ErrorlogFramer),
 }
 
 impl Framer {
@@ -59,6 +63,11 @@ impl Framer {
             Format::MongodbJson | Format::MongodbOcsf => Framer::Braces(braces::BraceFramer::default()),
             Format::MongodbBson => Framer::Bson(mongodb::bson::BsonFramer::default()),
             Format::PostgresStderr => Framer::Blocks(postgres_stderr::framer(dialect)),
+            Format::Sqlserver33205 => Framer::Blocks(sqlserver::text::framer()),
+            Format::SqlserverEventlogJson => Framer::Braces(braces::BraceFramer::default()),
+            Format::SqlserverAuditCsv => Framer::CsvRows(sqlserver::csv::CsvRowFramer::default()),
+            Format::SqlserverAuditJson => Framer::Objects(objects::ObjectFramer::default()),
+            Format::SqlserverErrorlog => Framer::Errorlog(sqlserver::errorlog::ErrorlogFramer::default()),
         }
     }
 
@@ -71,6 +80,11 @@ impl Framer {
             Format::MongodbJson | Format::MongodbOcsf => Framer::Braces(braces::BraceFramer::mid_file()),
             Format::MongodbBson => Framer::Bson(mongodb::bson::BsonFramer::mid_file()),
             Format::PostgresStderr => Framer::Blocks(postgres_stderr::framer_mid_file(dialect)),
+            Format::Sqlserver33205 => Framer::Blocks(sqlserver::text::framer_mid_file()),
+            Format::SqlserverEventlogJson => Framer::Braces(braces::BraceFramer::mid_file()),
+            Format::SqlserverAuditCsv => Framer::CsvRows(sqlserver::csv::CsvRowFramer::mid_file()),
+            Format::SqlserverAuditJson => Framer::Objects(objects::ObjectFramer::mid_file()),
+            Format::SqlserverErrorlog => Framer::Errorlog(sqlserver::errorlog::ErrorlogFramer::mid_file()),
         }
     }
 
@@ -87,14 +101,22 @@ impl Framer {
             Framer::Objects(framer) => framer.next(buf, end),
             Framer::Braces(framer) => framer.next(buf, end),
             Framer::Bson(framer) => framer.next(buf, end),
+            Framer::CsvRows(framer) => framer.next(buf, end),
+            Framer::Errorlog(framer) => framer.next(buf, end),
         }
     }
 
     /// Tells that the caller has taken what the last call found [`Frame::Open`]: what follows is not of that record.
     pub fn close(&mut self) {
         match self {
-            Framer::Csvlog(_) | Framer::Lines(_) | Framer::Objects(_) | Framer::Braces(_) | Framer::Bson(_) => {}
+            Framer::Csvlog(_)
+            | Framer::Lines(_)
+            | Framer::Objects(_)
+            | Framer::Braces(_)
+            | Framer::Bson(_)
+            | Framer::CsvRows(_) => {}
             Framer::Blocks(framer) => framer.close(),
+            Framer::Errorlog(framer) => framer.close(),
         }
     }
 
@@ -111,6 +133,8 @@ impl Framer {
             Framer::Objects(framer) => framer.discard(len),
             Framer::Braces(framer) => framer.discard(len),
             Framer::Bson(framer) => framer.discard(len),
+            Framer::CsvRows(framer) => framer.discard(len),
+            Framer::Errorlog(framer) => framer.discard(len),
         }
     }
 }

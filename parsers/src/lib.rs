@@ -30,6 +30,7 @@ mod quoted;
 pub mod record;
 mod rest;
 pub mod scratch;
+pub mod sqlserver;
 mod times;
 
 pub use cut::Cut;
@@ -51,6 +52,11 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
         Format::MongodbOcsf => mongodb::ocsf::parse(frame, scratch),
         Format::MongodbBson => mongodb::bson::parse(frame, scratch),
         Format::PostgresStderr => postgres_stderr::parse(dialect, frame, scratch),
+        Format::Sqlserver33205 => sqlserver::text::parse(frame, scratch),
+        Format::SqlserverEventlogJson => sqlserver::eventlog::parse(frame, scratch),
+        Format::SqlserverAuditCsv => sqlserver::csv::parse(frame, scratch),
+        Format::SqlserverAuditJson => sqlserver::json::parse(frame, scratch),
+        Format::SqlserverErrorlog => sqlserver::errorlog::parse(frame, scratch),
     }
 }
 
@@ -60,6 +66,11 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
         Format::PostgresCsvlog | Format::PostgresJsonlog => row(parse(dialect, frame, scratch)),
         Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => row(parse(dialect, frame, scratch)),
         Format::PostgresStderr => postgres_stderr::each(dialect, frame, scratch, row),
+        Format::Sqlserver33205
+        | Format::SqlserverEventlogJson
+        | Format::SqlserverAuditCsv
+        | Format::SqlserverAuditJson
+        | Format::SqlserverErrorlog => row(parse(dialect, frame, scratch)),
     }
 }
 
@@ -69,9 +80,13 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
 /// never a piece, and says in its flags what it lacks.
 pub fn assemble<'a>(dialect: &Dialect, frames: &[&'a [u8]], complete: bool, scratch: &'a mut Scratch) -> Parsed<'a> {
     match (dialect.format, frames, complete) {
+        (_, [], _) => Parsed::Nothing { what: "no bytes" },
+        (Format::Sqlserver33205, ..) => sqlserver::text::assemble(frames, complete, scratch),
+        (Format::SqlserverEventlogJson, ..) => sqlserver::eventlog::assemble(frames, complete, scratch),
+        (Format::SqlserverAuditCsv, ..) => sqlserver::csv::assemble(frames, complete, scratch),
+        (Format::SqlserverAuditJson, ..) => sqlserver::json::assemble(frames, complete, scratch),
         // Formats whose rows are never in pieces.
         (_, [frame, ..], _) => parse(dialect, frame, scratch),
-        (_, [], _) => Parsed::Nothing { what: "no bytes" },
     }
 }
 
@@ -85,5 +100,10 @@ pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
         Format::MongodbOcsf => mongodb::ocsf::next_record(bytes),
         Format::MongodbBson => mongodb::bson::next_record(bytes),
         Format::PostgresStderr => postgres_stderr::next_record(dialect, bytes),
+        Format::Sqlserver33205 => sqlserver::text::next_record(bytes),
+        Format::SqlserverEventlogJson => sqlserver::eventlog::next_record(bytes),
+        Format::SqlserverErrorlog => sqlserver::errorlog::next_record(bytes),
+        // Half a row shows itself to the framer; in JSON nothing tells a row from a text's imitation.
+        Format::SqlserverAuditCsv | Format::SqlserverAuditJson => None,
     }
 }

@@ -85,3 +85,18 @@ fn mongodb_is_told_by_the_first_key() {
     assert_eq!(known(b"\x1f\x8b\x00\x00\x02atype\0\x07"), Detection::Known(Format::MongodbBson));
     assert_eq!(known(b"\x1f\x00\x00\x00\x02atyp"), Detection::NeedMore);
 }
+
+#[test]
+fn sql_servers_forms_are_told_apart() {
+    let known = |head: &[u8]| detect(head, false);
+    let event = b"Audit event: audit_schema_version:1\nevent_time:2026-10-23 03:11:01\n";
+    assert_eq!(known(event), Detection::Known(Format::Sqlserver33205));
+    let json = b"{\"EventID\":33205,\"Message\":\"Audit event: audit_schema_version:1\\nevent_time:1\"}\n";
+    assert_eq!(known(json), Detection::Known(Format::SqlserverEventlogJson));
+    let csv = b"\xef\xbb\xbf\"event_time\",\"sequence_number\",\"action_id\"\r\n";
+    assert_eq!(known(csv), Detection::Known(Format::SqlserverAuditCsv));
+    let rows = b"[{\"event_time\":\"2026-10-23T03:11:01\",\"sequence_number\":1,\"action_id\":\"SL\"}]";
+    assert_eq!(known(rows), Detection::Known(Format::SqlserverAuditJson));
+    let log: Vec<u8> = "\u{feff}2026-10-23 03:11:01.13 Server x".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(known(&log), Detection::Known(Format::SqlserverErrorlog));
+}
