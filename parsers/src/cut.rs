@@ -46,6 +46,11 @@ impl Quoting {
             | Format::SqlserverAuditCsv
             | Format::SqlserverAuditJson
             | Format::SqlserverErrorlog => return None,
+            Format::PerconaAuditCsv => Quoting::Doubled,
+            Format::PerconaAuditJson | Format::MysqlAuditJson | Format::TrellixAuditJson => Quoting::Json,
+            Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog | Format::PerconaAuditXml => {
+                return None;
+            }
         })
     }
 }

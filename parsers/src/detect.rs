@@ -4,6 +4,8 @@
 //! rows further down are asked only when the beginning looks like no format that is known: a file that was cut at
 //! the front. What is not read here is named as well as it can be, so that a refusal says what to do.
 
+mod mysql;
+
 use std::sync::Arc;
 
 use crate::postgres_prefix::Prefix;
@@ -47,6 +49,9 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
     }
     if let Some(format) = format_at(text) {
         return Detection::Known(format);
+    }
+    if let Some(found) = mysql::family(text, end) {
+        return found;
     }
     if !end && csvlog::opens(text).is_none() {
         return Detection::NeedMore;
@@ -163,24 +168,16 @@ fn not_text(head: &[u8]) -> Option<&'static str> {
 fn other_format(text: &[u8]) -> Option<&'static str> {
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if line.starts_with(b"<AUDIT") || line.starts_with(b"<?xml") {
-        return Some("XML: an Oracle, MySQL or Percona audit log");
+        return Some("XML: an Oracle audit log");
     }
-    if text.starts_with(b"{")
-        && [&b"\"audit_record\""[..], b"\"atype\"", b"\"class_uid\""].iter().any(|key| holds(line, key))
-    {
+    if text.starts_with(b"{") && [&b"\"atype\""[..], b"\"class_uid\""].iter().any(|key| holds(line, key)) {
         return Some("JSON of another engine's audit log");
     }
-    if text.starts_with(b"[\n{") || text.starts_with(b"[ {") {
-        return Some("a JSON array: a MySQL audit log");
-    }
     if fits(line, b"00000000 00:00:00,") {
-        return Some("MariaDB's server_audit log");
+        return Some("MariaDB's server_audit log, but without a row that can be read");
     }
     if fits(line, b"\"0000-00-00 00:00:00") || is_bare_csv(line) {
         return Some("a file of the extension pgauditlogtofile");
-    }
-    if text.split(|byte| *byte == b'\n').take(3).any(|line| line.ends_with(b"Id Command\tArgument")) {
-        return Some("MySQL's or MariaDB's general log");
     }
     if is_syslog(line) {
         return Some("syslog");

@@ -28,11 +28,27 @@ pub enum Format {
     SqlserverAuditJson,
     /// SQL Server's error log on Linux, in UTF-16.
     SqlserverErrorlog,
+    /// MariaDB's plugin server_audit as a file, and Amazon's dialects of it.
+    ServerAudit,
+    /// MariaDB's plugin server_audit in a syslog file.
+    ServerAuditSyslog,
+    /// The general query log of MySQL and MariaDB.
+    MysqlGeneralLog,
+    /// XML of Percona's audit_log (OLD and NEW), of audit_log_filter and of MySQL Enterprise Audit.
+    PerconaAuditXml,
+    /// JSON of Percona's audit_log.
+    PerconaAuditJson,
+    /// CSV of Percona's audit_log.
+    PerconaAuditCsv,
+    /// JSON of MySQL Enterprise Audit and of Percona's audit_log_filter.
+    MysqlAuditJson,
+    /// JSON of the audit plugin of Trellix (McAfee).
+    TrellixAuditJson,
 }
 
 impl Format {
     /// Every format, in the order in which lists show them.
-    pub const ALL: [Format; 11] = [
+    pub const ALL: [Format; 19] = [
         Format::PostgresCsvlog,
         Format::PostgresJsonlog,
         Format::MongodbJson,
@@ -44,6 +60,14 @@ impl Format {
         Format::SqlserverAuditCsv,
         Format::SqlserverAuditJson,
         Format::SqlserverErrorlog,
+        Format::ServerAudit,
+        Format::ServerAuditSyslog,
+        Format::MysqlGeneralLog,
+        Format::PerconaAuditXml,
+        Format::PerconaAuditJson,
+        Format::PerconaAuditCsv,
+        Format::MysqlAuditJson,
+        Format::TrellixAuditJson,
     ];
 
     /// The name that users write.
@@ -60,6 +84,14 @@ impl Format {
             Format::SqlserverAuditCsv => "sqlserver-audit-csv",
             Format::SqlserverAuditJson => "sqlserver-audit-json",
             Format::SqlserverErrorlog => "sqlserver-errorlog",
+            Format::ServerAudit => "server-audit",
+            Format::ServerAuditSyslog => "server-audit-syslog",
+            Format::MysqlGeneralLog => "mysql-general-log",
+            Format::PerconaAuditXml => "percona-audit-xml",
+            Format::PerconaAuditJson => "percona-audit-json",
+            Format::PerconaAuditCsv => "percona-audit-csv",
+            Format::MysqlAuditJson => "mysql-audit-json",
+            Format::TrellixAuditJson => "trellix-audit-json",
         }
     }
 
@@ -73,6 +105,13 @@ impl Format {
             | Format::SqlserverAuditCsv
             | Format::SqlserverAuditJson
             | Format::SqlserverErrorlog => "sqlserver",
+            Format::ServerAudit | Format::ServerAuditSyslog => "mariadb",
+            Format::MysqlGeneralLog
+            | Format::PerconaAuditXml
+            | Format::PerconaAuditJson
+            | Format::PerconaAuditCsv
+            | Format::MysqlAuditJson
+            | Format::TrellixAuditJson => "mysql",
         }
     }
 }
@@ -96,6 +135,20 @@ impl Format {
             Format::SqlserverAuditCsv => "SQL Server: rows of sys.fn_get_audit_file as CSV, all columns",
             Format::SqlserverAuditJson => "SQL Server: rows of sys.fn_get_audit_file as JSON",
             Format::SqlserverErrorlog => "SQL Server on Linux: the error log, for logins and failed logins",
+            Format::ServerAudit => "MariaDB's plugin server_audit as a file, with Amazon's dialects of RDS and Aurora",
+            Format::ServerAuditSyslog => "MariaDB's plugin server_audit in a syslog file",
+            Format::MysqlGeneralLog => {
+                "the general query log of MySQL and MariaDB: what was asked for, not what became of it"
+            }
+            Format::PerconaAuditXml => {
+                "Percona audit_log, audit_log_filter and MySQL Enterprise Audit as XML, OLD or NEW"
+            }
+            Format::PerconaAuditJson => "Percona audit_log as JSON, an object a line",
+            Format::PerconaAuditCsv => "Percona audit_log as CSV",
+            Format::MysqlAuditJson => {
+                "MySQL Enterprise Audit and Percona audit_log_filter as JSON, in an array or an object a line"
+            }
+            Format::TrellixAuditJson => "the audit plugin of Trellix (McAfee) for MySQL and MariaDB, an object a line",
         }
     }
 
@@ -110,6 +163,14 @@ impl Format {
             | Format::SqlserverEventlogJson
             | Format::SqlserverAuditCsv
             | Format::SqlserverAuditJson => false,
+            Format::ServerAudit
+            | Format::ServerAuditSyslog
+            | Format::MysqlGeneralLog
+            | Format::PerconaAuditXml
+            | Format::PerconaAuditJson
+            | Format::PerconaAuditCsv
+            | Format::MysqlAuditJson
+            | Format::TrellixAuditJson => false,
         }
     }
 
@@ -121,6 +182,12 @@ impl Format {
             Format::PostgresStderr => true,
             Format::Sqlserver33205 | Format::SqlserverErrorlog => true,
             Format::SqlserverEventlogJson | Format::SqlserverAuditCsv | Format::SqlserverAuditJson => false,
+            Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog => true,
+            Format::PerconaAuditXml
+            | Format::PerconaAuditJson
+            | Format::PerconaAuditCsv
+            | Format::MysqlAuditJson
+            | Format::TrellixAuditJson => false,
         }
     }
 }

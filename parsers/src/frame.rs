@@ -3,7 +3,10 @@
 //! Owns the choice of framer by format and the contract that all framers keep; the grammars are in the formats'
 //! own files.
 
-use crate::{Dialect, Format, blocks, braces, csvlog, jsonlog, lines, mongodb, objects, postgres_stderr, sqlserver};
+use crate::{
+    Dialect, Format, blocks, braces, csvlog, elements, general_log, jsonlog, lines, mongodb, mysql_audit, objects,
+};
+use crate::{postgres_stderr, server_audit, sqlserver};
 
 /// What stands at the start of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,10 @@ pub enum Framer {
     CsvRows(sqlserver::csv::CsvRowFramer),
     /// See [`sqlserver::errorlog::ErrorlogFramer`].
     Errorlog(sqlserver::errorlog::ErrorlogFramer),
+    /// See [`elements::ElementFramer`].
+    Elements(elements::ElementFramer),
+    /// See [`mysql_audit::csv::RowFramer`].
+    Quoted(mysql_audit::csv::RowFramer),
 }
 
 impl Framer {
@@ -68,6 +75,17 @@ impl Framer {
             Format::SqlserverAuditCsv => Framer::CsvRows(sqlserver::csv::CsvRowFramer::default()),
             Format::SqlserverAuditJson => Framer::Objects(objects::ObjectFramer::default()),
             Format::SqlserverErrorlog => Framer::Errorlog(sqlserver::errorlog::ErrorlogFramer::default()),
+            Format::ServerAudit => server_audit::framer(),
+            Format::ServerAuditSyslog => Framer::Lines(lines::LineFramer::new(&server_audit::syslog::LINES)),
+            Format::MysqlGeneralLog => general_log::framer(),
+            Format::PerconaAuditXml => {
+                let (start, end) = (mysql_audit::xml::START, mysql_audit::xml::END);
+                Framer::Elements(elements::ElementFramer::new(start, end))
+            }
+            Format::PerconaAuditJson => Framer::Lines(lines::LineFramer::new(&mysql_audit::percona_json::LINES)),
+            Format::PerconaAuditCsv => Framer::Quoted(mysql_audit::csv::RowFramer::new()),
+            Format::MysqlAuditJson => Framer::Objects(objects::ObjectFramer::default()),
+            Format::TrellixAuditJson => Framer::Lines(lines::LineFramer::new(&mysql_audit::trellix::LINES)),
         }
     }
 
@@ -85,6 +103,17 @@ impl Framer {
             Format::SqlserverAuditCsv => Framer::CsvRows(sqlserver::csv::CsvRowFramer::mid_file()),
             Format::SqlserverAuditJson => Framer::Objects(objects::ObjectFramer::mid_file()),
             Format::SqlserverErrorlog => Framer::Errorlog(sqlserver::errorlog::ErrorlogFramer::mid_file()),
+            Format::ServerAudit => server_audit::mid_file(),
+            Format::ServerAuditSyslog => Framer::Lines(lines::LineFramer::mid_file(&server_audit::syslog::LINES)),
+            Format::MysqlGeneralLog => general_log::mid_file(),
+            Format::PerconaAuditXml => {
+                let (start, end) = (mysql_audit::xml::START, mysql_audit::xml::END);
+                Framer::Elements(elements::ElementFramer::mid_file(start, end))
+            }
+            Format::PerconaAuditJson => Framer::Lines(lines::LineFramer::mid_file(&mysql_audit::percona_json::LINES)),
+            Format::PerconaAuditCsv => Framer::Quoted(mysql_audit::csv::RowFramer::mid_file()),
+            Format::MysqlAuditJson => Framer::Objects(objects::ObjectFramer::mid_file()),
+            Format::TrellixAuditJson => Framer::Lines(lines::LineFramer::mid_file(&mysql_audit::trellix::LINES)),
         }
     }
 
@@ -103,20 +132,18 @@ impl Framer {
             Framer::Bson(framer) => framer.next(buf, end),
             Framer::CsvRows(framer) => framer.next(buf, end),
             Framer::Errorlog(framer) => framer.next(buf, end),
+            Framer::Elements(framer) => framer.next(buf, end),
+            Framer::Quoted(framer) => framer.next(buf, end),
         }
     }
 
     /// Tells that the caller has taken what the last call found [`Frame::Open`]: what follows is not of that record.
     pub fn close(&mut self) {
         match self {
-            Framer::Csvlog(_)
-            | Framer::Lines(_)
-            | Framer::Objects(_)
-            | Framer::Braces(_)
-            | Framer::Bson(_)
-            | Framer::CsvRows(_) => {}
             Framer::Blocks(framer) => framer.close(),
             Framer::Errorlog(framer) => framer.close(),
+            // All others know where a record ends.
+            _ => {}
         }
     }
 
@@ -135,6 +162,8 @@ impl Framer {
             Framer::Bson(framer) => framer.discard(len),
             Framer::CsvRows(framer) => framer.discard(len),
             Framer::Errorlog(framer) => framer.discard(len),
+            Framer::Elements(framer) => framer.discard(len),
+            Framer::Quoted(framer) => framer.discard(len),
         }
     }
 }

@@ -14,12 +14,15 @@ pub mod cut;
 pub mod detect;
 pub mod dialect;
 mod digits;
+pub mod elements;
 pub mod format;
 pub mod frame;
+pub mod general_log;
 mod json;
 pub mod jsonlog;
 pub mod lines;
 pub mod mongodb;
+pub mod mysql_audit;
 pub mod objects;
 pub mod pgaudit;
 mod postgres;
@@ -30,6 +33,7 @@ mod quoted;
 pub mod record;
 mod rest;
 pub mod scratch;
+pub mod server_audit;
 pub mod sqlserver;
 mod times;
 
@@ -57,20 +61,23 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
         Format::SqlserverAuditCsv => sqlserver::csv::parse(frame, scratch),
         Format::SqlserverAuditJson => sqlserver::json::parse(frame, scratch),
         Format::SqlserverErrorlog => sqlserver::errorlog::parse(frame, scratch),
+        Format::ServerAudit => server_audit::parse(frame, scratch),
+        Format::ServerAuditSyslog => server_audit::syslog::parse(frame, scratch),
+        Format::MysqlGeneralLog => general_log::parse(frame, scratch),
+        Format::PerconaAuditXml => mysql_audit::xml::parse(frame, scratch),
+        Format::PerconaAuditJson => mysql_audit::percona_json::parse(frame, scratch),
+        Format::PerconaAuditCsv => mysql_audit::csv::parse(frame, scratch),
+        Format::MysqlAuditJson => mysql_audit::json::parse(frame, scratch),
+        Format::TrellixAuditJson => mysql_audit::trellix::parse(frame, scratch),
     }
 }
 
 /// Says what a frame holds that [`parse`] called [`Parsed::Several`], row by row in their order.
 pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>)) {
     match dialect.format {
-        Format::PostgresCsvlog | Format::PostgresJsonlog => row(parse(dialect, frame, scratch)),
-        Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => row(parse(dialect, frame, scratch)),
         Format::PostgresStderr => postgres_stderr::each(dialect, frame, scratch, row),
-        Format::Sqlserver33205
-        | Format::SqlserverEventlogJson
-        | Format::SqlserverAuditCsv
-        | Format::SqlserverAuditJson
-        | Format::SqlserverErrorlog => row(parse(dialect, frame, scratch)),
+        // Formats whose frames hold one row.
+        _ => row(parse(dialect, frame, scratch)),
     }
 }
 
@@ -85,6 +92,8 @@ pub fn assemble<'a>(dialect: &Dialect, frames: &[&'a [u8]], complete: bool, scra
         (Format::SqlserverEventlogJson, ..) => sqlserver::eventlog::assemble(frames, complete, scratch),
         (Format::SqlserverAuditCsv, ..) => sqlserver::csv::assemble(frames, complete, scratch),
         (Format::SqlserverAuditJson, ..) => sqlserver::json::assemble(frames, complete, scratch),
+        (Format::ServerAudit, frames, _) => server_audit::assemble(frames, scratch),
+        (Format::ServerAuditSyslog, frames, _) => server_audit::syslog::assemble(frames, scratch),
         // Formats whose rows are never in pieces.
         (_, [frame, ..], _) => parse(dialect, frame, scratch),
     }
@@ -105,5 +114,10 @@ pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
         Format::SqlserverErrorlog => sqlserver::errorlog::next_record(bytes),
         // Half a row shows itself to the framer; in JSON nothing tells a row from a text's imitation.
         Format::SqlserverAuditCsv | Format::SqlserverAuditJson => None,
+        Format::PerconaAuditXml => mysql_audit::xml::next_record(bytes),
+        Format::PerconaAuditJson => mysql_audit::percona_json::next_record(bytes),
+        Format::PerconaAuditCsv => mysql_audit::csv::next_record(bytes),
+        Format::TrellixAuditJson => mysql_audit::trellix::next_record(bytes),
+        Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog | Format::MysqlAuditJson => None,
     }
 }

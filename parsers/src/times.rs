@@ -40,16 +40,57 @@ pub(crate) fn of_iso<'a>(text: &'a [u8], zone: &[u8], room: &mut Room<'a>) -> &'
     })
 }
 
+/// `20261120 20:31:42`, or `261120 20:31:42` and `261120  9:31:42` of this century.
+pub(crate) fn of_compact<'a>(text: &'a [u8], room: &mut Room<'a>) -> &'a [u8] {
+    let Some((day, clock)) = text.split_at_checked(text.len().wrapping_sub(9)) else { return text };
+    let (century, day) = match day.len() {
+        8 => day.split_at(2),
+        6 => (&b"20"[..], day),
+        _ => return text,
+    };
+    let zero: &[u8] = if clock.starts_with(b"  ") { b"0" } else { b"" };
+    let parts = [century, &day[..2], b"-", &day[2..4], b"-", &day[4..], b" ", zero, clock.trim_ascii_start()];
+    room.write(|out| parts.iter().fold(0, |len, part| len + copy(part, out.get_mut(len..).unwrap_or_default())))
+}
+
+/// What is counted since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Seconds,
+    Milliseconds,
+    Microseconds,
+}
+
 /// From milliseconds since 1970.
 pub(crate) fn of_unix_ms<'a>(ms: i64, room: &mut Room<'a>) -> &'a [u8] {
-    let (day, in_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    of_unix(ms, Unit::Milliseconds, room)
+}
+
+/// From a count since 1970, with as many digits of a second as it has.
+pub(crate) fn of_unix<'a>(count: i64, unit: Unit, room: &mut Room<'a>) -> &'a [u8] {
+    let (each, digits) = match unit {
+        Unit::Seconds => (1, 0),
+        Unit::Milliseconds => (1000, 3),
+        Unit::Microseconds => (1_000_000, 6),
+    };
+    let (seconds, fraction) = (count.div_euclid(each), count.rem_euclid(each));
+    let (day, seconds) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, date) = civil(day);
-    let (seconds, ms) = (in_day / 1000, in_day % 1000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let mut text = ArrayString::<TIME_MAX>::new();
-    // The longest year has nine digits.
-    let _ = write!(text, "{year:04}-{month:02}-{date:02} {hour:02}:{minute:02}:{second:02}.{ms:03} UTC");
+    // The longest year has twelve digits.
+    let _ = write!(text, "{year:04}-{month:02}-{date:02} {hour:02}:{minute:02}:{second:02}");
+    if digits > 0 {
+        let _ = write!(text, ".{fraction:0digits$}");
+    }
+    let _ = text.try_push_str(" UTC");
     room.write(|out| copy(text.as_bytes(), out))
+}
+
+/// Does the text begin like the model, in which 0 stands for any digit?
+pub(crate) fn fits(text: &[u8], model: &[u8]) -> bool {
+    let like = |(byte, like): (&u8, &u8)| if *like == b'0' { byte.is_ascii_digit() } else { byte == like };
+    text.len() >= model.len() && text.iter().zip(model).all(like)
 }
 
 /// `2022-08-24T09:10:04`, with a space as well.
@@ -106,5 +147,25 @@ mod tests {
         assert_eq!(unix(1_710_715_316_123), "2024-03-17 22:41:56.123 UTC");
         assert_eq!(unix(951_782_400_000), "2000-02-29 00:00:00.000 UTC");
         assert_eq!(unix(-1), "1969-12-31 23:59:59.999 UTC");
+    }
+
+    #[test]
+    fn short_forms_and_other_counts_become_it_too() {
+        for (text, expected) in [
+            ("20261120 20:31:42", "2026-11-20 20:31:42"),
+            ("261120 20:31:42", "2026-11-20 20:31:42"),
+            ("261120  9:31:42", "2026-11-20 09:31:42"),
+            ("x", "x"),
+        ] {
+            assert_eq!(of_compact(text.as_bytes(), &mut Scratch::new().room(TIME_MAX)), expected.as_bytes());
+        }
+        for (count, unit, expected) in [
+            (0, Unit::Seconds, &b"1970-01-01 00:00:00 UTC"[..]),
+            (1_679_569_000_492_494, Unit::Microseconds, b"2023-03-23 10:56:40.492494 UTC"),
+            (4_107_542_400, Unit::Seconds, b"2100-03-01 00:00:00 UTC"),
+            (i64::MAX, Unit::Seconds, b"292277026596-12-04 15:30:07 UTC"),
+        ] {
+            assert_eq!(of_unix(count, unit, &mut Scratch::new().room(TIME_MAX)), expected);
+        }
     }
 }

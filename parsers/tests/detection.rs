@@ -65,7 +65,7 @@ fn what_is_not_read_is_named() {
         (b"\xff\xfe2\0", "UTF-16"),
         (b"", "empty"),
         (b"\0\0\0\0", "NUL"),
-        (b"20261120 20:28:31,host,app,::1,1,2,QUERY,db,'x',0\n", "server_audit"),
+        (b"20261120 20:28:31,host,app,::1,1\n", "server_audit"),
         (b"<134>Nov 20 20:28:31 host postgres[1]: x\n", "syslog"),
         (b"Nov 20 20:28:31 host postgres[1]: [1-1] LOG:  x\n", "syslog"),
         (b"<?xml version=\"1.0\"?>\n", "XML"),
