@@ -58,6 +58,47 @@ const NAMES: [&str; 37] = [
     "query_statistics",
 ];
 
+/// Where some of them stand in [`NAMES`].
+mod place {
+    pub(super) const NAME: usize = super::place_of("name");
+    pub(super) const RECORD: usize = super::place_of("record");
+    pub(super) const TIMESTAMP: usize = super::place_of("timestamp");
+    pub(super) const COMMAND_CLASS: usize = super::place_of("command_class");
+    pub(super) const CONNECTION_ID: usize = super::place_of("connection_id");
+    pub(super) const STATUS: usize = super::place_of("status");
+    pub(super) const SQLTEXT: usize = super::place_of("sqltext");
+    pub(super) const USER: usize = super::place_of("user");
+    pub(super) const PRIV_USER: usize = super::place_of("priv_user");
+    pub(super) const OS_USER: usize = super::place_of("os_user");
+    pub(super) const OS_LOGIN: usize = super::place_of("os_login");
+    pub(super) const PROXY_USER: usize = super::place_of("proxy_user");
+    pub(super) const HOST: usize = super::place_of("host");
+    pub(super) const IP: usize = super::place_of("ip");
+    pub(super) const DB: usize = super::place_of("db");
+    pub(super) const TABLE: usize = super::place_of("table");
+    pub(super) const MYSQL_VERSION: usize = super::place_of("mysql_version");
+    pub(super) const STARTUP_OPTIONS: usize = super::place_of("startup_options");
+    pub(super) const OS_VERSION: usize = super::place_of("os_version");
+    pub(super) const STORED_PROGRAM: usize = super::place_of("stored_program");
+}
+
+/// Counted by the compiler; a name that is missing does not compile.
+const fn place_of(name: &str) -> usize {
+    let mut place = 0;
+    while !same(NAMES[place].as_bytes(), name.as_bytes()) {
+        place += 1;
+    }
+    place
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
 /// One row, unescaped. What is empty says nothing: the plugins write an empty member where there is none.
 #[derive(Debug)]
 struct Row<'a> {
@@ -76,18 +117,17 @@ impl<'a> Row<'a> {
         Row { values: [None; NAMES.len()], other: None }
     }
 
-    /// What stands under a name, if anything; it is not left for `extra`.
-    fn take(&mut self, name: &str) -> Option<&'a [u8]> {
-        let index = NAMES.iter().position(|known| *known == name)?;
-        self.values[index].take().filter(|text| !text.is_empty())
+    /// What stands in a place, if anything; it is not left for `extra`.
+    fn take(&mut self, place: usize) -> Option<&'a [u8]> {
+        self.values[place].take().filter(|text| !text.is_empty())
     }
 
     /// Needs [`times::TIME_MAX`].
     fn record(mut self, room: &mut Room<'a>) -> Option<Record<'a>> {
-        let name = self.take("name")?;
+        let name = self.take(place::NAME)?;
         let mut record = Record {
-            time: times::of_iso(self.take("timestamp")?, b"", room),
-            session: Session { id: self.take("connection_id"), ..Session::default() },
+            time: times::of_iso(self.take(place::TIMESTAMP)?, b"", room),
+            session: Session { id: self.take(place::CONNECTION_ID), ..Session::default() },
             ..Record::default()
         };
         self.add_act(name, &mut record);
@@ -100,9 +140,9 @@ impl<'a> Row<'a> {
     }
 
     fn add_act(&mut self, name: &'a [u8], record: &mut Record<'a>) {
-        let status = self.take("status");
-        let class = self.take("command_class");
-        let text = self.take("sqltext");
+        let status = self.take(place::STATUS);
+        let class = self.take(place::COMMAND_CLASS);
+        let text = self.take(place::SQLTEXT);
         let is_failure = status.is_some_and(|status| status != b"0");
         record.act = match name {
             b"Connect" | b"Change user" if is_failure => Act::LoginFailed,
@@ -126,23 +166,21 @@ impl<'a> Row<'a> {
         let is_about_session = matches!(record.act, Act::Login | Act::LoginFailed | Act::Logout | Act::Message);
         record.command = class.filter(|_| !is_about_session).or(Some(name));
         if record.command == Some(name) {
-            self.put_back("command_class", class);
+            self.put_back(place::COMMAND_CLASS, class);
         } else {
-            self.put_back("name", Some(name));
+            self.put_back(place::NAME, Some(name));
         }
         record.statement = text.map(|text| Statement { text: Some(text), ..Statement::default() });
     }
 
-    fn put_back(&mut self, name: &str, value: Option<&'a [u8]>) {
-        if let Some(index) = NAMES.iter().position(|known| *known == name) {
-            self.values[index] = value;
-        }
+    fn put_back(&mut self, place: usize, value: Option<&'a [u8]>) {
+        self.values[place] = value;
     }
 
     /// The account whose rights count. Connections have it by itself, and nothing there when nobody was let in.
     fn add_user(&mut self, record: &mut Record<'a>) {
-        let (user, account) = (self.take("user"), self.take("priv_user"));
-        let (host, ip) = (self.take("host"), self.take("ip"));
+        let (user, account) = (self.take(place::USER), self.take(place::PRIV_USER));
+        let (host, ip) = (self.take(place::HOST), self.take(place::IP));
         // A connection's name stands as the client sent it, and may look composed.
         let is_plain = matches!(record.act, Act::Login | Act::LoginFailed | Act::Logout);
         let whole = user.filter(|_| !is_plain).and_then(UserHost::of);
@@ -154,16 +192,16 @@ impl<'a> Row<'a> {
             whole.map_or((None, None), |whole| (not_empty(whole.host), not_empty(whole.ip)));
         let address = ip.or(composed_ip).or(host).or(composed_host);
         record.client = Client { address, ..Client::default() };
-        self.put_back("user", user.filter(|user| Some(*user) != record.user));
-        self.put_back("priv_user", account.filter(|account| Some(*account) != record.user));
-        self.put_back("host", host.filter(|host| Some(*host) != address));
-        self.put_back("ip", ip.filter(|ip| Some(*ip) != address));
+        self.put_back(place::USER, user.filter(|user| Some(*user) != record.user));
+        self.put_back(place::PRIV_USER, account.filter(|account| Some(*account) != record.user));
+        self.put_back(place::HOST, host.filter(|host| Some(*host) != address));
+        self.put_back(place::IP, ip.filter(|ip| Some(*ip) != address));
     }
 
     /// A table's row names the database of the table, all others that of the session.
     fn add_names(&mut self, record: &mut Record<'a>) {
-        let database = self.take("db");
-        record.object = self.take("table").or_else(|| self.take("stored_program"));
+        let database = self.take(place::DB);
+        record.object = self.take(place::TABLE).or_else(|| self.take(place::STORED_PROGRAM));
         match record.object {
             Some(_) => record.object_database = database,
             None => record.database = database,

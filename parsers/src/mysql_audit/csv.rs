@@ -6,7 +6,7 @@
 
 use memchr::{memchr, memchr_iter};
 
-use super::Row;
+use super::{Row, place};
 use crate::frame::{DAMAGED_MAX, Frame, NO_END};
 use crate::quoted;
 use crate::record::Parsed;
@@ -14,45 +14,46 @@ use crate::scratch::Scratch;
 use crate::times::{TIME_MAX, fits};
 
 /// A statement's columns, or a command's.
-const COMMAND: [&str; 12] = [
-    "name",
-    "record",
-    "timestamp",
-    "command_class",
-    "connection_id",
-    "status",
-    "sqltext",
-    "user",
-    "host",
-    "os_user",
-    "ip",
-    "db",
+const COMMAND: [usize; 12] = [
+    place::NAME,
+    place::RECORD,
+    place::TIMESTAMP,
+    place::COMMAND_CLASS,
+    place::CONNECTION_ID,
+    place::STATUS,
+    place::SQLTEXT,
+    place::USER,
+    place::HOST,
+    place::OS_USER,
+    place::IP,
+    place::DB,
 ];
 
 /// A connection's columns.
-const CONNECTION: [&str; 12] = [
-    "name",
-    "record",
-    "timestamp",
-    "connection_id",
-    "status",
-    "user",
-    "priv_user",
-    "os_login",
-    "proxy_user",
-    "host",
-    "ip",
-    "db",
+const CONNECTION: [usize; 12] = [
+    place::NAME,
+    place::RECORD,
+    place::TIMESTAMP,
+    place::CONNECTION_ID,
+    place::STATUS,
+    place::USER,
+    place::PRIV_USER,
+    place::OS_LOGIN,
+    place::PROXY_USER,
+    place::HOST,
+    place::IP,
+    place::DB,
 ];
 
 /// The columns of the rows that say that auditing began or ended.
-const AUDIT: [&str; 6] = ["name", "record", "timestamp", "mysql_version", "startup_options", "os_version"];
+const AUDIT: [usize; 6] =
+    [place::NAME, place::RECORD, place::TIMESTAMP, place::MYSQL_VERSION, place::STARTUP_OPTIONS, place::OS_VERSION];
 
 /// Says what one frame holds. See [`crate::parse`].
 pub fn parse<'a>(frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
     let unparsed = |reason| Parsed::Unparsed { reason, retry_at: next_record(frame) };
     let Some(columns) = Columns::split(frame) else { return unparsed("not the columns of an audit_log row") };
-    let names: &[&str] = match (columns.count, columns.bare) {
+    let places: &[usize] = match (columns.count, columns.bare) {
         (12, Some(5)) => &COMMAND,
         (12, Some(4)) => &CONNECTION,
         (6, None) => &AUDIT,
@@ -60,9 +61,9 @@ pub fn parse<'a>(frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
     };
     let mut room = scratch.room(frame.len() + TIME_MAX);
     let mut row = Row::new();
-    for (name, (raw, is_doubled)) in names.iter().zip(columns.columns) {
+    for (place, (raw, is_doubled)) in places.iter().zip(columns.columns) {
         let text = if is_doubled { quoted::unescape(raw, &mut room) } else { raw };
-        row.put_back(name, Some(text));
+        row.put_back(*place, Some(text));
     }
     row.record(&mut room).map_or(unparsed("no name or no timestamp"), Parsed::Record)
 }
