@@ -65,7 +65,7 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
     if !end {
         return Detection::NeedMore;
     }
-    match format_within(text) {
+    match format_within(text).or_else(|| mysql::within(text)) {
         Some(format) => Detection::Known(format),
         None => Detection::Unknown { reason: "no record of a known format in the first 64 KiB" },
     }

@@ -149,7 +149,9 @@ impl<'a> Row<'a> {
             b"Connect" | b"Change user" => Act::Login,
             b"Quit" | b"Disconnect" => Act::Logout,
             b"TableRead" | b"TableInsert" | b"TableUpdate" | b"TableDelete" => Act::TableAccess,
-            b"Audit" | b"NoAudit" | b"Startup" | b"Shutdown" => Act::Message,
+            b"Audit" | b"NoAudit" | b"Startup" => Act::Message,
+            // With a status it is somebody's command.
+            b"Shutdown" if status.is_none() => Act::Message,
             _ if is_failure => Act::FailedStatement,
             _ if text.is_some() || status.is_some() => Act::Statement,
             _ => Act::Message,

@@ -166,6 +166,13 @@ fn files_of_the_family_are_told_from_their_first_record() {
         ("{\"msg-type\":\"header\",\"date\":\"1510038432019\"}\n", Format::TrellixAuditJson),
     ] {
         assert_eq!(detect(head.as_bytes(), true), Detection::Known(format), "{head}");
+        let cut = [&head.as_bytes()[head.len().min(40) / 2..], head.as_bytes(), head.as_bytes()].concat();
+        if !matches!(format, Format::MysqlGeneralLog | Format::PerconaAuditXml)
+            || head.starts_with('2')
+            || head.starts_with("<AUDIT_R")
+        {
+            assert_eq!(detect(&cut, true), Detection::Known(format), "{}", cut.escape_ascii());
+        }
         let few = head.find('\n').expect("a line").min(8);
         assert_eq!(detect(&head.as_bytes()[..few], false), Detection::NeedMore, "{}", &head[..few]);
     }

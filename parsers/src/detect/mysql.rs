@@ -26,6 +26,21 @@ pub(super) fn family(text: &[u8], end: bool) -> Option<Detection> {
     lines(text, end).any(server_audit::syslog::opens).then_some(Detection::Known(Format::ServerAuditSyslog))
 }
 
+/// Looks behind a first record that was cut.
+pub(super) fn within(text: &[u8]) -> Option<Format> {
+    let line = memchr::memchr(b'\n', text)? + 1;
+    let object = match ObjectFramer::mid_file().next(text, true) {
+        Frame::Damaged { len, .. } => objects(&text[len..], true),
+        _ => None,
+    };
+    let is_row = || lines(text, true).any(server_audit::opens).then_some(Format::ServerAudit);
+    let is_xml = || lines(text, true).any(|line| line.trim_ascii_start().starts_with(mysql_audit::xml::START));
+    match family(&text[line..], true).or(object) {
+        Some(Detection::Known(format)) => Some(format),
+        _ => is_row().or_else(|| is_xml().then_some(Format::PerconaAuditXml)),
+    }
+}
+
 /// A name with a line feed may have split the first row: the next ones are asked as well.
 fn rows(text: &[u8], is_whole: bool) -> Option<Detection> {
     match is_whole {
@@ -34,9 +49,9 @@ fn rows(text: &[u8], is_whole: bool) -> Option<Detection> {
     }
 }
 
-/// The first lines; the last one only at the `end`.
+/// The lines; the last one only at the `end`.
 fn lines(text: &[u8], end: bool) -> impl Iterator<Item = &[u8]> {
-    text.split_inclusive(|byte| *byte == b'\n').filter(move |line| end || line.ends_with(b"\n")).take(64)
+    text.split_inclusive(|byte| *byte == b'\n').filter(move |line| end || line.ends_with(b"\n"))
 }
 
 /// The first object's first key tells, or its members do when it is there as a whole.
