@@ -46,6 +46,7 @@ impl Quoting {
             | Format::SqlserverAuditCsv
             | Format::SqlserverAuditJson
             | Format::SqlserverErrorlog => return None,
+            Format::OracleSyslog | Format::OracleAud | Format::OracleXml => return None,
             Format::PerconaAuditCsv => Quoting::Doubled,
             Format::PerconaAuditJson | Format::MysqlAuditJson | Format::TrellixAuditJson => Quoting::Json,
             Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog | Format::PerconaAuditXml => {

@@ -9,7 +9,7 @@ mod mysql;
 use std::sync::Arc;
 
 use crate::postgres_prefix::Prefix;
-use crate::{Dialect, Format, csvlog, jsonlog, mongodb, postgres_stderr, sqlserver};
+use crate::{Dialect, Format, csvlog, jsonlog, mongodb, oracle, postgres_stderr, sqlserver};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,10 +103,25 @@ fn format_at(text: &[u8]) -> Option<Format> {
     if is_jsonlog(text) {
         return Some(Format::PostgresJsonlog);
     }
+    if let Some(format) = oracle_format(text) {
+        return Some(format);
+    }
     if !text.starts_with(b"{") && sqlserver::text::opens(text) {
         return Some(Format::Sqlserver33205);
     }
     json_format(text).or_else(|| is_audit_json(text).then_some(Format::SqlserverAuditJson))
+}
+
+/// By the root, the first block's date, or the tag of a syslog line.
+fn oracle_format(text: &[u8]) -> Option<Format> {
+    if oracle::xml::opens(text) {
+        return Some(Format::OracleXml);
+    }
+    if oracle::aud::opens(text) {
+        return Some(Format::OracleAud);
+    }
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    (is_syslog(line) && oracle::syslog::opens(line)).then_some(Format::OracleSyslog)
 }
 
 /// Rows of SQL Server's function, in a list or not.

@@ -28,6 +28,12 @@ pub enum Format {
     SqlserverAuditJson,
     /// SQL Server's error log on Linux, in UTF-16.
     SqlserverErrorlog,
+    /// Oracle's audit by syslog: unified, and traditional.
+    OracleSyslog,
+    /// Oracle's `audit_trail = OS`: files `*.aud`.
+    OracleAud,
+    /// Oracle's `audit_trail = XML`.
+    OracleXml,
     /// MariaDB's plugin server_audit as a file, and Amazon's dialects of it.
     ServerAudit,
     /// MariaDB's plugin server_audit in a syslog file.
@@ -48,7 +54,7 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order in which lists show them.
-    pub const ALL: [Format; 19] = [
+    pub const ALL: [Format; 22] = [
         Format::PostgresCsvlog,
         Format::PostgresJsonlog,
         Format::MongodbJson,
@@ -60,6 +66,9 @@ impl Format {
         Format::SqlserverAuditCsv,
         Format::SqlserverAuditJson,
         Format::SqlserverErrorlog,
+        Format::OracleSyslog,
+        Format::OracleAud,
+        Format::OracleXml,
         Format::ServerAudit,
         Format::ServerAuditSyslog,
         Format::MysqlGeneralLog,
@@ -84,6 +93,9 @@ impl Format {
             Format::SqlserverAuditCsv => "sqlserver-audit-csv",
             Format::SqlserverAuditJson => "sqlserver-audit-json",
             Format::SqlserverErrorlog => "sqlserver-errorlog",
+            Format::OracleSyslog => "oracle-syslog",
+            Format::OracleAud => "oracle-aud",
+            Format::OracleXml => "oracle-xml",
             Format::ServerAudit => "server-audit",
             Format::ServerAuditSyslog => "server-audit-syslog",
             Format::MysqlGeneralLog => "mysql-general-log",
@@ -105,6 +117,7 @@ impl Format {
             | Format::SqlserverAuditCsv
             | Format::SqlserverAuditJson
             | Format::SqlserverErrorlog => "sqlserver",
+            Format::OracleSyslog | Format::OracleAud | Format::OracleXml => "oracle",
             Format::ServerAudit | Format::ServerAuditSyslog => "mariadb",
             Format::MysqlGeneralLog
             | Format::PerconaAuditXml
@@ -135,6 +148,9 @@ impl Format {
             Format::SqlserverAuditCsv => "SQL Server: rows of sys.fn_get_audit_file as CSV, all columns",
             Format::SqlserverAuditJson => "SQL Server: rows of sys.fn_get_audit_file as JSON",
             Format::SqlserverErrorlog => "SQL Server on Linux: the error log, for logins and failed logins",
+            Format::OracleSyslog => "Oracle: audit by syslog, unified (18c and later) and traditional",
+            Format::OracleAud => "Oracle: audit_trail = OS, and what SYS does: files *.aud",
+            Format::OracleXml => "Oracle: audit_trail = XML, with or without EXTENDED",
             Format::ServerAudit => "MariaDB's plugin server_audit as a file, with Amazon's dialects of RDS and Aurora",
             Format::ServerAuditSyslog => "MariaDB's plugin server_audit in a syslog file",
             Format::MysqlGeneralLog => {
@@ -159,6 +175,7 @@ impl Format {
             Format::MongodbJson | Format::MongodbOcsf => false,
             Format::PostgresStderr => false,
             Format::MongodbBson | Format::SqlserverErrorlog => true,
+            Format::OracleSyslog | Format::OracleAud | Format::OracleXml => false,
             Format::Sqlserver33205
             | Format::SqlserverEventlogJson
             | Format::SqlserverAuditCsv
@@ -181,6 +198,8 @@ impl Format {
             Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => false,
             Format::PostgresStderr => true,
             Format::Sqlserver33205 | Format::SqlserverErrorlog => true,
+            Format::OracleSyslog => true,
+            Format::OracleAud | Format::OracleXml => false,
             Format::SqlserverEventlogJson | Format::SqlserverAuditCsv | Format::SqlserverAuditJson => false,
             Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog => true,
             Format::PerconaAuditXml

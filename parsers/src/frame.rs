@@ -5,6 +5,7 @@
 
 use crate::{
     Dialect, Format, blocks, braces, csvlog, elements, general_log, jsonlog, lines, mongodb, mysql_audit, objects,
+    oracle,
 };
 use crate::{postgres_stderr, server_audit, sqlserver};
 
@@ -55,6 +56,10 @@ pub enum Framer {
     CsvRows(sqlserver::csv::CsvRowFramer),
     /// See [`sqlserver::errorlog::ErrorlogFramer`].
     Errorlog(sqlserver::errorlog::ErrorlogFramer),
+    /// See [`oracle::aud::AudFramer`].
+    Aud(oracle::aud::AudFramer),
+    /// See [`oracle::xml::RecordFramer`].
+    AuditRecords(oracle::xml::RecordFramer),
     /// See [`elements::ElementFramer`].
     Elements(elements::ElementFramer),
     /// See [`mysql_audit::csv::RowFramer`].
@@ -75,6 +80,9 @@ impl Framer {
             Format::SqlserverAuditCsv => Framer::CsvRows(sqlserver::csv::CsvRowFramer::default()),
             Format::SqlserverAuditJson => Framer::Objects(objects::ObjectFramer::default()),
             Format::SqlserverErrorlog => Framer::Errorlog(sqlserver::errorlog::ErrorlogFramer::default()),
+            Format::OracleSyslog => Framer::Lines(lines::LineFramer::new(&oracle::syslog::LINES)),
+            Format::OracleAud => Framer::Aud(oracle::aud::AudFramer::default()),
+            Format::OracleXml => Framer::AuditRecords(oracle::xml::RecordFramer::default()),
             Format::ServerAudit => server_audit::framer(),
             Format::ServerAuditSyslog => Framer::Lines(lines::LineFramer::new(&server_audit::syslog::LINES)),
             Format::MysqlGeneralLog => general_log::framer(),
@@ -103,6 +111,9 @@ impl Framer {
             Format::SqlserverAuditCsv => Framer::CsvRows(sqlserver::csv::CsvRowFramer::mid_file()),
             Format::SqlserverAuditJson => Framer::Objects(objects::ObjectFramer::mid_file()),
             Format::SqlserverErrorlog => Framer::Errorlog(sqlserver::errorlog::ErrorlogFramer::mid_file()),
+            Format::OracleSyslog => Framer::Lines(lines::LineFramer::mid_file(&oracle::syslog::LINES)),
+            Format::OracleAud => Framer::Aud(oracle::aud::AudFramer::mid_file()),
+            Format::OracleXml => Framer::AuditRecords(oracle::xml::RecordFramer::mid_file()),
             Format::ServerAudit => server_audit::mid_file(),
             Format::ServerAuditSyslog => Framer::Lines(lines::LineFramer::mid_file(&server_audit::syslog::LINES)),
             Format::MysqlGeneralLog => general_log::mid_file(),
@@ -132,6 +143,8 @@ impl Framer {
             Framer::Bson(framer) => framer.next(buf, end),
             Framer::CsvRows(framer) => framer.next(buf, end),
             Framer::Errorlog(framer) => framer.next(buf, end),
+            Framer::Aud(framer) => framer.next(buf, end),
+            Framer::AuditRecords(framer) => framer.next(buf, end),
             Framer::Elements(framer) => framer.next(buf, end),
             Framer::Quoted(framer) => framer.next(buf, end),
         }
@@ -142,6 +155,8 @@ impl Framer {
         match self {
             Framer::Blocks(framer) => framer.close(),
             Framer::Errorlog(framer) => framer.close(),
+            Framer::Aud(framer) => framer.close(),
+            Framer::AuditRecords(_) => {}
             // All others know where a record ends.
             _ => {}
         }
@@ -162,6 +177,8 @@ impl Framer {
             Framer::Bson(framer) => framer.discard(len),
             Framer::CsvRows(framer) => framer.discard(len),
             Framer::Errorlog(framer) => framer.discard(len),
+            Framer::Aud(framer) => framer.discard(len),
+            Framer::AuditRecords(framer) => framer.discard(len),
             Framer::Elements(framer) => framer.discard(len),
             Framer::Quoted(framer) => framer.discard(len),
         }

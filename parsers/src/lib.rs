@@ -24,6 +24,7 @@ pub mod lines;
 pub mod mongodb;
 pub mod mysql_audit;
 pub mod objects;
+pub mod oracle;
 pub mod pgaudit;
 mod postgres;
 pub mod postgres_prefix;
@@ -61,6 +62,9 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
         Format::SqlserverAuditCsv => sqlserver::csv::parse(frame, scratch),
         Format::SqlserverAuditJson => sqlserver::json::parse(frame, scratch),
         Format::SqlserverErrorlog => sqlserver::errorlog::parse(frame, scratch),
+        Format::OracleSyslog => oracle::syslog::parse(frame, scratch),
+        Format::OracleAud => oracle::aud::parse(frame, scratch),
+        Format::OracleXml => oracle::xml::parse(frame, scratch),
         Format::ServerAudit => server_audit::parse(frame, scratch),
         Format::ServerAuditSyslog => server_audit::syslog::parse(frame, scratch),
         Format::MysqlGeneralLog => general_log::parse(frame, scratch),
@@ -112,6 +116,10 @@ pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
         Format::Sqlserver33205 => sqlserver::text::next_record(bytes),
         Format::SqlserverEventlogJson => sqlserver::eventlog::next_record(bytes),
         Format::SqlserverErrorlog => sqlserver::errorlog::next_record(bytes),
+        // A row is a line, and begins in no other way.
+        Format::OracleSyslog => None,
+        Format::OracleAud => oracle::aud::next_record(bytes),
+        Format::OracleXml => oracle::xml::next_record(bytes),
         // Half a row shows itself to the framer; in JSON nothing tells a row from a text's imitation.
         Format::SqlserverAuditCsv | Format::SqlserverAuditJson => None,
         Format::PerconaAuditXml => mysql_audit::xml::next_record(bytes),

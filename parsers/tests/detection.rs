@@ -100,3 +100,17 @@ fn sql_servers_forms_are_told_apart() {
     let log: Vec<u8> = "\u{feff}2026-10-23 03:11:01.13 Server x".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(known(&log), Detection::Known(Format::SqlserverErrorlog));
 }
+
+#[test]
+fn oracles_forms_are_told_apart() {
+    let known = |head: &str| detect(head.as_bytes(), false);
+    let unified = "Nov 13 15:52:56 host journal: Oracle Unified Audit[23128]: LENGTH: '215' TYPE:\"4\"\n";
+    assert_eq!(known(unified), Detection::Known(Format::OracleSyslog));
+    let traditional = "Nov 13 15:52:56 host Oracle Audit[2]: LENGTH: \"9\" SESSIONID:[1] \"4\"\n";
+    assert_eq!(known(traditional), Detection::Known(Format::OracleSyslog));
+    assert_eq!(known("Audit file /u01/app/x.aud\nOracle Database 11g\n"), Detection::Known(Format::OracleAud));
+    let block = "Wed Oct 21 11:58:08 2020 -04:00\nLENGTH : '9'\n";
+    assert_eq!(known(block), Detection::Known(Format::OracleAud));
+    let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n  <Audit xmlns=\"http://xmlns.oracle.com/x\">\n";
+    assert_eq!(known(xml), Detection::Known(Format::OracleXml));
+}
