@@ -26,6 +26,10 @@ use crate::times::{self, TIME_MAX, Unit, fits};
 /// `server_audit_query_log_limit`, unless somebody set it.
 const QUERY_LOG_LIMIT: usize = 1024;
 
+/// The plugin writes rows without a statement from a buffer of 1 KiB. Longer ones are not looked at, so that a torn statement which
+/// is full of operations is not looked through again for each of them.
+const TAIL_MAX: usize = 8 * 1024;
+
 /// A row begins with a time.
 #[derive(Debug)]
 struct Start;
@@ -337,6 +341,9 @@ fn split_statement(columns: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// What stands behind the operation of a row that has no statement, and whether that can be read in another way.
 fn other_tail<'a>(operation: &[u8], tail: &'a [u8]) -> Option<(Tail<'a>, bool)> {
+    if tail.len() > TAIL_MAX {
+        return None;
+    }
     match operation {
         b"READ" | b"WRITE" | b"CREATE" | b"ALTER" | b"RENAME" | b"DROP" => {
             let (database, object) = split_at_comma(tail.strip_suffix(b",")?)?;

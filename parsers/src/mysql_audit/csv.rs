@@ -181,7 +181,12 @@ enum Place {
 /// A status is no longer.
 const BARE_MAX: usize = 24;
 
-const MISPLACED: &str = "a quote stands where none can stand";
+/// What was found, if anything.
+enum Step {
+    Go,
+    Whole(usize),
+    MissingBytes,
+}
 
 impl RowFramer {
     /// A framer that enters the file at a record's first byte.
@@ -201,53 +206,70 @@ impl RowFramer {
         }
         self.at = self.at.min(buf.len());
         loop {
-            if let Place::Lost(reason) = self.place {
-                return self.look_for_record(buf, end, reason);
-            }
-            if self.place == Place::Head {
-                match opens(buf, end) {
-                    Some(true) => self.place = Place::Bare(0),
-                    Some(false) => (self.at, self.place) = (1, Place::Lost("no record begins here")),
-                    None => return Frame::Incomplete,
-                }
-                continue;
-            }
-            let Some(&byte) = buf.get(self.at) else { break };
-            if self.place == Place::Inside {
-                let Some(len) = memchr(b'"', &buf[self.at..]) else {
-                    self.at = buf.len();
-                    break;
-                };
-                (self.at, self.place) = (self.at + len + 1, Place::Quote);
-                continue;
-            }
-            if byte == b'\n' && self.place != Place::Bare(0) {
-                let len = self.at + 1;
-                *self = Self::new();
-                return Frame::Record { len };
-            }
-            self.place = match (self.place, byte) {
-                (Place::Quote, b'"') | (Place::Bare(0), b'"') => Place::Inside,
-                (Place::Quote | Place::Bare(1..), b',') => Place::Bare(0),
-                (Place::Quote | Place::Bare(1..), b'\r') => Place::CarriageReturn,
-                (Place::Bare(len), byte) if is_in_number(byte) && len < BARE_MAX => Place::Bare(len + 1),
-                // Another record may begin with the quote.
-                (Place::Quote, _) => {
-                    self.at = self.at.saturating_sub(1).max(1);
-                    Place::Lost(MISPLACED)
-                }
-                _ => Place::Lost("a column is neither in quotes nor a number"),
+            let step = match self.place {
+                Place::Head => self.head(buf, end),
+                Place::Inside => self.inside(buf),
+                Place::Lost(reason) => return self.look_for_record(buf, end, reason),
+                _ => self.outside(buf),
             };
-            if !matches!(self.place, Place::Lost(_)) {
-                self.at += 1;
+            match step {
+                Step::Go => {}
+                Step::Whole(len) => {
+                    *self = Self::new();
+                    return Frame::Record { len };
+                }
+                Step::MissingBytes if !end => return Frame::Incomplete,
+                Step::MissingBytes => return self.rest(buf),
             }
         }
-        if !end {
-            return Frame::Incomplete;
+    }
+
+    fn head(&mut self, buf: &[u8], end: bool) -> Step {
+        match opens(buf, end) {
+            Some(true) => self.place = Place::Bare(0),
+            Some(false) => (self.at, self.place) = (1, Place::Lost("no record begins here")),
+            None => return Step::MissingBytes,
         }
-        let is_whole = matches!(self.place, Place::Quote | Place::CarriageReturn);
+        Step::Go
+    }
+
+    fn inside(&mut self, buf: &[u8]) -> Step {
+        let Some(len) = memchr(b'"', &buf[self.at..]) else {
+            self.at = buf.len();
+            return Step::MissingBytes;
+        };
+        (self.at, self.place) = (self.at + len + 1, Place::Quote);
+        Step::Go
+    }
+
+    fn outside(&mut self, buf: &[u8]) -> Step {
+        let Some(&byte) = buf.get(self.at) else { return Step::MissingBytes };
+        self.place = match (self.place, byte) {
+            (Place::Quote | Place::Bare(1..) | Place::CarriageReturn, b'\n') => return Step::Whole(self.at + 1),
+            (Place::Quote | Place::Bare(0), b'"') => Place::Inside,
+            (Place::Quote | Place::Bare(1..), b',') => Place::Bare(0),
+            (Place::Quote | Place::Bare(1..), b'\r') => Place::CarriageReturn,
+            (Place::Bare(len), byte) if is_in_number(byte) && len < BARE_MAX => Place::Bare(len + 1),
+            // Another record may begin with the quote.
+            (Place::Quote, _) => {
+                return self.lose(self.at.saturating_sub(1).max(1), "a quote stands where none can stand");
+            }
+            _ => return self.lose(self.at, "a column is neither in quotes nor a number"),
+        };
+        self.at += 1;
+        Step::Go
+    }
+
+    fn lose(&mut self, at: usize, reason: &'static str) -> Step {
+        (self.at, self.place) = (at, Place::Lost(reason));
+        Step::Go
+    }
+
+    /// The file is over. What ends with a quote may be whole without its line feed.
+    fn rest(&mut self, buf: &[u8]) -> Frame {
+        let is_whole = matches!(self.place, Place::Quote | Place::CarriageReturn) && Columns::split(buf).is_some();
         *self = Self::new();
-        match is_whole && Columns::split(buf).is_some() {
+        match is_whole {
             true => Frame::Record { len: buf.len() },
             false => Frame::Damaged { len: buf.len(), reason: NO_END },
         }

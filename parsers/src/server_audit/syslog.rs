@@ -9,7 +9,7 @@
 
 use memchr::memmem;
 
-use super::{NO_ROW, Row};
+use super::{Columns, NO_ROW, Row};
 use crate::lines::Rules;
 use crate::record::Parsed;
 use crate::scratch::Scratch;
@@ -18,16 +18,19 @@ use crate::times::fits;
 /// What stands before each row, unless `server_audit_syslog_ident` says otherwise.
 const IDENT: &[u8] = b"mysql-server_auditing";
 
+/// Host and name of the program stand within so many bytes behind the time.
+const HEAD_MAX: usize = 300;
+
 /// The daemon escapes line feeds: a line is a row.
 pub(crate) const LINES: Rules = Rules { begins: |_| true, start: b"", is_whole: |_| true };
 
 /// Says what one line holds. See [`crate::parse`].
 pub fn parse<'a>(frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
-    match split_header(frame) {
-        Some(_) => super::parsed(row(frame), scratch),
-        None if frame.trim_ascii().is_empty() => Parsed::Nothing { what: "a blank line" },
-        None if header_len(frame).is_some() => Parsed::Nothing { what: "a line of another program" },
-        None => Parsed::Unparsed { reason: "not a line of syslog", retry_at: None },
+    match row(frame) {
+        Err(_) if frame.trim_ascii().is_empty() => Parsed::Nothing { what: "a blank line" },
+        Err(_) if !is_syslog(frame) => Parsed::Unparsed { reason: "not a line of syslog", retry_at: None },
+        Err(_) if !opens(frame) => Parsed::Nothing { what: "a line of another program" },
+        row => super::parsed(row, scratch),
     }
 }
 
@@ -47,11 +50,21 @@ pub(crate) fn is_syslog(line: &[u8]) -> bool {
 }
 
 fn row(frame: &[u8]) -> Result<Row<'_>, &'static str> {
-    let (time, message) = split_header(frame).ok_or(NO_ROW)?;
+    match split_header(frame) {
+        Some((time, message)) => row_of(time, message, Row::of_columns),
+        // Somebody chose another name than the usual one: then only a whole row is one.
+        None => {
+            let (time, message) = split_any_header(frame).ok_or(NO_ROW)?;
+            row_of(time, message, Row::of_whole_columns)
+        }
+    }
+}
+
+fn row_of<'a>(time: &'a [u8], message: &'a [u8], columns: Columns<'a>) -> Result<Row<'a>, &'static str> {
     let comma = memchr::memchr(b',', message).ok_or(NO_ROW)?;
     let space = memchr::memrchr(b' ', &message[..comma]);
-    let (info, columns) = message.split_at(space.map_or(0, |space| space + 1));
-    let mut row = Row::of_columns(columns)?;
+    let (info, rest) = message.split_at(space.map_or(0, |space| space + 1));
+    let mut row = columns(rest)?;
     (row.time, row.info) = (time, Some(info.trim_ascii_end()));
     row.is_doubtful |= [row.user, row.host].iter().any(|name| memmem::find(name, b"#012").is_some());
     Ok(row)
@@ -59,12 +72,22 @@ fn row(frame: &[u8]) -> Result<Row<'_>, &'static str> {
 
 /// Time and message of a line of server_audit's.
 fn split_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (time, rest) = split_time(line)?;
+    let ident = memmem::find(&rest[..rest.len().min(HEAD_MAX)], IDENT)? + IDENT.len();
+    Some((time, message(&rest[ident..])?))
+}
+
+/// Time and message of anybody's line.
+fn split_any_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (time, rest) = split_time(line)?;
+    let colon = memmem::find(&rest[..rest.len().min(HEAD_MAX)], b": ")?;
+    Some((time, &rest[colon + 2..]))
+}
+
+fn split_time(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let (from, to) = header_len(line)?;
-    let rest = &line[to..];
-    let ident = memmem::find(rest.get(..300.min(rest.len()))?, IDENT)? + IDENT.len();
-    let message = message(&rest[ident..])?;
-    Some((&line[from..to], message))
+    Some((&line[from..to], &line[to..]))
 }
 
 /// Behind `ident[pid]:` and a space, or behind what RFC 5424 has between the name and the message.
