@@ -105,20 +105,29 @@ fn time_len(line: &[u8]) -> Option<usize> {
     (is_short || fits(time, b"0000-00-00T00:00:00")).then_some(len)
 }
 
-/// The three lines, and nothing else: bytes that only look so must not be passed over.
+/// The three lines, and nothing else: what only looks so must not be passed over.
 fn is_header(frame: &[u8]) -> bool {
     let mut lines = frame.split_inclusive(|byte| *byte == b'\n');
-    let (Some(version), port, columns) = (lines.next(), lines.next(), lines.next()) else { return false };
-    is_version(version)
-        && port
-            .is_none_or(|line| line.len() < 512 && (line.starts_with(b"Tcp port: ") || line.starts_with(b"TCP Port: ")))
-        && columns.is_none_or(|line| line.starts_with(b"Time ") || line.starts_with(b"Time\t"))
-        && columns.is_none_or(|line| line.trim_ascii_end().ends_with(b" Id Command\tArgument") || is_spaced(line))
-        && lines.next().is_none()
+    let is_each_as: [fn(&[u8]) -> bool; 3] = [is_version, is_port, is_columns];
+    let mut count = 0;
+    lines.all(|line| {
+        count += 1;
+        is_each_as.get(count - 1).is_some_and(|is_as| is_as(line))
+    }) && count > 0
 }
 
-/// MySQL puts blanks where MariaDB puts tabs.
-fn is_spaced(line: &[u8]) -> bool {
+/// `Tcp port: 3306  Unix socket: /tmp/mysql.sock`, `TCP Port: 3306, Named Pipe: MySQL`. No statement is of these letters alone.
+fn is_port(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    let Some(rest) = line.strip_prefix(b"Tcp port: ").or_else(|| line.strip_prefix(b"TCP Port: ")) else {
+        return false;
+    };
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b" ,:/\\._-~+".contains(byte);
+    line.len() < 512 && rest.first().is_some_and(u8::is_ascii_digit) && rest.iter().all(is_plain)
+}
+
+/// `Time`, `Id`, `Command`, `Argument`, with blanks or tabs between them.
+fn is_columns(line: &[u8]) -> bool {
     line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()).eq([
         &b"Time"[..],
         b"Id",
@@ -136,6 +145,7 @@ fn is_version(line: &[u8]) -> bool {
     let is_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"/\\:._-+~".contains(byte);
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b" .,_-+~/".contains(byte);
     line.len() < 512
+        && !program.is_empty()
         && program.iter().all(is_path)
         && version[..open].iter().all(is_path)
         && version[open + 2..].iter().all(is_word)
