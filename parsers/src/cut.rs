@@ -52,6 +52,7 @@ impl Quoting {
             Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog | Format::PerconaAuditXml => {
                 return None;
             }
+            Format::PostgresSyslog | Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => return None,
         })
     }
 }

@@ -9,7 +9,9 @@ mod mysql;
 use std::sync::Arc;
 
 use crate::postgres_prefix::Prefix;
-use crate::{Dialect, Format, csvlog, jsonlog, mongodb, oracle, postgres_stderr, sqlserver};
+use crate::{
+    Dialect, Format, csvlog, jsonlog, mongodb, oracle, pgaudit_file, postgres_stderr, postgres_syslog, sqlserver,
+};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +58,8 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
     if !end && csvlog::opens(text).is_none() {
         return Detection::NeedMore;
     }
-    if is_stderr(text) {
-        return Detection::Known(Format::PostgresStderr);
+    if let Some(format) = text_log(text) {
+        return Detection::Known(format);
     }
     if let Some(reason) = other_format(text) {
         return Detection::Unknown { reason };
@@ -74,16 +76,24 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
 /// The format with what the beginning of the file tells of it: the prefix of PostgreSQL's text formats.
 pub fn dialect_of(format: Format, head: &[u8]) -> Dialect {
     let prefix = match format {
-        Format::PostgresStderr => Prefix::learn(head).and_then(Prefix::preset).map(Arc::new),
+        Format::PostgresStderr => Prefix::learn(head),
+        Format::PostgresSyslog => Prefix::learn(&postgres_syslog::first_chunks(head).collect::<Vec<_>>().join(&b'\n')),
         _ => None,
     };
+    let prefix = prefix.and_then(Prefix::preset).map(Arc::new);
     Dialect { prefix, ..Dialect::from(format) }
 }
 
-/// A line with a prefix that is known, and a severity behind it.
-fn is_stderr(text: &[u8]) -> bool {
+/// A row of pgauditlogtofile, a line with a prefix that is known and a severity behind it, or a syslog line with the server's numbers of row and chunk.
+fn text_log(text: &[u8]) -> Option<Format> {
     let line = text.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
-    postgres_stderr::is_line(line)
+    if pgaudit_file::is_row(line) {
+        return Some(Format::PgauditlogtofileCsv);
+    }
+    if postgres_syslog::is_line(line) {
+        return Some(Format::PostgresSyslog);
+    }
+    postgres_stderr::is_line(line).then_some(Format::PostgresStderr)
 }
 
 fn undecided(end: bool, reason: &'static str) -> Detection {
@@ -143,6 +153,9 @@ fn json_format(text: &[u8]) -> Option<Format> {
         return Some(Format::MongodbOcsf);
     }
     let line = &object[..memchr::memchr(b'\n', object).unwrap_or(object.len())];
+    if begins(b"\"log.source\"", b"") && holds(line, pgaudit_file::json::MARK) {
+        return Some(Format::PgauditlogtofileJson);
+    }
     let is_event = holds(line, b"\"audit_schema_version:") || holds(line, b"\"Audit event: ");
     (is_event && holds(line, b"33205")).then_some(Format::SqlserverEventlogJson)
 }
@@ -191,9 +204,6 @@ fn other_format(text: &[u8]) -> Option<&'static str> {
     if fits(line, b"00000000 00:00:00,") {
         return Some("MariaDB's server_audit log, but without a row that can be read");
     }
-    if fits(line, b"\"0000-00-00 00:00:00") || is_bare_csv(line) {
-        return Some("a file of the extension pgauditlogtofile");
-    }
     if is_syslog(line) {
         return Some("syslog");
     }
@@ -203,11 +213,6 @@ fn other_format(text: &[u8]) -> Option<&'static str> {
         );
     }
     None
-}
-
-/// pgauditlogtofile 1.5 wrote csvlog's columns without quotes and without the severity.
-fn is_bare_csv(line: &[u8]) -> bool {
-    fits(line, b"0000-00-00 00:00:00.000 ") && holds(line, b",00000,") && !holds(line, b",LOG,00000,")
 }
 
 const SEVERITIES: [&[u8]; 7] =

@@ -50,11 +50,17 @@ pub enum Format {
     MysqlAuditJson,
     /// JSON of the audit plugin of Trellix (McAfee).
     TrellixAuditJson,
+    /// PostgreSQL's `log_destination = syslog`, as a syslog daemon wrote it to a file.
+    PostgresSyslog,
+    /// The CSV of the extension pgauditlogtofile, 1.0 to 1.8.
+    PgauditlogtofileCsv,
+    /// The JSON of the extension pgauditlogtofile, 1.7 and later.
+    PgauditlogtofileJson,
 }
 
 impl Format {
     /// Every format, in the order in which lists show them.
-    pub const ALL: [Format; 22] = [
+    pub const ALL: [Format; 25] = [
         Format::PostgresCsvlog,
         Format::PostgresJsonlog,
         Format::MongodbJson,
@@ -77,6 +83,9 @@ impl Format {
         Format::PerconaAuditCsv,
         Format::MysqlAuditJson,
         Format::TrellixAuditJson,
+        Format::PostgresSyslog,
+        Format::PgauditlogtofileCsv,
+        Format::PgauditlogtofileJson,
     ];
 
     /// The name that users write.
@@ -104,13 +113,18 @@ impl Format {
             Format::PerconaAuditCsv => "percona-audit-csv",
             Format::MysqlAuditJson => "mysql-audit-json",
             Format::TrellixAuditJson => "trellix-audit-json",
+            Format::PostgresSyslog => "postgres-syslog",
+            Format::PgauditlogtofileCsv => "pgauditlogtofile-csv",
+            Format::PgauditlogtofileJson => "pgauditlogtofile-json",
         }
     }
 
     /// The database engine that writes it.
     pub const fn engine(self) -> &'static str {
         match self {
-            Format::PostgresCsvlog | Format::PostgresJsonlog | Format::PostgresStderr => "postgresql",
+            Format::PostgresCsvlog | Format::PostgresJsonlog => "postgresql",
+            Format::PostgresStderr | Format::PostgresSyslog => "postgresql",
+            Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => "postgresql",
             Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => "mongodb",
             Format::Sqlserver33205
             | Format::SqlserverEventlogJson
@@ -165,6 +179,9 @@ impl Format {
                 "MySQL Enterprise Audit and Percona audit_log_filter as JSON, in an array or an object a line"
             }
             Format::TrellixAuditJson => "the audit plugin of Trellix (McAfee) for MySQL and MariaDB, an object a line",
+            Format::PostgresSyslog => "PostgreSQL 8.4 to 18: log_destination = syslog, RFC 3164 and RFC 5424 files",
+            Format::PgauditlogtofileCsv => "PostgreSQL: the extension pgauditlogtofile, format CSV, 1.0 to 1.8",
+            Format::PgauditlogtofileJson => "PostgreSQL: the extension pgauditlogtofile, format JSON, 1.7 and later",
         }
     }
 
@@ -188,6 +205,7 @@ impl Format {
             | Format::PerconaAuditCsv
             | Format::MysqlAuditJson
             | Format::TrellixAuditJson => false,
+            Format::PostgresSyslog | Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => false,
         }
     }
 
@@ -207,6 +225,10 @@ impl Format {
             | Format::PerconaAuditCsv
             | Format::MysqlAuditJson
             | Format::TrellixAuditJson => false,
+            Format::PostgresSyslog => true,
+            // Up to 1.6 nothing is quoted.
+            Format::PgauditlogtofileCsv => true,
+            Format::PgauditlogtofileJson => false,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     Dialect, Format, blocks, braces, csvlog, elements, general_log, jsonlog, lines, mongodb, mysql_audit, objects,
     oracle,
 };
-use crate::{postgres_stderr, server_audit, sqlserver};
+use crate::{pgaudit_file, postgres_stderr, postgres_syslog, server_audit, sqlserver};
 
 /// What stands at the start of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub enum Framer {
     Lines(lines::LineFramer),
     /// See [`blocks::BlockFramer`].
     Blocks(blocks::BlockFramer),
+    /// See [`pgaudit_file::framer::RowFramer`].
+    AuditRows(pgaudit_file::framer::RowFramer),
     /// See [`objects::ObjectFramer`].
     Objects(objects::ObjectFramer),
     /// See [`braces::BraceFramer`].
@@ -94,6 +96,9 @@ impl Framer {
             Format::PerconaAuditCsv => Framer::Quoted(mysql_audit::csv::RowFramer::new()),
             Format::MysqlAuditJson => Framer::Objects(objects::ObjectFramer::default()),
             Format::TrellixAuditJson => Framer::Lines(lines::LineFramer::new(&mysql_audit::trellix::LINES)),
+            Format::PostgresSyslog => Framer::Lines(lines::LineFramer::new(&postgres_syslog::LINES)),
+            Format::PgauditlogtofileCsv => Framer::AuditRows(pgaudit_file::framer::RowFramer::default()),
+            Format::PgauditlogtofileJson => Framer::Lines(lines::LineFramer::new(&pgaudit_file::json::LINES)),
         }
     }
 
@@ -125,6 +130,9 @@ impl Framer {
             Format::PerconaAuditCsv => Framer::Quoted(mysql_audit::csv::RowFramer::mid_file()),
             Format::MysqlAuditJson => Framer::Objects(objects::ObjectFramer::mid_file()),
             Format::TrellixAuditJson => Framer::Lines(lines::LineFramer::mid_file(&mysql_audit::trellix::LINES)),
+            Format::PostgresSyslog => Framer::Lines(lines::LineFramer::mid_file(&postgres_syslog::LINES)),
+            Format::PgauditlogtofileCsv => Framer::AuditRows(pgaudit_file::framer::RowFramer::mid_file()),
+            Format::PgauditlogtofileJson => Framer::Lines(lines::LineFramer::mid_file(&pgaudit_file::json::LINES)),
         }
     }
 
@@ -138,6 +146,7 @@ impl Framer {
             Framer::Csvlog(framer) => framer.next(buf, end),
             Framer::Lines(framer) => framer.next(buf, end),
             Framer::Blocks(framer) => framer.next(buf, end),
+            Framer::AuditRows(framer) => framer.next(buf, end),
             Framer::Objects(framer) => framer.next(buf, end),
             Framer::Braces(framer) => framer.next(buf, end),
             Framer::Bson(framer) => framer.next(buf, end),
@@ -154,6 +163,7 @@ impl Framer {
     pub fn close(&mut self) {
         match self {
             Framer::Blocks(framer) => framer.close(),
+            Framer::AuditRows(framer) => framer.close(),
             Framer::Errorlog(framer) => framer.close(),
             Framer::Aud(framer) => framer.close(),
             Framer::AuditRecords(_) => {}
@@ -172,6 +182,7 @@ impl Framer {
             Framer::Csvlog(framer) => framer.discard(len),
             Framer::Lines(framer) => framer.discard(len),
             Framer::Blocks(framer) => framer.discard(len),
+            Framer::AuditRows(framer) => framer.discard(len),
             Framer::Objects(framer) => framer.discard(len),
             Framer::Braces(framer) => framer.discard(len),
             Framer::Bson(framer) => framer.discard(len),

@@ -26,9 +26,11 @@ pub mod mysql_audit;
 pub mod objects;
 pub mod oracle;
 pub mod pgaudit;
+pub mod pgaudit_file;
 mod postgres;
 pub mod postgres_prefix;
 pub mod postgres_stderr;
+pub mod postgres_syslog;
 mod postgres_words;
 mod quoted;
 pub mod record;
@@ -73,6 +75,9 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
         Format::PerconaAuditCsv => mysql_audit::csv::parse(frame, scratch),
         Format::MysqlAuditJson => mysql_audit::json::parse(frame, scratch),
         Format::TrellixAuditJson => mysql_audit::trellix::parse(frame, scratch),
+        Format::PostgresSyslog => postgres_syslog::parse(dialect, frame, scratch),
+        Format::PgauditlogtofileCsv => pgaudit_file::parse(frame, scratch),
+        Format::PgauditlogtofileJson => pgaudit_file::json::parse(frame, scratch),
     }
 }
 
@@ -98,6 +103,7 @@ pub fn assemble<'a>(dialect: &Dialect, frames: &[&'a [u8]], complete: bool, scra
         (Format::SqlserverAuditJson, ..) => sqlserver::json::assemble(frames, complete, scratch),
         (Format::ServerAudit, frames, _) => server_audit::assemble(frames, scratch),
         (Format::ServerAuditSyslog, frames, _) => server_audit::syslog::assemble(frames, scratch),
+        (Format::PostgresSyslog, frames, _) => postgres_syslog::assemble(dialect, frames, scratch),
         // Formats whose rows are never in pieces.
         (_, [frame, ..], _) => parse(dialect, frame, scratch),
     }
@@ -127,5 +133,8 @@ pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
         Format::PerconaAuditCsv => mysql_audit::csv::next_record(bytes),
         Format::TrellixAuditJson => mysql_audit::trellix::next_record(bytes),
         Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog | Format::MysqlAuditJson => None,
+        Format::PostgresSyslog => None,
+        Format::PgauditlogtofileCsv => pgaudit_file::next_record(bytes),
+        Format::PgauditlogtofileJson => None,
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Row<'a> {
     pub severity: Option<&'a [u8]>,
     pub sqlstate: Option<&'a [u8]>,
     pub message: Option<&'a [u8]>,
+    /// pgAudit's payload, where the format hands it on without its words before it; then there is no message.
+    pub audit: Option<&'a [u8]>,
     pub detail: Option<&'a [u8]>,
     pub hint: Option<&'a [u8]>,
     pub internal_query: Option<&'a [u8]>,
@@ -86,14 +88,14 @@ struct Rest<'a> {
 fn give_meaning<'a>(row: &Row<'a>, record: &mut Record<'a>, room: &mut Room<'a>) -> Rest<'a> {
     let rest = Rest { sqlstate: row.sqlstate, message: row.message, query: row.query, ..Rest::default() };
     let message = row.message.unwrap_or_default();
-    if row.severity.is_none() && row.message.is_none() {
+    if row.severity.is_none() && row.message.is_none() && row.audit.is_none() {
         // What belongs to a row that stands elsewhere.
         return rest;
     }
     if is_failure(row) {
         return failure_row(row, record);
     }
-    if let Some(payload) = pgaudit::payload(message) {
+    if let Some(payload) = row.audit.or_else(|| pgaudit::payload(message)) {
         return audit_row(row, record, payload, room);
     }
     if is_raised(row) {
@@ -115,12 +117,12 @@ fn give_meaning<'a>(row: &Row<'a>, record: &mut Record<'a>, room: &mut Room<'a>)
 fn audit_row<'a>(row: &Row<'a>, record: &mut Record<'a>, payload: &'a [u8], room: &mut Room<'a>) -> Rest<'a> {
     let kept = |why| Rest {
         sqlstate: row.sqlstate,
-        message: row.message,
+        message: row.message.or(row.audit),
         query: row.query,
         audit_type: None,
         audit_malformed: Some(why),
     };
-    if is_raised(row) {
+    if row.audit.is_none() && is_raised(row) || row.context.is_some_and(ends_in_raise) {
         return kept("the row has a context or a query, and pgAudit writes neither");
     }
     match pgaudit::parse(payload, room) {
@@ -272,6 +274,15 @@ fn is_raised(row: &Row<'_>) -> bool {
     row.context.is_some() || row.query.is_some()
 }
 
+/// pgauditlogtofile writes the context of pgAudit's rows too. The innermost line of a raised row's is that of the `RAISE`, a word that no
+/// translation touches, or of a function in a language whose own words for it write the same.
+fn ends_in_raise(context: &[u8]) -> bool {
+    let line = context.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let behind_quotes = line.rsplit(|byte| *byte == b'"').next().unwrap_or_default();
+    let languages: [&[u8]; 3] = [b"PL/Perl", b"PL/Python", b"PL/Tcl"];
+    holds(behind_quotes, b"RAISE") || languages.iter().any(|language| line.starts_with(language))
+}
+
 /// Rows of `log_statement`, `log_duration` and `log_min_duration_statement`: length of the words before the SQL.
 fn words_before_statement(message: &[u8]) -> Option<usize> {
     let duration = duration_len(message).unwrap_or(0);
@@ -373,4 +384,14 @@ fn add_extra<'a>(record: &mut Record<'a>, row: &Row<'a>, rest: &Rest<'a>) {
 
 fn not_empty(text: Option<&[u8]>) -> Option<&[u8]> {
     text.filter(|text| !text.is_empty())
+}
+
+/// `127.0.0.1:53352`, `::1:5432` or `[local]`: the port stands behind the last colon.
+pub(crate) fn connection_from(text: &[u8]) -> (Option<&[u8]>, Option<u16>) {
+    let port = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok();
+    let colon = memchr::memrchr(b':', text);
+    match colon.and_then(|colon| Some((colon, port(&text[colon + 1..])?))) {
+        Some((colon, port)) => (Some(&text[..colon]), Some(port)),
+        None => (Some(text), None),
+    }
 }

@@ -21,7 +21,7 @@ use crate::postgres_prefix::{Escape, Fields, Head, PRESETS, Prefix};
 use crate::postgres_words::{self as words, Part};
 use crate::record::{Record, Value};
 use crate::scratch::Room;
-use crate::{Dialect, Parsed, Scratch};
+use crate::{Dialect, Parsed, Scratch, times};
 
 /// A framer for a file that is entered at a line.
 pub(crate) fn framer(dialect: &Dialect) -> BlockFramer {
@@ -73,6 +73,11 @@ fn candidates(prefix: Option<&Prefix>) -> &[Prefix] {
     }
 }
 
+/// Does an entry stand at the start, by its prefix and its label?
+pub(crate) fn starts_entry(prefix: Option<&Prefix>, text: &[u8]) -> bool {
+    read(prefix, &text[..line_len(text)]).is_some()
+}
+
 /// Does this look like a line of the format, with a prefix that is known?
 pub(crate) fn is_line(line: &[u8]) -> bool {
     read(None, line).is_some()
@@ -83,7 +88,7 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
     match Group::read(dialect.prefix.as_deref(), frame) {
         Some((group, len)) if len == frame.len() => {
             let mut room = scratch.room(group.room_len());
-            Parsed::Record(group.record(None, &mut room))
+            Parsed::Record(group.record(&Outside::default(), &mut room))
         }
         Some(_) => Parsed::Several,
         None => Parsed::Unparsed {
@@ -98,7 +103,7 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
     let mut at = 0;
     while let Some((group, len)) = frame.get(at..).and_then(|rest| Group::read(dialect.prefix.as_deref(), rest)) {
         let mut room = scratch.room(group.room_len());
-        row(Parsed::Record(group.record(None, &mut room)));
+        row(Parsed::Record(group.record(&Outside::default(), &mut room)));
         at += len;
     }
 }
@@ -114,6 +119,13 @@ pub(crate) fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
             return Some(at);
         }
     }
+}
+
+/// What is known of a row from outside of it: of the line around it.
+#[derive(Debug, Default)]
+pub(crate) struct Outside<'a> {
+    pub time: Option<&'a [u8]>,
+    pub pid: Option<i64>,
 }
 
 /// A row with what belongs to it, or what belongs to a row that stands elsewhere.
@@ -166,7 +178,7 @@ impl<'p, 'a> Group<'p, 'a> {
         let mut at = group.take(&head, frame);
         while let Some(rest) = frame.get(at..).filter(|rest| !rest.is_empty()) {
             let line = line_len(rest);
-            match found.read(&rest[..line]) {
+            match entry(found, rest, line) {
                 Some(head) if group.is_next(&head) => at += group.take(&head, rest),
                 Some(_) => break,
                 None => {
@@ -204,12 +216,17 @@ impl<'p, 'a> Group<'p, 'a> {
 
     /// Texts without tabs, and the message once more for pgAudit's fields.
     pub(crate) fn room_len(&self) -> usize {
-        2 * self.len + 64
+        2 * self.len + 64 + times::TIME_MAX
     }
 
-    /// `time` is what the file says of the time where the prefix says nothing.
-    pub(crate) fn record(&self, time: Option<&'a [u8]>, room: &mut Room<'a>) -> Record<'a> {
-        let row = self.row(time, room);
+    /// Does the prefix tell the time?
+    pub(crate) fn has_time(&self) -> bool {
+        [Escape::Millis, Escape::Time, Escape::Epoch].iter().any(|kind| self.fields.get(*kind).is_some())
+    }
+
+    /// What stands outside counts where the prefix says nothing.
+    pub(crate) fn record(&self, outside: &Outside<'a>, room: &mut Room<'a>) -> Record<'a> {
+        let row = self.row(outside, room);
         let mut record = postgres::record(row, room);
         let first = self.fields.get(Escape::Line);
         let numbers =
@@ -223,7 +240,7 @@ impl<'p, 'a> Group<'p, 'a> {
         record
     }
 
-    fn row(&self, time: Option<&'a [u8]>, room: &mut Room<'a>) -> Row<'a> {
+    fn row(&self, outside: &Outside<'a>, room: &mut Room<'a>) -> Row<'a> {
         let mut text = |part: Part| self.texts[slot(part)].map(|raw| without_tabs(raw, room));
         let message = text(Part::Row(None));
         let detail = text(Part::Detail);
@@ -234,6 +251,7 @@ impl<'p, 'a> Group<'p, 'a> {
         let backtrace = text(Part::Backtrace);
         let query = text(Part::Statement);
         let other = self.strays(room);
+        let epoch = self.fields.get(Escape::Epoch).and_then(ms_of).map(|ms| times::of_unix_ms(ms, room));
         let get = |kind| self.fields.get(kind);
         let name = |kind| get(kind).filter(|name| !words::is_unknown(name));
         let number = |kind| get(kind).and_then(number);
@@ -243,10 +261,10 @@ impl<'p, 'a> Group<'p, 'a> {
             split_position(message, internal_query.is_some() || (query.is_some() && context.is_none()));
         let is_internal = internal_query.is_some();
         Row {
-            time: get(Escape::Millis).or(get(Escape::Time)).or(time).unwrap_or_default(),
+            time: get(Escape::Millis).or(get(Escape::Time)).or(epoch).or(outside.time).unwrap_or_default(),
             user: name(Escape::User),
             database: name(Escape::Database),
-            pid: number(Escape::Pid).or_else(|| get(Escape::Session).and_then(pid_of)),
+            pid: number(Escape::Pid).or_else(|| get(Escape::Session).and_then(pid_of)).or(outside.pid),
             address,
             port,
             session_id: get(Escape::Session),
@@ -258,6 +276,7 @@ impl<'p, 'a> Group<'p, 'a> {
             severity: self.severity,
             sqlstate: get(Escape::State).or(verbose),
             message,
+            audit: None,
             detail,
             hint,
             internal_query,
@@ -291,11 +310,17 @@ impl<'p, 'a> Group<'p, 'a> {
     }
 }
 
+/// The entry at the start of a line. A name in its prefix may hold the line's end.
+fn entry<'a>(prefix: &Prefix, bytes: &'a [u8], line: usize) -> Option<Head<'a>> {
+    let line = &bytes[..line];
+    prefix.read(line).or_else(|| prefix.leads(line).then(|| prefix.read(bytes)).flatten())
+}
+
 /// Up to the next line that has the prefix.
 fn stray_len(prefix: &Prefix, bytes: &[u8]) -> usize {
     let mut len = text_len(bytes);
     while let Some(rest) = bytes.get(len..).filter(|rest| !rest.is_empty()) {
-        if prefix.read(&rest[..line_len(rest)]).is_some() {
+        if entry(prefix, rest, line_len(rest)).is_some() {
             break;
         }
         len += text_len(rest);
@@ -374,6 +399,12 @@ fn split_position(message: Option<&[u8]>, has_text: bool) -> (Option<&[u8]>, Opt
 fn pid_of(session: &[u8]) -> Option<i64> {
     let dot = memchr(b'.', session)?;
     i64::from_str_radix(std::str::from_utf8(&session[dot + 1..]).ok()?, 16).ok()
+}
+
+/// Milliseconds in `1763670511.135`.
+fn ms_of(epoch: &[u8]) -> Option<i64> {
+    let (seconds, ms) = epoch.split_at_checked(memchr(b'.', epoch)?)?;
+    number(seconds)?.checked_mul(1000)?.checked_add(number(ms.get(1..)?)?)
 }
 
 fn number(digits: &[u8]) -> Option<i64> {

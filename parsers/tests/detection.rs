@@ -57,6 +57,15 @@ fn the_prefix_of_a_text_log_is_learnt_from_its_first_lines() {
 }
 
 #[test]
+fn a_syslog_file_is_postgresqls_by_the_number_of_its_first_chunk() {
+    let line =
+        "Nov 20 20:28:31 host postgres[7]: [3-1] 2026-11-20 20:28:31.135 UTC [7] app@db LOG:  statement: SELECT 1\n";
+    assert_eq!(detect(line.as_bytes(), false), Detection::Known(Format::PostgresSyslog));
+    let dialect = dialect_of(Format::PostgresSyslog, line.as_bytes());
+    assert_eq!(dialect.prefix.as_ref().map(|prefix| prefix.as_str()), Some("%m [%p] %q%u@%d "));
+}
+
+#[test]
 fn what_is_not_read_is_named() {
     for (head, word) in [
         (&b"\x1f\x8b\x08"[..], "gzip"),
@@ -67,7 +76,7 @@ fn what_is_not_read_is_named() {
         (b"\0\0\0\0", "NUL"),
         (b"20261120 20:28:31,host,app,::1,1\n", "server_audit"),
         (b"<134>Nov 20 20:28:31 host postgres[1]: x\n", "syslog"),
-        (b"Nov 20 20:28:31 host postgres[1]: [1-1] LOG:  x\n", "syslog"),
+        (b"Nov 20 20:28:31 host sshd[1]: x\n", "syslog"),
         (b"<?xml version=\"1.0\"?>\n", "XML"),
         (b"hello\n", "no record"),
     ] {

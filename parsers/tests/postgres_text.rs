@@ -90,6 +90,33 @@ fn stderr_gives_the_same_records_as_csvlog_save_what_it_cannot_carry() {
     assert_eq!(names, expected);
 }
 
+/// The same run, through a syslog daemon. Besides what stderr cannot carry either:
+///
+/// - `hostname`, `app_name`, `timestamp`: the daemon's header, which csvlog has not.
+/// - Two statements: daemons write control characters as `#011` and do not write `#` in another way, so that it stays.
+#[test]
+fn syslog_gives_the_same_records_as_csvlog_save_what_it_cannot_carry() {
+    let csv = include_bytes!("fixtures/same_rows.csv");
+    let syslog = include_bytes!("fixtures/same_rows.syslog");
+    let found = differences(&Format::PostgresCsvlog.into(), csv, &dialect(Format::PostgresSyslog, ALL), syslog);
+    let names: Vec<_> = found.keys().map(String::as_str).collect();
+    let expected = [
+        "extra.app_name",
+        "extra.backend_type",
+        "extra.hostname",
+        "extra.log_line_number",
+        "extra.log_line_number_last",
+        "extra.query_id",
+        "extra.timestamp",
+        "flags",
+        "session",
+        "start",
+        "statement",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(found.get("statement"), Some(&1));
+}
+
 const TIME: &str = "2026-11-20 20:28:31.135 UTC";
 
 fn act(prefix: &str, frame: &str) -> (Act, Status) {
@@ -182,7 +209,62 @@ fn tabbed(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The chunks into which PostgreSQL splits a row: at line ends, else before a blank, else where they are long enough.
+fn chunks(text: &[u8]) -> Vec<Vec<u8>> {
+    let (mut chunks, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        if rest[0] == b'\n' {
+            rest = &rest[1..];
+            continue;
+        }
+        let line = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let mut len = line.min(900);
+        let is_blank = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
+        if rest.get(len).is_some_and(|byte| !is_blank(byte)) {
+            len = rest[1..len].iter().rposition(is_blank).map_or(len, |blank| blank + 1);
+        }
+        chunks.push(rest[..len].to_vec());
+        rest = &rest[len..];
+    }
+    chunks
+}
+
+/// What daemons do to control characters.
+fn daemon(text: &[u8]) -> Vec<u8> {
+    text.iter().flat_map(|byte| if *byte < 32 { format!("#{byte:03o}").into_bytes() } else { vec![*byte] }).collect()
+}
+
 proptest! {
+    /// Chunks of two processes in turns come together again. Control characters stay as the daemon wrote them. Texts without tabs: a
+    /// line that was cut before a tab looks like two.
+    #[test]
+    fn rows_in_chunks_come_together(statements in proptest::collection::vec(hostile(), 1..4)) {
+        let dialect = dialect(Format::PostgresSyslog, "%m [%p] ");
+        let statements: Vec<Vec<u8>> =
+            statements.iter().map(|text| text.iter().copied().filter(|byte| *byte != b'\t').collect()).collect();
+        let lines = |pid: usize| {
+            let rows = statements.iter().enumerate().map(move |(row, statement)| {
+                let statement = tabbed(&[b"x", &statement[..], b"."].concat());
+                let text = [format!("{TIME} [{pid}] LOG:  statement: ").as_bytes(), &statement, b"\n"].concat();
+                let numbered = chunks(&text).into_iter().enumerate().map(move |(chunk, text)| {
+                    let head = format!("Nov 20 20:28:31 db1 postgres[{pid}]: [{}-{}] ", row + 1, chunk + 1);
+                    [head.as_bytes(), &daemon(&text), b"\n"].concat()
+                });
+                numbered.collect::<Vec<_>>()
+            });
+            rows.flatten().collect::<Vec<_>>()
+        };
+        let (one, other) = (lines(7), lines(8));
+        let file = one.iter().zip(&other).flat_map(|(one, other)| [&one[..], &other[..]].concat()).collect::<Vec<_>>();
+        let shown = support::show_file(&dialect, &file);
+        for (index, statement) in statements.iter().enumerate() {
+            let text = [b"x", &statement[..], b"."].concat();
+            let text: Vec<u8> = text.split(|byte| *byte == b'\n').map(daemon).collect::<Vec<_>>().join(&b'\n');
+            let expected = format!("statement: `{}`\n", text.escape_ascii());
+            prop_assert!(shown.matches(&expected).count() >= 2, "row {index}: {expected} not in\n{shown}");
+        }
+    }
+
     #[test]
     fn hostile_texts_come_back_as_they_went_in(message in hostile(), detail in hostile(), statement in hostile()) {
         let head = format!("{TIME} [7] 6b00ad6f.42ae 22012 ").into_bytes();
