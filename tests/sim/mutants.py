@@ -183,6 +183,8 @@ class Place:
             return Ran(True, f"seed {seed[1]}", f"{schedule[1]} schedules")
         if call:
             return Ran(True, f"durable call {call[1]}", f"{seconds:.0f} s")
+        if "panicked at" not in said:
+            raise Trouble(f"the simulator did not run:\n{said[-3000:]}")
         return Ran(True, "panic", f"{seconds:.0f} s")
 
     def build(self):
@@ -190,8 +192,9 @@ class Place:
         built = subprocess.run(BUILD, cwd=self.tree, env=environment, capture_output=True, text=True)
         if built.returncode:
             raise Trouble(f"does not build:\n{built.stderr[-3000:]}")
-        programs = [message["executable"] for message in map(json.loads, built.stdout.splitlines()) if message.get("executable")]
-        return programs[-1]
+        messages = map(json.loads, built.stdout.splitlines())
+        # The agent itself is built as well, and may be the last.
+        return next(message["executable"] for message in messages if message.get("executable") and message["target"]["name"] == "sim")
 
 
 if __name__ == "__main__":
