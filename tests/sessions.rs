@@ -175,6 +175,23 @@ fn the_beginning_of_a_session_is_missed_only_if_it_began_while_the_log_was_read(
 }
 
 #[test]
+fn a_row_that_comes_late_proves_that_those_behind_it_are_missing() {
+    let (mut table, one) = (Table::default(), session(1, 8));
+    see(&mut table, rows(&one, [7, 8]));
+    assert_eq!(brief(table.settle(0)), []);
+    // An older file is found after all.
+    table.tick(1000);
+    see(&mut table, rows(&one, [2, 3]).into_iter().map(|row| row.file(2)));
+    assert_eq!(table.waits_since_ms(), Some(1000));
+    assert_eq!(brief(table.settle(999)), []);
+    assert_eq!(brief(table.settle(1000)), [rows_gap(&one, 4, 6)]);
+    // What comes before all that was seen is as open as it was.
+    assert_eq!((table.waits_since_ms(), brief(table.finish())), (None, vec![]));
+    see(&mut table, rows(&one, [1, 5]).into_iter().map(|row| row.file(3)));
+    assert_eq!((table.given_up.repeats, brief(table.finish())), (0, vec![]));
+}
+
+#[test]
 fn the_log_goes_on_in_what_stands_in_the_files_place() {
     let (mut table, new) = (begun(), session(30, 9));
     see(&mut table, rows(&new, [4]).into_iter().map(|row| row.file(2).path(&path(1))));

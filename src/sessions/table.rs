@@ -110,6 +110,14 @@ enum State {
     /// To be told although it has not waited: there are too many.
     Early,
     Told,
+    /// Nothing proves that these rows should have been read. A row that comes late may: what lies behind it waits again.
+    Unproven,
+}
+
+impl State {
+    fn waits(self) -> bool {
+        matches!(self, State::Waits | State::Early)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -245,7 +253,7 @@ impl Table {
         if self.waiting == 0 && self.silent.is_empty() {
             return None;
         }
-        let holes = self.holes.values().filter(|hole| hole.state != State::Told).map(|hole| hole.seen_ms);
+        let holes = self.holes.values().filter(|hole| hole.state.waits()).map(|hole| hole.seen_ms);
         holes.chain(self.silent.iter().map(|silent| silent.seen_ms)).min()
     }
 
@@ -268,9 +276,9 @@ impl Table {
 
     fn rows_were_told(&mut self, id: &[u8], from: u64, to: u64) {
         for ((_, last), hole) in &mut self.holes {
-            if *hole.session == *id && hole.from >= from && *last <= to && hole.state != State::Told {
+            if *hole.session == *id && hole.from >= from && *last <= to {
+                self.waiting -= usize::from(hole.state.waits());
                 hole.state = State::Told;
-                self.waiting -= 1;
             }
         }
     }
@@ -497,12 +505,16 @@ impl Table {
         let below = Hole { after: row.at, ..hole.clone() };
         hole.from = number.saturating_add(1);
         hole.before = Some(row.at);
+        if hole.state == State::Unproven {
+            (hole.state, hole.seen_ms) = (State::Waits, self.now_ms);
+            self.waiting += 1;
+        }
         if number == to {
             let gone = self.holes.remove(&(serial, to));
-            self.waiting -= usize::from(gone.is_some_and(|hole| hole.state != State::Told));
+            self.waiting -= usize::from(gone.is_some_and(|hole| hole.state.waits()));
         }
         if below.from < number {
-            self.waiting += usize::from(below.state != State::Told);
+            self.waiting += usize::from(below.state.waits());
             self.holes.insert((serial, number - 1), below);
         }
         true
@@ -620,7 +632,7 @@ impl Table {
     }
 
     fn tell_holes(&mut self, is_due: &impl Fn(u64, State) -> bool) -> Vec<Told> {
-        let is_due = |hole: &Hole| hole.state != State::Told && is_due(hole.seen_ms, hole.state);
+        let is_due = |hole: &Hole| hole.state.waits() && is_due(hole.seen_ms, hole.state);
         let mut due: Vec<(u64, (u64, u64))> =
             self.holes.iter().filter(|(_, hole)| is_due(hole)).map(|(key, hole)| (hole.opened, *key)).collect();
         due.sort_unstable();
@@ -633,7 +645,7 @@ impl Table {
         let hole = self.holes.get_mut(&key)?;
         let early = hole.state == State::Early;
         // It stays, so that a row that comes after all is not taken for a second one.
-        hole.state = State::Told;
+        hole.state = if is_sure { State::Told } else { State::Unproven };
         is_sure.then(|| Told { gap: gap_of_rows(hole, key.1), early })
     }
 
@@ -693,7 +705,7 @@ impl Table {
     /// Forgets the session that ended first, unless something of it is still waited for.
     fn forget_ended(&mut self) {
         let Some(id) = self.ended.pop_front() else { return };
-        let waits = |(_, hole): (_, &Hole)| hole.state != State::Told;
+        let waits = |(_, hole): (_, &Hole)| hole.state.waits();
         let serial = self.sessions.get(&id).map_or(0, |session| session.serial);
         if self.holes.range((serial, 0)..=(serial, u64::MAX)).any(waits) {
             self.ended.push_back(id);
@@ -705,7 +717,7 @@ impl Table {
     /// Forgets a sixteenth of the sessions: those that were not seen for longest, rather those of which nothing is waited for.
     fn forget_unseen(&mut self) {
         let waited_for: std::collections::BTreeSet<u64> =
-            self.holes.iter().filter(|(_, hole)| hole.state != State::Told).map(|((serial, _), _)| *serial).collect();
+            self.holes.iter().filter(|(_, hole)| hole.state.waits()).map(|((serial, _), _)| *serial).collect();
         let key = |session: &Session| (waited_for.contains(&session.serial), session.seen);
         let mut by_age: Vec<_> = self.sessions.iter().map(|(id, session)| (key(session), Arc::clone(id))).collect();
         by_age.sort_unstable_by_key(|(key, _)| *key);
@@ -731,13 +743,13 @@ impl Table {
         let keys: Vec<_> =
             self.holes.range((session.serial, 0)..=(session.serial, u64::MAX)).map(|(key, _)| *key).collect();
         for hole in keys.iter().filter_map(|key| self.holes.remove(key)) {
-            self.waiting -= usize::from(hole.state != State::Told);
+            self.waiting -= usize::from(hole.state.waits());
         }
     }
 
-    /// Forgets what was told; if too many wait, the older half is told at once.
+    /// Forgets what does not wait; if too many wait, the older half is told at once.
     fn bound_holes(&mut self) {
-        self.holes.retain(|_, hole| hole.state != State::Told);
+        self.holes.retain(|_, hole| hole.state.waits());
         if self.waiting <= HOLES_MAX {
             return;
         }
@@ -831,7 +843,7 @@ impl SavedTable {
         let silent = |(id, last)| Some(Silent { session: known(&id)?, last, seen_ms: now_ms });
         table.silent = self.silent.into_iter().filter_map(silent).collect();
         table.holes = self.holes.into_iter().map(|hole| hole.restore(now_ms)).collect();
-        table.waiting = table.holes.values().filter(|hole| hole.state != State::Told).count();
+        table.waiting = table.holes.values().filter(|hole| hole.state.waits()).count();
         let file = |(id, file): (String, File)| Some((file_id(&id)?, file));
         table.files = self.files.into_iter().filter_map(file).collect();
         table
