@@ -53,6 +53,8 @@ pub struct Table {
     now_ms: u64,
     /// The latest start of a session that is not in the table any more.
     forgotten_start: u64,
+    /// When counting began anew, in seconds since 1970: what was written by then may have been read before. 0: it did not.
+    anew_by: u64,
     /// What was given up to stay within the bounds, and what does not fit one server's log.
     pub given_up: GivenUp,
 }
@@ -84,6 +86,9 @@ struct Session {
     ended: bool,
     /// Its numbers come twice: nothing can be told of it.
     repeats: bool,
+    /// What follows its last row may have been read before counting began anew.
+    #[serde(default)]
+    taken_over: bool,
 }
 
 /// Numbers that are missing.
@@ -97,7 +102,7 @@ struct Hole {
     /// Where it was noticed, in rows and in time.
     opened: u64,
     seen_ms: u64,
-    /// Nothing of the session can have been read before the first row that is counted here.
+    /// Nothing of it can have been read without being counted here.
     whole: bool,
     /// The session's start, if it can prove that its beginning should have been read: 0 if not.
     proof: u64,
@@ -201,7 +206,7 @@ impl Told {
 impl Table {
     /// Empty, of a server of which rows were read before: sessions that began by then, in seconds since 1970, are taken over as they are.
     pub fn begun_anew(by: u64) -> Self {
-        Table { forgotten_start: by, ..Table::default() }
+        Table { forgotten_start: by, anew_by: by, ..Table::default() }
     }
 
     /// The time of the rows to come, by the boot clock.
@@ -220,7 +225,7 @@ impl Table {
         }
         let Some(session) = self.sessions.get_mut(row.session) else { return self.begin(row) };
         session.seen = self.rows;
-        let usual = session.log == self.log && !session.ended && !session.gone;
+        let usual = session.log == self.log && !session.ended && !session.gone && !session.taken_over;
         let expected = usual && row.number - 1 == session.last;
         if expected && (row.says == Says::Nothing || (row.says == Says::Active && session.active)) {
             session.last = row.number;
@@ -377,6 +382,7 @@ impl Table {
             start,
             log: self.log,
             client: row.client,
+            taken_over: start <= self.anew_by && self.is_before_count(row),
             ..Session::default()
         };
         self.sessions.insert(Arc::clone(&id), session);
@@ -405,7 +411,8 @@ impl Table {
             }
             if row.number - 1 > session.last {
                 let missing = (session.last + 1, row.number - 1);
-                self.open_hole(session.serial, &id, missing, (Some(session.at), row.at), (true, 0));
+                let whole = !session.taken_over;
+                self.open_hole(session.serial, &id, missing, (Some(session.at), row.at), (whole, 0));
             }
             self.advance(row);
         } else if self.fill(session.serial, row) {
@@ -419,11 +426,18 @@ impl Table {
         self.hear(row);
     }
 
+    /// Whether the row may have been written before counting began anew.
+    fn is_before_count(&self, row: &Numbered<'_>) -> bool {
+        self.anew_by > 0 && row.time.is_none_or(|time| unix_seconds(time) <= self.anew_by)
+    }
+
     fn advance(&mut self, row: &Numbered<'_>) {
+        let is_before = self.is_before_count(row);
         let Some(session) = self.sessions.get_mut(row.session) else { return };
         session.last = row.number;
         session.at = row.at;
         session.gone = false;
+        session.taken_over &= is_before;
         if session.ended && row.says == Says::Active {
             // What looked like its end was none.
             session.ended = false;
@@ -773,6 +787,8 @@ pub struct SavedTable {
     rows: u64,
     serials: u64,
     forgotten_start: u64,
+    #[serde(default)]
+    anew_by: u64,
     given_up: GivenUp,
 }
 
@@ -817,6 +833,7 @@ impl Table {
             rows: self.rows,
             serials: self.serials,
             forgotten_start: self.forgotten_start,
+            anew_by: self.anew_by,
             given_up: self.given_up,
         }
     }
@@ -829,6 +846,7 @@ impl SavedTable {
             rows: self.rows,
             serials: self.serials,
             forgotten_start: self.forgotten_start,
+            anew_by: self.anew_by,
             given_up: self.given_up,
             now_ms,
             logs: self.logs.into_iter().collect(),
