@@ -445,6 +445,10 @@ impl Server {
         while let Some(packing) = self.packing.pop() {
             self.disk.write_log(packing.node, &packing.bytes[packing.written..]);
             self.disk.close_log(packing.node);
+            // As compressors and logrotate do.
+            if let Some(modified) = self.disk.modified(&packing.path) {
+                self.disk.touch(&packing.to, modified);
+            }
             let Some(place) = self.places.iter().position(|place| place.path == packing.path) else { continue };
             let old = self.places[place].clone();
             let holds = old.holds.min(self.logs[old.log].bytes.len());
