@@ -40,7 +40,7 @@ use find::{Found, Patterns, base_dir, files_in};
 use follow::{Aside, Follower, Refused};
 use identity::{Fit, Inode, bytes_before, compare, first_bytes};
 use packed::{Content, content_of};
-use siblings::{Rotated, is_named_after};
+use siblings::{Bystanders, Rotated};
 use sight::{Sight, Unreadable};
 use watch::Watch;
 
@@ -59,8 +59,12 @@ pub struct Tail {
     passed_over: Vec<PassedOver>,
     /// Of files that have ended: what comes in their place may begin with the same line, and must not have the same id.
     spent: Vec<FileRange>,
-    /// Logs that this look found elsewhere than where they were.
+    /// Logs that this look found elsewhere than where they were, and those of before beside which something could not be opened.
     rotated: Vec<Rotated>,
+    /// Files that no pattern matched when reading began.
+    lay_there: Bystanders,
+    /// They are noted.
+    noted: bool,
     /// When the last seal of the run before was written; `None` without one.
     sealed_at: Option<SystemTime>,
     /// Files that are no more, since the last look.
@@ -147,6 +151,8 @@ impl Tail {
             passed_over: Vec::new(),
             spent,
             rotated: Vec::new(),
+            lay_there: Bystanders::default(),
+            noted: false,
             sealed_at,
             deleted: Vec::new(),
             unopened: Vec::new(),
@@ -166,9 +172,10 @@ impl Tail {
             // What cannot be asked about now is asked again by the next read, which says what is wrong.
             let _ = follower.compare();
             let live = follower.path.clone();
-            let left = place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms);
-            // Also where a pattern leads to it by another name: others may have had the old one since, and no name that matches.
-            if left || follower.path != live {
+            place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms);
+            // For as long as it is followed: what stands in its place now may be rotated away before it is seen. Also where a pattern
+            // leads to it by another name: others may have had the old one since, and no name that matches.
+            if follower.moved_since_ms.is_some() || follower.path != live {
                 self.rotated.extend(rotated(follower.source, &live, follower.file().as_ref()));
             }
         }
@@ -178,6 +185,7 @@ impl Tail {
         self.review_passed_over(&found);
         self.unopened.clear();
         self.adopt_siblings(now_ms, health, &mut problems);
+        self.note_what_lies_there(&found);
         let settled = self.settled();
         for file in found.iter().filter(|file| !settled.contains(&file.inode)) {
             self.open(file.clone(), now_ms, health, &mut problems);
@@ -630,23 +638,54 @@ impl Tail {
 
     /// Reads what was born and rotated away between two looks, and has a name that no pattern matches.
     fn adopt_siblings(&mut self, now_ms: u64, health: &[SourceHealth], problems: &mut [Option<String>]) {
-        for Rotated { source, live, modified } in std::mem::take(&mut self.rotated) {
-            let folder = live.parent().unwrap_or(Path::new("/"));
+        let mut all = std::mem::take(&mut self.rotated);
+        siblings::merge(&mut all);
+        for rotated in all {
             // A folder that cannot be listed now is listed when the file itself cannot be found.
+            let folder = rotated.live.parent().unwrap_or(Path::new("/"));
+            let unopened = self.unopened.len();
             for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
                 let Ok(status) = self.disk.status(&path) else { continue };
-                let seen = self.settled().contains(&inode)
-                    || self.retired.iter().any(|range| Inode::in_range(range) == inode)
-                    || self.known.iter().any(|range| Inode::in_range(range) == inode);
-                if seen || status.modified < modified || !is_named_after(&live, &path) {
+                if self.is_known(inode) || self.lay_there.contains(&status) || !rotated.is_left_by(&path, &status) {
                     continue;
                 }
                 info!(file = %path.display(), "rotated away before it was seen");
                 let before = self.followers.len();
-                let found = Found { source, path, inode, len: status.len, modified: status.modified };
+                let found = Found { source: rotated.source, path, inode, len: status.len, modified: status.modified };
                 self.open(found, now_ms, health, problems);
                 for follower in &mut self.followers[before..] {
                     follower.moved_since_ms = Some(now_ms);
+                }
+            }
+            if self.unopened.len() > unopened {
+                // No pattern leads to what cannot be opened now.
+                self.rotated.push(rotated);
+            }
+        }
+    }
+
+    /// Whether a file is followed or passed over, or was read before.
+    fn is_known(&self, inode: Inode) -> bool {
+        let read = self.retired.iter().chain(&self.known).any(|range| Inode::in_range(range) == inode);
+        read || self.settled().contains(&inode)
+    }
+
+    /// Takes note, once, of the files beside those that match: nothing of them is read, then or later. Where a file of before was not found
+    /// again yet, it is open which of them are newer.
+    fn note_what_lies_there(&mut self, found: &[Found]) {
+        if self.noted || !self.known.is_empty() {
+            return;
+        }
+        self.noted = true;
+        let folders: BTreeSet<&Path> = found.iter().filter_map(|file| file.path.parent()).collect();
+        for folder in folders {
+            for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
+                let waits = self.unopened.iter().any(|(_, file)| file.inode == inode);
+                let matches = found.iter().any(|file| file.inode == inode);
+                if !(waits || matches || self.is_known(inode))
+                    && let Ok(status) = self.disk.status(&path)
+                {
+                    self.lay_there.add(&status);
                 }
             }
         }
@@ -942,8 +981,8 @@ fn rotated(source: usize, live: &Path, file: &dyn OpenFile) -> Option<Rotated> {
     Some(Rotated { source, live: live.to_owned(), modified })
 }
 
-/// Notices whether a pattern still leads to the follower's file, under whatever name; true when it has just left its place.
-fn place(disk: &dyn Disk, follower: &mut Follower, found: Option<&Found>, now_ms: u64) -> bool {
+/// Notices whether a pattern still leads to the follower's file, under whatever name.
+fn place(disk: &dyn Disk, follower: &mut Follower, found: Option<&Found>, now_ms: u64) {
     match found {
         Some(file) => {
             follower.moved_since_ms = None;
@@ -952,12 +991,9 @@ fn place(disk: &dyn Disk, follower: &mut Follower, found: Option<&Found>, now_ms
                 follower.path.clone_from(&file.path);
                 follower.origin = None;
             }
-            false
         }
         None => {
-            let left = follower.moved_since_ms.is_none();
             follower.moved_since_ms.get_or_insert(now_ms);
-            left
         }
     }
 }

@@ -1,10 +1,15 @@
 //! Files that a log left behind while nobody looked, under names that no pattern matches.
 //!
 //! A pattern may match the live file only, as `server_audit.log` does. When the agent finds that file under another name, others may have
-//! been born and rotated away since it last looked. They lie beside it, are named after it, and are newer than what it knows.
+//! been born and rotated away since it last looked. They lie beside it, are named after it, and are newer than what it knows. What lay there
+//! unmatched when reading began is none of them, whatever a clock that was turned makes it look like.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use super::identity::Inode;
+use crate::disk::Status;
 
 /// A log that is no longer where it was.
 #[derive(Debug)]
@@ -17,8 +22,37 @@ pub struct Rotated {
     pub modified: SystemTime,
 }
 
+impl Rotated {
+    /// Whether that file was written to in the log's place, and after it.
+    pub fn is_left_by(&self, path: &Path, status: &Status) -> bool {
+        status.modified >= self.modified && is_named_after(&self.live, path)
+    }
+}
+
+/// One entry for each place, with the earliest time.
+pub fn merge(rotated: &mut Vec<Rotated>) {
+    rotated.sort_by(|a, b| (a.source, &a.live, a.modified).cmp(&(b.source, &b.live, b.modified)));
+    rotated.dedup_by(|later, first| (later.source, &later.live) == (first.source, &first.live));
+}
+
+/// Files that are not read, as they were when they were noted: one that has changed since, or has another's inode, is not among them.
+#[derive(Debug, Default)]
+pub struct Bystanders(BTreeMap<Inode, (u64, SystemTime)>);
+
+impl Bystanders {
+    /// Takes note of a file.
+    pub fn add(&mut self, status: &Status) {
+        self.0.insert(Inode::of(status), (status.len, status.modified));
+    }
+
+    /// Whether it is as it was noted.
+    pub fn contains(&self, status: &Status) -> bool {
+        self.0.get(&Inode::of(status)) == Some(&(status.len, status.modified))
+    }
+}
+
 /// Whether a file is named as rotation names what was `live`: `pg.csv.1`, `pg.csv-20261121.gz`, `pg-20261121.csv`.
-pub fn is_named_after(live: &Path, path: &Path) -> bool {
+fn is_named_after(live: &Path, path: &Path) -> bool {
     let (Some(live), Some(name)) = (live.file_name(), path.file_name()) else { return false };
     let (live, name) = (live.to_string_lossy(), name.to_string_lossy());
     if let Some(rest) = name.strip_prefix(&*live) {
