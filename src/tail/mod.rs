@@ -646,7 +646,10 @@ impl Tail {
             let unopened = self.unopened.len();
             for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
                 let Ok(status) = self.disk.status(&path) else { continue };
-                if self.is_known(inode) || self.lay_there.contains(&status) || !rotated.is_left_by(&path, &status) {
+                if !rotated.is_left_by(&path, &status)
+                    || self.lay_there.contains(&path, &status)
+                    || self.is_known(inode)
+                {
                     continue;
                 }
                 info!(file = %path.display(), "rotated away before it was seen");

@@ -45,9 +45,11 @@ impl Bystanders {
         self.0.insert(Inode::of(status), (status.len, status.modified));
     }
 
-    /// Whether it is as it was noted.
-    pub fn contains(&self, status: &Status) -> bool {
-        self.0.get(&Inode::of(status)) == Some(&(status.len, status.modified))
+    /// Whether it is as it was noted, or what a file that was noted was compressed to: that has its date.
+    pub fn contains(&self, path: &Path, status: &Status) -> bool {
+        let as_it_was = self.0.get(&Inode::of(status)) == Some(&(status.len, status.modified));
+        let is_archive = path.extension().is_some_and(|extension| extension == "gz" || extension == "zst");
+        as_it_was || is_archive && self.0.values().any(|(_, modified)| *modified == status.modified)
     }
 }
 
@@ -67,6 +69,36 @@ fn is_named_after(live: &Path, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Kind;
+
+    fn status(ino: u64, len: u64, seconds: u64) -> Status {
+        let modified = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        Status { kind: Kind::File, dev: 1, ino, len, links: 1, mode: 0o640, modified }
+    }
+
+    #[test]
+    fn what_lay_there_is_known_again_also_compressed_and_nothing_else_is() {
+        let mut there = Bystanders::default();
+        there.add(&status(7, 100, 50));
+        let contains = |name: &str, status: Status| there.contains(&Path::new("/log").join(name), &status);
+        assert!(contains("pg.csv.3", status(7, 100, 50)));
+        assert!(contains("pg.csv.3.gz", status(8, 20, 50)));
+        // Its inode is another's now, or it was written on into.
+        assert!(!contains("pg.csv.1", status(7, 100, 60)));
+        assert!(!contains("pg.csv.1", status(7, 120, 50)));
+        assert!(!contains("pg.csv.1", status(8, 100, 50)));
+        assert!(!contains("pg.csv.1.gz", status(8, 20, 60)));
+    }
+
+    #[test]
+    fn hints_about_one_place_are_one_hint_with_the_earliest_time() {
+        let hint =
+            |live: &str, seconds| Rotated { source: 0, live: live.into(), modified: status(1, 0, seconds).modified };
+        let mut hints = vec![hint("/log/b", 5), hint("/log/a", 9), hint("/log/b", 3), hint("/log/b", 7)];
+        merge(&mut hints);
+        let hints: Vec<_> = hints.iter().map(|hint| (hint.live.to_str().unwrap(), hint.modified)).collect();
+        assert_eq!(hints, [("/log/a", status(1, 0, 9).modified), ("/log/b", status(1, 0, 3).modified)]);
+    }
 
     #[test]
     fn rotated_files_are_named_after_the_live_one() {
