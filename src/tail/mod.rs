@@ -629,11 +629,23 @@ impl Tail {
                 Ok(Holds::Other) | Err(_) => {}
             }
         }
-        match best {
-            Some((_, copy)) => Copies::Whole(copy),
+        match best.map(|(_, copy)| copy).or_else(|| self.open_copy(range, except)) {
+            Some(copy) => Copies::Whole(copy),
             None if unfinished => Copies::Unfinished,
             None => Copies::None,
         }
+    }
+
+    /// A copy that is open and has no name any more: it was waiting to be told what it is a copy of.
+    fn open_copy(&self, range: &FileRange, except: Inode) -> Option<Copy> {
+        let waits = |follower: &&Follower| follower.id().is_none() && follower.inode != except;
+        self.followers.iter().filter(waits).find_map(|follower| {
+            let file = Arc::clone(follower.file());
+            // What cannot be read holds nothing for us now.
+            let same = compare(range, file.as_ref()).is_ok_and(|fit| fit == Fit::Same);
+            let (path, inode, archived) = (follower.path.clone(), follower.inode, follower.archived);
+            same.then_some(Copy { path, file, inode, archived })
+        })
     }
 
     /// Reads what was born and rotated away between two looks, and has a name that no pattern matches.
