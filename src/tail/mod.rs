@@ -639,6 +639,8 @@ impl Tail {
     /// Reads what was born and rotated away between two looks, and has a name that no pattern matches.
     fn adopt_siblings(&mut self, now_ms: u64, health: &[SourceHealth], problems: &mut [Option<String>]) {
         let mut all = std::mem::take(&mut self.rotated);
+        let linked = all.iter().filter_map(|rotated| rotated.behind_link(self.disk.as_ref())).collect::<Vec<_>>();
+        all.extend(linked);
         siblings::merge(&mut all);
         for rotated in all {
             // A folder that cannot be listed now is listed when the file itself cannot be found.
@@ -680,9 +682,11 @@ impl Tail {
             return;
         }
         self.noted = true;
-        let folders: BTreeSet<&Path> = found.iter().filter_map(|file| file.path.parent()).collect();
+        let real = found.iter().filter_map(|file| self.disk.real_path(&file.path).ok());
+        let paths = found.iter().map(|file| file.path.clone()).chain(real);
+        let folders: BTreeSet<PathBuf> = paths.filter_map(|path| path.parent().map(Path::to_owned)).collect();
         for folder in folders {
-            for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
+            for (path, inode) in files_in(self.disk.as_ref(), &folder).unwrap_or_default() {
                 let waits = self.unopened.iter().any(|(_, file)| file.inode == inode);
                 let matches = found.iter().any(|file| file.inode == inode);
                 if !(waits || matches || self.is_known(inode))

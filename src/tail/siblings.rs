@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::identity::Inode;
-use crate::disk::Status;
+use crate::disk::{Disk, Status};
 
 /// A log that is no longer where it was.
 #[derive(Debug)]
@@ -26,6 +26,13 @@ impl Rotated {
     /// Whether that file was written to in the log's place, and after it.
     pub fn is_left_by(&self, path: &Path, status: &Status) -> bool {
         status.modified >= self.modified && is_named_after(&self.live, path)
+    }
+
+    /// The same of the file that the log's name leads to: what is rotated is that, and it is named after it.
+    pub fn behind_link(&self, disk: &dyn Disk) -> Option<Rotated> {
+        let real = disk.real_path(&self.live).ok()?;
+        let itself = disk.real_path(self.live.parent()?).ok()?.join(self.live.file_name()?);
+        (real != itself).then_some(Rotated { live: real, ..*self })
     }
 }
 
@@ -69,7 +76,7 @@ fn is_named_after(live: &Path, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::Kind;
+    use crate::disk::{Kind, RealDisk};
 
     fn status(ino: u64, len: u64, seconds: u64) -> Status {
         let modified = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
@@ -88,6 +95,20 @@ mod tests {
         assert!(!contains("pg.csv.1", status(7, 120, 50)));
         assert!(!contains("pg.csv.1", status(8, 100, 50)));
         assert!(!contains("pg.csv.1.gz", status(8, 20, 60)));
+    }
+
+    #[test]
+    fn behind_a_link_it_is_the_file_that_is_rotated() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        std::fs::write(dir.join("pg.csv"), "").unwrap();
+        std::os::unix::fs::symlink(dir.join("pg.csv"), dir.join("current.csv")).unwrap();
+        let behind = |name: &str| {
+            let rotated = Rotated { source: 0, live: dir.join(name), modified: SystemTime::UNIX_EPOCH };
+            rotated.behind_link(&RealDisk).map(|rotated| rotated.live)
+        };
+        assert_eq!(behind("current.csv"), Some(dir.join("pg.csv")));
+        assert_eq!((behind("pg.csv"), behind("gone.csv")), (None, None));
     }
 
     #[test]
