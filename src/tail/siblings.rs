@@ -32,7 +32,7 @@ impl Rotated {
     pub fn behind_link(&self, disk: &dyn Disk) -> Option<Rotated> {
         let real = disk.real_path(&self.live).ok()?;
         let itself = disk.real_path(self.live.parent()?).ok()?.join(self.live.file_name()?);
-        (real != itself).then(|| Rotated { live: real, ..*self })
+        (real != itself).then_some(Rotated { live: real, ..*self })
     }
 }
 
