@@ -516,7 +516,9 @@ impl Tail {
                     if copy.path != Path::new(&range.path) {
                         self.rotated.extend(rotated(source, Path::new(&range.path), copy.file.as_ref()));
                     }
-                    if copy.inode != Inode::in_range(&range) && self.is_there(&range, found) {
+                    // What was packed was whole; what was copied may have been written on, wherever it is now.
+                    let may_go_on = !copy.archived || self.is_there(&range, found);
+                    if copy.inode != Inode::in_range(&range) && may_go_on {
                         looked.acts.push(cut_while_away(&range, &copy));
                     }
                     if let Err(error) = self.resume(source, copy, &range, in_place, now_ms) {
