@@ -513,8 +513,10 @@ impl Tail {
             match self.find_again(&range, found) {
                 Ok(Again::Here(copy)) => {
                     let in_place = found.iter().any(|file| file.path == copy.path);
-                    if copy.path != Path::new(&range.path) {
-                        self.rotated.extend(rotated(source, Path::new(&range.path), copy.file.as_ref()));
+                    // What no pattern leads to was left behind itself, and others are not named after it.
+                    let live = Path::new(&range.path);
+                    if copy.path != live && self.sources[source].patterns.lead_to(live) {
+                        self.rotated.extend(rotated(source, live, copy.file.as_ref()));
                     }
                     // What was packed was whole; what was copied may have been written on, wherever it is now.
                     let may_go_on = !copy.archived || self.is_there(&range, found);

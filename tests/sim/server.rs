@@ -484,6 +484,7 @@ impl Server {
         if !self.is_matched(log) {
             // In another folder it is not looked for.
             self.logs[log].excused = Some(self.logs[log].safe);
+            self.out_of_sight(self.disk.ino_of(&self.places[place].path));
         }
         true
     }
@@ -598,10 +599,15 @@ impl Server {
         self.remove_place(place);
     }
 
+    /// Nobody can see any more that other logs were cut out of this file.
+    fn out_of_sight(&mut self, ino: u64) {
+        self.logs.iter_mut().filter(|log| log.cut && log.ino == ino).for_each(|log| log.gone = true);
+    }
+
     fn remove_place(&mut self, place: usize) {
         let place = self.places.swap_remove(place);
         let ino = self.disk.ino_of(&place.path);
-        self.logs.iter_mut().filter(|log| log.cut && log.ino == ino).for_each(|log| log.gone = true);
+        self.out_of_sight(ino);
         self.disk.unlink(&place.path);
         self.excuse(place.log);
     }
