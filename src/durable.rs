@@ -54,10 +54,7 @@ pub fn write_atomic(disk: &dyn Disk, path: &Path, bytes: &[u8], mode: u32) -> io
 pub fn copy_atomic(disk: &dyn Disk, path: &Path, from: &mut dyn Read, mode: u32) -> io::Result<u64> {
     let temporary = beside(path);
     let result = fill(disk, &temporary, from, mode).and_then(|bytes| disk.rename(&temporary, path).map(|()| bytes));
-    let bytes = result.inspect_err(|_| {
-        // What is left over is overwritten by the next attempt; its name is none that readers look at.
-        let _ = disk.remove(&temporary);
-    })?;
+    let bytes = result.inspect_err(|_| empty(disk, &temporary, mode))?;
     disk.sync_dir(folder_of(path))?;
     Ok(bytes)
 }
@@ -72,11 +69,15 @@ pub fn write_of_itself(
 ) -> io::Result<()> {
     let temporary = beside(path);
     let written = disk.create(&temporary, mode).and_then(|file| append(file.as_ref(), &content(&temporary)?));
-    written.and_then(|()| disk.rename(&temporary, path)).inspect_err(|_| {
-        // As in `copy_atomic`.
-        let _ = disk.remove(&temporary);
-    })?;
+    written.and_then(|()| disk.rename(&temporary, path)).inspect_err(|_| empty(disk, &temporary, mode))?;
     disk.sync_dir(folder_of(path))
+}
+
+/// Gives back the room of what was half written. The file stays, and the next attempt overwrites it: were it removed and made anew, a
+/// power cut that loses the one but not the rename to come would put the old one in place.
+fn empty(disk: &dyn Disk, temporary: &Path, mode: u32) {
+    // Its name is none that readers look at, and the attempt has failed already.
+    let _ = disk.create(temporary, mode);
 }
 
 /// Removes a file and waits until its name is gone from the disk.

@@ -175,6 +175,23 @@ fn the_beginning_of_a_session_is_missed_only_if_it_began_while_the_log_was_read(
 }
 
 #[test]
+fn a_row_that_comes_late_proves_that_those_behind_it_are_missing() {
+    let (mut table, one) = (Table::default(), session(1, 8));
+    see(&mut table, rows(&one, [7, 8]));
+    assert_eq!(brief(table.settle(0)), []);
+    // An older file is found after all.
+    table.tick(1000);
+    see(&mut table, rows(&one, [2, 3]).into_iter().map(|row| row.file(2)));
+    assert_eq!(table.waits_since_ms(), Some(1000));
+    assert_eq!(brief(table.settle(999)), []);
+    assert_eq!(brief(table.settle(1000)), [rows_gap(&one, 4, 6)]);
+    // What comes before all that was seen is as open as it was.
+    assert_eq!((table.waits_since_ms(), brief(table.finish())), (None, vec![]));
+    see(&mut table, rows(&one, [1, 5]).into_iter().map(|row| row.file(3)));
+    assert_eq!((table.given_up.repeats, brief(table.finish())), (0, vec![]));
+}
+
+#[test]
 fn the_log_goes_on_in_what_stands_in_the_files_place() {
     let (mut table, new) = (begun(), session(30, 9));
     see(&mut table, rows(&new, [4]).into_iter().map(|row| row.file(2).path(&path(1))));
@@ -187,10 +204,12 @@ fn a_count_that_begins_anew_misses_nothing_that_was_read_before() {
     let mut table = Table::begun_anew(EIGHT + 50);
     see(&mut table, (1..=8).map(|number| Row::new(&session(0, 1), number).of_server()));
     // Rows 3 to 9 were read before, and now comes a file that could not be read until now.
+    // Row 11 may have been read before, too, in a file beside: only what follows a row that is newer than the count was surely not.
     see(&mut table, rows(&old, [10, 12]));
     see(&mut table, rows(&old, [1, 2]).into_iter().map(|row| row.file(2)));
-    see(&mut table, rows(&new, [2]));
-    assert_eq!(brief(table.finish()), [rows_gap(&old, 11, 11), rows_gap(&new, 1, 1)]);
+    see(&mut table, rows(&old, [14, 16]).into_iter().map(|row| row.at(51)));
+    see(&mut table, rows(&new, [2, 4]));
+    assert_eq!(brief(table.finish()), [rows_gap(&old, 15, 15), rows_gap(&new, 1, 1), rows_gap(&new, 3, 3)]);
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub struct Table {
     now_ms: u64,
     /// The latest start of a session that is not in the table any more.
     forgotten_start: u64,
+    /// When counting began anew, in seconds since 1970: what was written by then may have been read before. 0: it did not.
+    anew_by: u64,
     /// What was given up to stay within the bounds, and what does not fit one server's log.
     pub given_up: GivenUp,
 }
@@ -84,6 +86,9 @@ struct Session {
     ended: bool,
     /// Its numbers come twice: nothing can be told of it.
     repeats: bool,
+    /// What follows its last row may have been read before counting began anew.
+    #[serde(default)]
+    taken_over: bool,
 }
 
 /// Numbers that are missing.
@@ -97,7 +102,7 @@ struct Hole {
     /// Where it was noticed, in rows and in time.
     opened: u64,
     seen_ms: u64,
-    /// Nothing of the session can have been read before the first row that is counted here.
+    /// Nothing of it can have been read without being counted here.
     whole: bool,
     /// The session's start, if it can prove that its beginning should have been read: 0 if not.
     proof: u64,
@@ -110,6 +115,14 @@ enum State {
     /// To be told although it has not waited: there are too many.
     Early,
     Told,
+    /// Nothing proves that these rows should have been read. A row that comes late may: what lies behind it waits again.
+    Unproven,
+}
+
+impl State {
+    fn waits(self) -> bool {
+        matches!(self, State::Waits | State::Early)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -193,7 +206,7 @@ impl Told {
 impl Table {
     /// Empty, of a server of which rows were read before: sessions that began by then, in seconds since 1970, are taken over as they are.
     pub fn begun_anew(by: u64) -> Self {
-        Table { forgotten_start: by, ..Table::default() }
+        Table { forgotten_start: by, anew_by: by, ..Table::default() }
     }
 
     /// The time of the rows to come, by the boot clock.
@@ -212,7 +225,7 @@ impl Table {
         }
         let Some(session) = self.sessions.get_mut(row.session) else { return self.begin(row) };
         session.seen = self.rows;
-        let usual = session.log == self.log && !session.ended && !session.gone;
+        let usual = session.log == self.log && !session.ended && !session.gone && !session.taken_over;
         let expected = usual && row.number - 1 == session.last;
         if expected && (row.says == Says::Nothing || (row.says == Says::Active && session.active)) {
             session.last = row.number;
@@ -245,7 +258,7 @@ impl Table {
         if self.waiting == 0 && self.silent.is_empty() {
             return None;
         }
-        let holes = self.holes.values().filter(|hole| hole.state != State::Told).map(|hole| hole.seen_ms);
+        let holes = self.holes.values().filter(|hole| hole.state.waits()).map(|hole| hole.seen_ms);
         holes.chain(self.silent.iter().map(|silent| silent.seen_ms)).min()
     }
 
@@ -268,9 +281,9 @@ impl Table {
 
     fn rows_were_told(&mut self, id: &[u8], from: u64, to: u64) {
         for ((_, last), hole) in &mut self.holes {
-            if *hole.session == *id && hole.from >= from && *last <= to && hole.state != State::Told {
+            if *hole.session == *id && hole.from >= from && *last <= to {
+                self.waiting -= usize::from(hole.state.waits());
                 hole.state = State::Told;
-                self.waiting -= 1;
             }
         }
     }
@@ -369,6 +382,7 @@ impl Table {
             start,
             log: self.log,
             client: row.client,
+            taken_over: start <= self.anew_by && self.is_before_count(row),
             ..Session::default()
         };
         self.sessions.insert(Arc::clone(&id), session);
@@ -397,7 +411,8 @@ impl Table {
             }
             if row.number - 1 > session.last {
                 let missing = (session.last + 1, row.number - 1);
-                self.open_hole(session.serial, &id, missing, (Some(session.at), row.at), (true, 0));
+                let whole = !session.taken_over;
+                self.open_hole(session.serial, &id, missing, (Some(session.at), row.at), (whole, 0));
             }
             self.advance(row);
         } else if self.fill(session.serial, row) {
@@ -411,11 +426,18 @@ impl Table {
         self.hear(row);
     }
 
+    /// Whether the row may have been written before counting began anew.
+    fn is_before_count(&self, row: &Numbered<'_>) -> bool {
+        self.anew_by > 0 && row.time.is_none_or(|time| unix_seconds(time) <= self.anew_by)
+    }
+
     fn advance(&mut self, row: &Numbered<'_>) {
+        let is_before = self.is_before_count(row);
         let Some(session) = self.sessions.get_mut(row.session) else { return };
         session.last = row.number;
         session.at = row.at;
         session.gone = false;
+        session.taken_over &= is_before;
         if session.ended && row.says == Says::Active {
             // What looked like its end was none.
             session.ended = false;
@@ -497,12 +519,16 @@ impl Table {
         let below = Hole { after: row.at, ..hole.clone() };
         hole.from = number.saturating_add(1);
         hole.before = Some(row.at);
+        if hole.state == State::Unproven {
+            (hole.state, hole.seen_ms) = (State::Waits, self.now_ms);
+            self.waiting += 1;
+        }
         if number == to {
             let gone = self.holes.remove(&(serial, to));
-            self.waiting -= usize::from(gone.is_some_and(|hole| hole.state != State::Told));
+            self.waiting -= usize::from(gone.is_some_and(|hole| hole.state.waits()));
         }
         if below.from < number {
-            self.waiting += usize::from(below.state != State::Told);
+            self.waiting += usize::from(below.state.waits());
             self.holes.insert((serial, number - 1), below);
         }
         true
@@ -620,7 +646,7 @@ impl Table {
     }
 
     fn tell_holes(&mut self, is_due: &impl Fn(u64, State) -> bool) -> Vec<Told> {
-        let is_due = |hole: &Hole| hole.state != State::Told && is_due(hole.seen_ms, hole.state);
+        let is_due = |hole: &Hole| hole.state.waits() && is_due(hole.seen_ms, hole.state);
         let mut due: Vec<(u64, (u64, u64))> =
             self.holes.iter().filter(|(_, hole)| is_due(hole)).map(|(key, hole)| (hole.opened, *key)).collect();
         due.sort_unstable();
@@ -633,7 +659,7 @@ impl Table {
         let hole = self.holes.get_mut(&key)?;
         let early = hole.state == State::Early;
         // It stays, so that a row that comes after all is not taken for a second one.
-        hole.state = State::Told;
+        hole.state = if is_sure { State::Told } else { State::Unproven };
         is_sure.then(|| Told { gap: gap_of_rows(hole, key.1), early })
     }
 
@@ -693,7 +719,7 @@ impl Table {
     /// Forgets the session that ended first, unless something of it is still waited for.
     fn forget_ended(&mut self) {
         let Some(id) = self.ended.pop_front() else { return };
-        let waits = |(_, hole): (_, &Hole)| hole.state != State::Told;
+        let waits = |(_, hole): (_, &Hole)| hole.state.waits();
         let serial = self.sessions.get(&id).map_or(0, |session| session.serial);
         if self.holes.range((serial, 0)..=(serial, u64::MAX)).any(waits) {
             self.ended.push_back(id);
@@ -705,7 +731,7 @@ impl Table {
     /// Forgets a sixteenth of the sessions: those that were not seen for longest, rather those of which nothing is waited for.
     fn forget_unseen(&mut self) {
         let waited_for: std::collections::BTreeSet<u64> =
-            self.holes.iter().filter(|(_, hole)| hole.state != State::Told).map(|((serial, _), _)| *serial).collect();
+            self.holes.iter().filter(|(_, hole)| hole.state.waits()).map(|((serial, _), _)| *serial).collect();
         let key = |session: &Session| (waited_for.contains(&session.serial), session.seen);
         let mut by_age: Vec<_> = self.sessions.iter().map(|(id, session)| (key(session), Arc::clone(id))).collect();
         by_age.sort_unstable_by_key(|(key, _)| *key);
@@ -731,13 +757,13 @@ impl Table {
         let keys: Vec<_> =
             self.holes.range((session.serial, 0)..=(session.serial, u64::MAX)).map(|(key, _)| *key).collect();
         for hole in keys.iter().filter_map(|key| self.holes.remove(key)) {
-            self.waiting -= usize::from(hole.state != State::Told);
+            self.waiting -= usize::from(hole.state.waits());
         }
     }
 
-    /// Forgets what was told; if too many wait, the older half is told at once.
+    /// Forgets what does not wait; if too many wait, the older half is told at once.
     fn bound_holes(&mut self) {
-        self.holes.retain(|_, hole| hole.state != State::Told);
+        self.holes.retain(|_, hole| hole.state.waits());
         if self.waiting <= HOLES_MAX {
             return;
         }
@@ -761,6 +787,8 @@ pub struct SavedTable {
     rows: u64,
     serials: u64,
     forgotten_start: u64,
+    #[serde(default)]
+    anew_by: u64,
     given_up: GivenUp,
 }
 
@@ -805,6 +833,7 @@ impl Table {
             rows: self.rows,
             serials: self.serials,
             forgotten_start: self.forgotten_start,
+            anew_by: self.anew_by,
             given_up: self.given_up,
         }
     }
@@ -817,6 +846,7 @@ impl SavedTable {
             rows: self.rows,
             serials: self.serials,
             forgotten_start: self.forgotten_start,
+            anew_by: self.anew_by,
             given_up: self.given_up,
             now_ms,
             logs: self.logs.into_iter().collect(),
@@ -831,7 +861,7 @@ impl SavedTable {
         let silent = |(id, last)| Some(Silent { session: known(&id)?, last, seen_ms: now_ms });
         table.silent = self.silent.into_iter().filter_map(silent).collect();
         table.holes = self.holes.into_iter().map(|hole| hole.restore(now_ms)).collect();
-        table.waiting = table.holes.values().filter(|hole| hole.state != State::Told).count();
+        table.waiting = table.holes.values().filter(|hole| hole.state.waits()).count();
         let file = |(id, file): (String, File)| Some((file_id(&id)?, file));
         table.files = self.files.into_iter().filter_map(file).collect();
         table

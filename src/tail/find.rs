@@ -54,6 +54,13 @@ impl Patterns {
         }
     }
 
+    /// Whether a file of this name would be read.
+    pub fn lead_to(&self, path: &Path) -> bool {
+        let components: Vec<_> = path.components().collect();
+        let is_excluded = || self.exclude.iter().any(|pattern| pattern.matches_path(path));
+        self.paths.iter().any(|parts| leads_to(parts, &components)) && !is_excluded()
+    }
+
     /// Adds the files that match and whose inode no pattern has met before: a file with two names is one file.
     pub fn find(&self, disk: &dyn Disk, source: usize, inodes: &mut BTreeSet<Inode>, found: &mut Vec<Found>) {
         let mut paths = Vec::new();
@@ -72,6 +79,21 @@ impl Patterns {
             }
         }
     }
+}
+
+/// Whether the pattern leads to these components, whatever is there.
+fn leads_to(parts: &[Part], path: &[Component<'_>]) -> bool {
+    let Some((part, rest)) = parts.split_first() else { return path.is_empty() };
+    if matches!(part, Part::Folders) {
+        return (0..=path.len()).any(|folders| leads_to(rest, &path[folders..]));
+    }
+    let Some((name, below)) = path.split_first() else { return false };
+    let fits = match part {
+        Part::Plain(plain) => plain.as_os_str() == name.as_os_str(),
+        Part::Glob(pattern) => pattern.matches(&name.as_os_str().to_string_lossy()),
+        Part::Folders => false,
+    };
+    fits && leads_to(rest, below)
 }
 
 fn parts(glob: &str) -> Vec<Part> {
@@ -170,6 +192,7 @@ mod tests {
             let mut found = Vec::new();
             walk(&RealDisk, PathBuf::new(), &parts, DEPTH_MAX, &mut found);
             let name = |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
+            assert!(found.iter().all(|path| leads_to(&parts, &path.components().collect::<Vec<_>>())));
             found.iter().filter(|path| path.is_file()).map(name).collect::<Vec<_>>()
         };
         assert_eq!(matched("a/*.csv"), ["a/pg.csv"]);
@@ -177,5 +200,8 @@ mod tests {
         assert_eq!(matched("pg[0-9]/?.csv"), ["pg0/x.csv", "pg1/x.csv"]);
         assert_eq!(matched("a/pg.log"), ["a/pg.log"]);
         assert_eq!(matched("none/*"), Vec::<String>::new());
+        let leads = |glob: &str, path: &str| leads_to(&parts(glob), &Path::new(path).components().collect::<Vec<_>>());
+        assert!(leads("/var/log/**/*.csv", "/var/log/pg/15/a.csv") && leads("/var/log/**/*.csv", "/var/log/a.csv"));
+        assert!(!leads("/var/log/*.csv", "/var/log/a.csv.1") && !leads("/var/log/*.csv", "/var/log/pg/a.csv"));
     }
 }

@@ -40,7 +40,7 @@ use find::{Found, Patterns, base_dir, files_in};
 use follow::{Aside, Follower, Refused};
 use identity::{Fit, Inode, bytes_before, compare, first_bytes};
 use packed::{Content, content_of};
-use siblings::{Rotated, is_named_after};
+use siblings::{Bystanders, Rotated};
 use sight::{Sight, Unreadable};
 use watch::Watch;
 
@@ -61,8 +61,12 @@ pub struct Tail {
     spent: Vec<FileRange>,
     /// Pieces of rows of files that have not been found again yet: read and in no line.
     held: Vec<Held>,
-    /// Logs that this look found elsewhere than where they were.
+    /// Logs that this look found elsewhere than where they were, and those of before beside which something could not be opened.
     rotated: Vec<Rotated>,
+    /// Files that no pattern matched when reading began.
+    lay_there: Bystanders,
+    /// They are noted.
+    noted: bool,
     /// When the last seal of the run before was written; `None` without one.
     sealed_at: Option<SystemTime>,
     /// Files that are no more, since the last look.
@@ -151,6 +155,8 @@ impl Tail {
             spent,
             held,
             rotated: Vec::new(),
+            lay_there: Bystanders::default(),
+            noted: false,
             sealed_at,
             deleted: Vec::new(),
             unopened: Vec::new(),
@@ -170,9 +176,10 @@ impl Tail {
             // What cannot be asked about now is asked again by the next read, which says what is wrong.
             let _ = follower.compare();
             let live = follower.path.clone();
-            let left = place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms);
-            // Also where a pattern leads to it by another name: others may have had the old one since, and no name that matches.
-            if left || follower.path != live {
+            place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms);
+            // For as long as it is followed: what stands in its place now may be rotated away before it is seen. Also where a pattern
+            // leads to it by another name: others may have had the old one since, and no name that matches.
+            if follower.moved_since_ms.is_some() || follower.path != live {
                 self.rotated.extend(rotated(follower.source, &live, follower.file().as_ref()));
             }
         }
@@ -182,6 +189,7 @@ impl Tail {
         self.review_passed_over(&found);
         self.unopened.clear();
         self.adopt_siblings(now_ms, health, &mut problems);
+        self.note_what_lies_there(&found);
         let settled = self.settled();
         for file in found.iter().filter(|file| !settled.contains(&file.inode)) {
             self.open(file.clone(), now_ms, health, &mut problems);
@@ -522,10 +530,14 @@ impl Tail {
             match self.find_again(&range, found) {
                 Ok(Again::Here(copy)) => {
                     let in_place = found.iter().any(|file| file.path == copy.path);
-                    if copy.path != Path::new(&range.path) {
-                        self.rotated.extend(rotated(source, Path::new(&range.path), copy.file.as_ref()));
+                    // What no pattern leads to was left behind itself, and others are not named after it.
+                    let live = Path::new(&range.path);
+                    if copy.path != live && self.sources[source].patterns.lead_to(live) {
+                        self.rotated.extend(rotated(source, live, copy.file.as_ref()));
                     }
-                    if copy.inode != Inode::in_range(&range) && self.is_there(&range, found) {
+                    // What was packed was whole; what was copied may have been written on, wherever it is now.
+                    let may_go_on = !copy.archived || self.is_there(&range, found);
+                    if copy.inode != Inode::in_range(&range) && may_go_on {
                         looked.acts.push(cut_while_away(&range, &copy));
                     }
                     if let Err(error) = self.resume(source, copy, &range, in_place, now_ms) {
@@ -643,32 +655,82 @@ impl Tail {
                 Ok(Holds::Other) | Err(_) => {}
             }
         }
-        match best {
-            Some((_, copy)) => Copies::Whole(copy),
+        match best.map(|(_, copy)| copy).or_else(|| self.open_copy(range, except)) {
+            Some(copy) => Copies::Whole(copy),
             None if unfinished => Copies::Unfinished,
             None => Copies::None,
         }
     }
 
+    /// A copy that is open and has no name any more: it was waiting to be told what it is a copy of.
+    fn open_copy(&self, range: &FileRange, except: Inode) -> Option<Copy> {
+        let waits = |follower: &&Follower| follower.id().is_none() && follower.inode != except;
+        self.followers.iter().filter(waits).find_map(|follower| {
+            let file = Arc::clone(follower.file());
+            // What cannot be read holds nothing for us now.
+            let same = compare(range, file.as_ref()).is_ok_and(|fit| fit == Fit::Same);
+            let (path, inode, archived) = (follower.path.clone(), follower.inode, follower.archived);
+            same.then_some(Copy { path, file, inode, archived })
+        })
+    }
+
     /// Reads what was born and rotated away between two looks, and has a name that no pattern matches.
     fn adopt_siblings(&mut self, now_ms: u64, health: &[SourceHealth], problems: &mut [Option<String>]) {
-        for Rotated { source, live, modified } in std::mem::take(&mut self.rotated) {
-            let folder = live.parent().unwrap_or(Path::new("/"));
+        let mut all = std::mem::take(&mut self.rotated);
+        let linked = all.iter().filter_map(|rotated| rotated.behind_link(self.disk.as_ref())).collect::<Vec<_>>();
+        all.extend(linked);
+        siblings::merge(&mut all);
+        for rotated in all {
             // A folder that cannot be listed now is listed when the file itself cannot be found.
+            let folder = rotated.live.parent().unwrap_or(Path::new("/"));
+            let unopened = self.unopened.len();
             for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
                 let Ok(status) = self.disk.status(&path) else { continue };
-                let seen = self.settled().contains(&inode)
-                    || self.retired.iter().any(|range| Inode::in_range(range) == inode)
-                    || self.known.iter().any(|range| Inode::in_range(range) == inode);
-                if seen || status.modified < modified || !is_named_after(&live, &path) {
+                if !rotated.is_left_by(&path, &status)
+                    || self.lay_there.contains(&path, &status)
+                    || self.is_known(inode)
+                {
                     continue;
                 }
                 info!(file = %path.display(), "rotated away before it was seen");
                 let before = self.followers.len();
-                let found = Found { source, path, inode, len: status.len, modified: status.modified };
+                let found = Found { source: rotated.source, path, inode, len: status.len, modified: status.modified };
                 self.open(found, now_ms, health, problems);
                 for follower in &mut self.followers[before..] {
                     follower.moved_since_ms = Some(now_ms);
+                }
+            }
+            if self.unopened.len() > unopened {
+                // No pattern leads to what cannot be opened now.
+                self.rotated.push(rotated);
+            }
+        }
+    }
+
+    /// Whether a file is followed or passed over, or was read before.
+    fn is_known(&self, inode: Inode) -> bool {
+        let read = self.retired.iter().chain(&self.known).any(|range| Inode::in_range(range) == inode);
+        read || self.settled().contains(&inode)
+    }
+
+    /// Takes note, once, of the files beside those that match: nothing of them is read, then or later. Where a file of before was not found
+    /// again yet, it is open which of them are newer.
+    fn note_what_lies_there(&mut self, found: &[Found]) {
+        if self.noted || !self.known.is_empty() {
+            return;
+        }
+        self.noted = true;
+        let real = found.iter().filter_map(|file| self.disk.real_path(&file.path).ok());
+        let paths = found.iter().map(|file| file.path.clone()).chain(real);
+        let folders: BTreeSet<PathBuf> = paths.filter_map(|path| path.parent().map(Path::to_owned)).collect();
+        for folder in folders {
+            for (path, inode) in files_in(self.disk.as_ref(), &folder).unwrap_or_default() {
+                let waits = self.unopened.iter().any(|(_, file)| file.inode == inode);
+                let matches = found.iter().any(|file| file.inode == inode);
+                if !(waits || matches || self.is_known(inode))
+                    && let Ok(status) = self.disk.status(&path)
+                {
+                    self.lay_there.add(&status);
                 }
             }
         }
@@ -964,8 +1026,8 @@ fn rotated(source: usize, live: &Path, file: &dyn OpenFile) -> Option<Rotated> {
     Some(Rotated { source, live: live.to_owned(), modified })
 }
 
-/// Notices whether a pattern still leads to the follower's file, under whatever name; true when it has just left its place.
-fn place(disk: &dyn Disk, follower: &mut Follower, found: Option<&Found>, now_ms: u64) -> bool {
+/// Notices whether a pattern still leads to the follower's file, under whatever name.
+fn place(disk: &dyn Disk, follower: &mut Follower, found: Option<&Found>, now_ms: u64) {
     match found {
         Some(file) => {
             follower.moved_since_ms = None;
@@ -974,12 +1036,9 @@ fn place(disk: &dyn Disk, follower: &mut Follower, found: Option<&Found>, now_ms
                 follower.path.clone_from(&file.path);
                 follower.origin = None;
             }
-            false
         }
         None => {
-            let left = follower.moved_since_ms.is_none();
             follower.moved_since_ms.get_or_insert(now_ms);
-            left
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A small file system of its own, where this host lets us mount one.
 
 use std::fs::{self, File};
+use std::io;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,7 +35,15 @@ impl Tmpfs {
         let stat = rustix::fs::statvfs(self.path()).unwrap();
         let free = stat.f_bavail * stat.f_frsize;
         let zeros = vec![0; usize::try_from(free.saturating_sub(kib * 1024)).unwrap()];
-        File::create(self.filler()).unwrap().write_all(&zeros).unwrap();
+        let mut filler = File::create(self.filler()).unwrap();
+        match filler.write_all(&zeros) {
+            // Somebody else took room in the meantime.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                let len = filler.metadata().unwrap().len();
+                filler.set_len(len.saturating_sub(kib * 1024)).unwrap();
+            }
+            other => other.unwrap(),
+        }
     }
 
     /// Gives the room back.

@@ -38,6 +38,11 @@ impl SimClock {
         self.turned_ms.fetch_add(by_ms, Relaxed);
     }
 
+    /// Whether anybody ever did.
+    pub fn was_turned(&self) -> bool {
+        self.turned_ms.load(Relaxed) != 0
+    }
+
     /// The host starts anew.
     pub fn boot(&self) {
         self.advance(30_000);

@@ -358,6 +358,13 @@ impl SimDisk {
         state.nodes[node].modified = modified;
     }
 
+    /// A file's last change.
+    pub fn modified(&self, path: &str) -> Option<SystemTime> {
+        let mut state = self.state();
+        let node = state.find(Path::new(path)).ok()?;
+        Some(state.nodes[node].modified)
+    }
+
     /// The names in a folder, in order.
     pub fn names(&self, path: &str) -> Vec<String> {
         let mut state = self.state();

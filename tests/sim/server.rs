@@ -321,6 +321,12 @@ impl Server {
         self.places.iter().any(|place| place.log == log && self.is_looked_at(place))
     }
 
+    /// Whether no pattern led to a log when all was well, and files may look newer than they are: then nothing is to be read of it, and
+    /// it may be read after all, once one beside it is rotated.
+    pub fn may_look_new(&self, log: usize) -> bool {
+        self.clock.was_turned() && self.logs[log].safe == 0 && !self.is_matched(log)
+    }
+
     fn is_looked_at(&self, place: &Place) -> bool {
         let wide = self.sources[self.logs[place.log].source].wide;
         wide || place.path.ends_with(".csv") && !place.path.contains("/old/")
@@ -445,6 +451,10 @@ impl Server {
         while let Some(packing) = self.packing.pop() {
             self.disk.write_log(packing.node, &packing.bytes[packing.written..]);
             self.disk.close_log(packing.node);
+            // As compressors and logrotate do.
+            if let Some(modified) = self.disk.modified(&packing.path) {
+                self.disk.touch(&packing.to, modified);
+            }
             let Some(place) = self.places.iter().position(|place| place.path == packing.path) else { continue };
             let old = self.places[place].clone();
             let holds = old.holds.min(self.logs[old.log].bytes.len());
@@ -474,6 +484,7 @@ impl Server {
         if !self.is_matched(log) {
             // In another folder it is not looked for.
             self.logs[log].excused = Some(self.logs[log].safe);
+            self.out_of_sight(self.disk.ino_of(&self.places[place].path));
         }
         true
     }
@@ -588,10 +599,15 @@ impl Server {
         self.remove_place(place);
     }
 
+    /// Nobody can see any more that other logs were cut out of this file.
+    fn out_of_sight(&mut self, ino: u64) {
+        self.logs.iter_mut().filter(|log| log.cut && log.ino == ino).for_each(|log| log.gone = true);
+    }
+
     fn remove_place(&mut self, place: usize) {
         let place = self.places.swap_remove(place);
         let ino = self.disk.ino_of(&place.path);
-        self.logs.iter_mut().filter(|log| log.cut && log.ino == ino).for_each(|log| log.gone = true);
+        self.out_of_sight(ino);
         self.disk.unlink(&place.path);
         self.excuse(place.log);
     }
