@@ -39,7 +39,8 @@ impl Quoting {
         Some(match format {
             Format::PostgresCsvlog => Quoting::Doubled,
             Format::PostgresJsonlog => Quoting::Json,
-            Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => return None,
+            Format::MongodbJson | Format::MongodbOcsf => Quoting::Json,
+            Format::MongodbBson => return None,
             Format::PostgresStderr => return None,
             Format::Sqlserver33205
             | Format::SqlserverEventlogJson

@@ -5,7 +5,7 @@
 mod support;
 
 use proptest::prelude::*;
-use sealtrail_parsers::{Act, Format, Framer, Parsed, Record, Scratch, parse};
+use sealtrail_parsers::{Act, Cut, Format, Framer, Parsed, Record, Scratch, parse};
 use support::{Part, parts, whole};
 
 /// What clients choose.
@@ -167,4 +167,14 @@ proptest! {
             prop_assert!(found.contains(&Part::Record(row)));
         }
     }
+}
+
+#[test]
+fn a_row_that_is_cut_in_its_long_text_is_still_a_row() {
+    let long = Row { user: b"clerk".to_vec(), collection: b"orders".to_vec(), text: vec![b'x'; 300_000], result: 0 };
+    let mut cut = Cut::new(Format::MongodbJson, 4096, 1024);
+    long.json().chunks(1000).for_each(|piece| cut.push(piece));
+    let shortened = cut.shortened().expect("a row");
+    assert!(shortened.len() < 8192);
+    check(Format::MongodbJson, &shortened, &long);
 }

@@ -389,7 +389,6 @@ fn text(value: &[u8], out: &mut impl Sink) {
 }
 
 fn string(text: &[u8], out: &mut impl Sink) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b"\"");
     let mut plain = 0;
     for (at, &byte) in text.iter().enumerate() {
@@ -403,7 +402,10 @@ fn string(text: &[u8], out: &mut impl Sink) {
             b'\n' => out.push(b"\\n"),
             b'\r' => out.push(b"\\r"),
             b'\t' => out.push(b"\\t"),
-            _ => out.push(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+            _ => {
+                out.push(b"\\u00");
+                out.push(&hex(byte));
+            }
         }
     }
     out.push(&text[plain..]);
@@ -424,15 +426,22 @@ fn decimal(number: i64, out: &mut impl Sink) {
 
 fn quoted_hex(bytes: &[u8], out: &mut impl Sink) {
     out.push(b"\"");
-    bytes.iter().for_each(|byte| out.push(format!("{byte:02x}").as_bytes()));
+    bytes.iter().for_each(|byte| out.push(&hex(*byte)));
     out.push(b"\"");
+}
+
+fn hex(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
 /// A length, a kind, and as many bytes.
 fn binary(value: &[u8], out: &mut impl Sink) {
     out.push(b"{\"$binary\":\"");
     base64(value.get(5..).unwrap_or_default(), out);
-    out.push(format!("\",\"$type\":\"{:02x}\"}}", value.get(4).copied().unwrap_or_default()).as_bytes());
+    out.push(b"\",\"$type\":\"");
+    out.push(&hex(value.get(4).copied().unwrap_or_default()));
+    out.push(b"\"}");
 }
 
 fn base64(bytes: &[u8], out: &mut impl Sink) {

@@ -48,16 +48,16 @@ impl ErrorlogFramer {
         if let Some(reason) = self.lost {
             return self.look_for_entry(buf, end, reason);
         }
-        if !self.inside && (end || buf.len() >= STAMP + BYTE_ORDER_MARK.len()) && !buf.is_empty() && !starts(buf) {
-            (self.lost, self.looked) = (Some("no record begins here"), 0);
-            return self.next(buf, end);
+        if !self.inside && buf.len() >= STAMP + BYTE_ORDER_MARK.len() && !starts(buf) {
+            return self.lose(buf, end);
         }
         while let Some(line_end) = self.line_end(buf, end) {
             let starts = starts(buf.get(self.line..line_end).unwrap_or_default());
-            if self.inside && starts {
-                return self.record(self.line);
+            match (self.inside, starts) {
+                (true, true) => return self.record(self.line),
+                (false, false) => return self.lose(buf, end),
+                _ => self.inside = true,
             }
-            self.inside = true;
             (self.line, self.looked) = (line_end, line_end);
         }
         match (self.inside && self.line == buf.len() && self.line > 0, end) {
@@ -65,6 +65,11 @@ impl ErrorlogFramer {
             (true, false) => Frame::Open { len: self.line },
             (false, _) => Frame::Incomplete,
         }
+    }
+
+    fn lose(&mut self, buf: &[u8], end: bool) -> Frame {
+        (self.lost, self.looked) = (Some("no record begins here"), 0);
+        self.next(buf, end)
     }
 
     /// The caller took what [`Frame::Open`] told of.
