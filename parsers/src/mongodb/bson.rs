@@ -201,8 +201,8 @@ impl Walk {
         if !MARK.starts_with(rest.get(..MARK.len()).unwrap_or(rest)) {
             return Step::Broken("no record begins here");
         }
-        let Ok(len) = <[u8; LENGTH]>::try_from(len) else { return Step::More };
-        match usize::try_from(i32::from_le_bytes(len)) {
+        let Some(len) = len.first_chunk().filter(|_| rest.len() >= MARK.len()) else { return Step::More };
+        match usize::try_from(i32::from_le_bytes(*len)) {
             Ok(len @ DOCUMENT_MIN..=DOCUMENT_MAX) => (self.len, self.at) = (len, LENGTH),
             _ => return Step::Broken("a document's length is out of bounds"),
         }
