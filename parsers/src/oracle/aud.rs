@@ -294,10 +294,12 @@ impl Head {
 
     /// The length of what follows is no value of its own.
     fn length(near: &[u8], short: Look<Head>) -> Look<Head> {
-        let mut quotes = near.iter().enumerate().filter(|(_, byte)| matches!(byte, b'\'' | b'"'));
+        let feed = memchr(b'\n', near);
+        let line = near.get(..feed.unwrap_or(near.len())).unwrap_or(near);
+        let mut quotes = line.iter().enumerate().filter(|(_, byte)| matches!(byte, b'\'' | b'"'));
         match (quotes.next(), quotes.next()) {
             (Some(_), Some((at, quote))) => Look::Is(Head { name: 6, value: at, len: 0, quote: *quote }),
-            _ if near.contains(&b'\n') => Look::Not,
+            _ if feed.is_some() => Look::Not,
             _ => short,
         }
     }

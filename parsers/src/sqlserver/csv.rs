@@ -159,11 +159,12 @@ impl CsvRowFramer {
             let line = from + feed + 1;
             let opening = buf.get(line..).unwrap_or_default();
             let opening = opening.get(..OPENING_MAX).unwrap_or(opening);
-            if !end && opening.len() < OPENING_MAX && !opening.contains(&b'\n') {
+            let feed_behind = memchr(b'\n', opening);
+            if !end && opening.len() < OPENING_MAX && feed_behind.is_none() {
                 self.at = from + feed;
                 return self.wait(reason);
             }
-            if begins(opening) {
+            if begins(opening.get(..feed_behind.unwrap_or(opening.len())).unwrap_or(opening)) {
                 *self = Self::default();
                 return Frame::Damaged { len: line, reason };
             }

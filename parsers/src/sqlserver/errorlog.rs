@@ -108,7 +108,7 @@ impl ErrorlogFramer {
         while let Some(feed) = buf.get(self.looked..).and_then(|rest| memmem::find(rest, b"\n\0")) {
             let at = self.looked + feed;
             let behind = buf.get(at + 2..).unwrap_or_default();
-            if behind.len() < STAMP && !end {
+            if behind.len() < STAMP + BYTE_ORDER_MARK.len() && !end {
                 self.looked = at;
                 return self.wait(reason);
             }
