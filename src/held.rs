@@ -29,6 +29,8 @@ pub struct Waiting {
     /// Its last piece says that it is the last; else its writer's next row, or silence, does.
     has_end: bool,
     pieces: Vec<(Place, Vec<u8>)>,
+    /// The number of the last of them.
+    last_number: u32,
     /// When the last of them came, by the boot clock.
     since_ms: u64,
 }
@@ -45,11 +47,19 @@ impl Held {
         self.bytes += frame.len();
         let index = self.index(piece.writer, |row| row == piece.row).unwrap_or_else(|| {
             let (writer, has_end) = (piece.writer.to_vec(), piece.is_last.is_some());
-            self.rows.push(Waiting { writer, row: piece.row, has_end, pieces: Vec::new(), since_ms: now_ms });
+            self.rows.push(Waiting {
+                writer,
+                row: piece.row,
+                has_end,
+                pieces: Vec::new(),
+                last_number: 0,
+                since_ms: now_ms,
+            });
             self.rows.len() - 1
         });
         let waiting = &mut self.rows[index];
         waiting.pieces.push((place, frame.to_vec()));
+        waiting.last_number = piece.number;
         waiting.since_ms = now_ms;
     }
 
@@ -59,9 +69,10 @@ impl Held {
         Some(self.remove(index))
     }
 
-    /// A row of the same writer that is over, since this piece is of another.
+    /// A row of the same writer that is over, since this piece is of another, or is a first one behind pieces without numbers.
     pub fn take_row_before(&mut self, piece: &Piece<'_>) -> Option<Waiting> {
-        let index = self.index(piece.writer, |row| row != piece.row)?;
+        let is_over = |row: &Waiting| row.row != piece.row || (piece.number == 1 && row.last_number <= 1);
+        let index = self.rows.iter().position(|row| row.writer == piece.writer && is_over(row))?;
         Some(self.remove(index))
     }
 

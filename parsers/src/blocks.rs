@@ -74,6 +74,11 @@ impl BlockFramer {
         self.rest(buf, end)
     }
 
+    /// Whether a record starts at this line.
+    pub(crate) fn is_start(&self, line: &[u8]) -> bool {
+        self.starts.starts(line)
+    }
+
     /// See [`crate::Framer::discard`].
     pub fn discard(&mut self, len: usize) {
         self.lines = self.lines.saturating_sub(len);

@@ -54,6 +54,10 @@ impl Quoting {
                 return None;
             }
             Format::PostgresSyslog | Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => return None,
+            Format::GcpLogentry | Format::AzureDiagnostics | Format::CloudnativepgJson => Quoting::Json,
+            Format::BytebaseJson | Format::TeleportJson => Quoting::Json,
+            // Several rows a frame, or lines that are never long.
+            Format::Cri | Format::DockerJson | Format::Cloudwatch | Format::AwsDas => return None,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! rows further down are asked only when the beginning looks like no format that is known: a file that was cut at
 //! the front. What is not read here is named as well as it can be, so that a refusal says what to do.
 
+mod cloud;
 mod mysql;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use crate::postgres_prefix::Prefix;
 use crate::{
     Dialect, Format, csvlog, jsonlog, mongodb, oracle, pgaudit_file, postgres_stderr, postgres_syslog, sqlserver,
 };
+
+pub use cloud::detect_inside;
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,9 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
     }
     if let Some(format) = format_at(text) {
         return Detection::Known(format);
+    }
+    if let Some(found) = cloud::family(text, end) {
+        return found;
     }
     if let Some(found) = mysql::family(text, end) {
         return found;
@@ -173,6 +179,9 @@ fn format_within(text: &[u8]) -> Option<Format> {
     let line = memchr::memchr(b'\n', text)? + 1;
     if is_jsonlog(&text[line..]) {
         return Some(Format::PostgresJsonlog);
+    }
+    if let Some(Detection::Known(format)) = cloud::family(&text[line..], true) {
+        return Some(format);
     }
     json_format(&text[line..]).or_else(|| Prefix::learn(text).map(|_| Format::PostgresStderr))
 }

@@ -56,11 +56,29 @@ pub enum Format {
     PgauditlogtofileCsv,
     /// The JSON of the extension pgauditlogtofile, 1.7 and later.
     PgauditlogtofileJson,
+    /// The lines of a container runtime for Kubernetes (CRI), around another format.
+    Cri,
+    /// The lines of Docker's logging driver json-file, around another format.
+    DockerJson,
+    /// Envelopes of Amazon CloudWatch Logs (subscriptions, Firehose), around another format.
+    Cloudwatch,
+    /// Decrypted records of Amazon's Database Activity Streams.
+    AwsDas,
+    /// Google Cloud's LogEntry of Cloud SQL and AlloyDB.
+    GcpLogentry,
+    /// Diagnostic logs of Azure's databases.
+    AzureDiagnostics,
+    /// PostgreSQL's log as the operator CloudNativePG writes it.
+    CloudnativepgJson,
+    /// Bytebase's audit log on standard output.
+    BytebaseJson,
+    /// Teleport's audit events.
+    TeleportJson,
 }
 
 impl Format {
     /// Every format, in the order in which lists show them.
-    pub const ALL: [Format; 25] = [
+    pub const ALL: [Format; 34] = [
         Format::PostgresCsvlog,
         Format::PostgresJsonlog,
         Format::MongodbJson,
@@ -86,6 +104,15 @@ impl Format {
         Format::PostgresSyslog,
         Format::PgauditlogtofileCsv,
         Format::PgauditlogtofileJson,
+        Format::Cri,
+        Format::DockerJson,
+        Format::Cloudwatch,
+        Format::AwsDas,
+        Format::GcpLogentry,
+        Format::AzureDiagnostics,
+        Format::CloudnativepgJson,
+        Format::BytebaseJson,
+        Format::TeleportJson,
     ];
 
     /// The name that users write.
@@ -116,6 +143,15 @@ impl Format {
             Format::PostgresSyslog => "postgres-syslog",
             Format::PgauditlogtofileCsv => "pgauditlogtofile-csv",
             Format::PgauditlogtofileJson => "pgauditlogtofile-json",
+            Format::Cri => "cri",
+            Format::DockerJson => "docker-json",
+            Format::Cloudwatch => "cloudwatch",
+            Format::AwsDas => "aws-das",
+            Format::GcpLogentry => "gcp-logentry",
+            Format::AzureDiagnostics => "azure-diagnostics",
+            Format::CloudnativepgJson => "cloudnativepg-json",
+            Format::BytebaseJson => "bytebase-json",
+            Format::TeleportJson => "teleport-json",
         }
     }
 
@@ -139,6 +175,15 @@ impl Format {
             | Format::PerconaAuditCsv
             | Format::MysqlAuditJson
             | Format::TrellixAuditJson => "mysql",
+            Format::Cri => "kubernetes",
+            Format::DockerJson => "docker",
+            Format::Cloudwatch => "aws",
+            Format::AwsDas => "aws",
+            Format::GcpLogentry => "google-cloud",
+            Format::AzureDiagnostics => "azure",
+            Format::CloudnativepgJson => "postgresql",
+            Format::BytebaseJson => "bytebase",
+            Format::TeleportJson => "teleport",
         }
     }
 }
@@ -182,6 +227,21 @@ impl Format {
             Format::PostgresSyslog => "PostgreSQL 8.4 to 18: log_destination = syslog, RFC 3164 and RFC 5424 files",
             Format::PgauditlogtofileCsv => "PostgreSQL: the extension pgauditlogtofile, format CSV, 1.0 to 1.8",
             Format::PgauditlogtofileJson => "PostgreSQL: the extension pgauditlogtofile, format JSON, 1.7 and later",
+            Format::Cri => "Kubernetes' container runtimes (CRI): a program's lines, around rows of another format",
+            Format::DockerJson => "Docker's logging driver json-file: a program's lines, around rows of another format",
+            Format::Cloudwatch => {
+                "Amazon CloudWatch Logs: envelopes of a subscription or of Firehose, plain or packed, around rows of another format"
+            }
+            Format::AwsDas => "Amazon Database Activity Streams: decrypted records",
+            Format::GcpLogentry => {
+                "Google Cloud SQL and AlloyDB: LogEntry of data-access audit logs and of the server's log"
+            }
+            Format::AzureDiagnostics => {
+                "Azure Database for PostgreSQL and MySQL, Azure SQL: diagnostic logs, in records or one a line"
+            }
+            Format::CloudnativepgJson => "CloudNativePG: PostgreSQL's log as JSON, with or without pgAudit",
+            Format::BytebaseJson => "Bytebase: audit log on standard output",
+            Format::TeleportJson => "Teleport: audit events of database sessions and access requests",
         }
     }
 
@@ -206,6 +266,9 @@ impl Format {
             | Format::MysqlAuditJson
             | Format::TrellixAuditJson => false,
             Format::PostgresSyslog | Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => false,
+            Format::Cloudwatch => true,
+            Format::Cri | Format::DockerJson | Format::AwsDas | Format::GcpLogentry | Format::AzureDiagnostics => false,
+            Format::CloudnativepgJson | Format::BytebaseJson | Format::TeleportJson => false,
         }
     }
 
@@ -229,6 +292,11 @@ impl Format {
             // Up to 1.6 nothing is quoted.
             Format::PgauditlogtofileCsv => true,
             Format::PgauditlogtofileJson => false,
+            // What stands inside may be: then its own rows say so.
+            Format::Cri | Format::DockerJson | Format::Cloudwatch | Format::GcpLogentry | Format::AzureDiagnostics => {
+                false
+            }
+            Format::AwsDas | Format::CloudnativepgJson | Format::BytebaseJson | Format::TeleportJson => false,
         }
     }
 }

@@ -4,10 +4,10 @@
 //! own files.
 
 use crate::{
-    Dialect, Format, blocks, braces, csvlog, elements, general_log, jsonlog, lines, mongodb, mysql_audit, objects,
-    oracle,
+    Dialect, Format, blocks, braces, bytebase, cloudnativepg, cri, csvlog, docker_json, elements, general_log, jsonlog,
+    lines, mongodb, mysql_audit, objects, oracle, pgaudit_file, postgres_stderr, postgres_syslog, server_audit,
+    sqlserver, teleport,
 };
-use crate::{pgaudit_file, postgres_stderr, postgres_syslog, server_audit, sqlserver};
 
 /// What stands at the start of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +99,14 @@ impl Framer {
             Format::PostgresSyslog => Framer::Lines(lines::LineFramer::new(&postgres_syslog::LINES)),
             Format::PgauditlogtofileCsv => Framer::AuditRows(pgaudit_file::framer::RowFramer::default()),
             Format::PgauditlogtofileJson => Framer::Lines(lines::LineFramer::new(&pgaudit_file::json::LINES)),
+            Format::Cri => Framer::Lines(lines::LineFramer::new(&cri::LINES)),
+            Format::DockerJson => Framer::Lines(lines::LineFramer::new(&docker_json::LINES)),
+            Format::CloudnativepgJson => Framer::Lines(lines::LineFramer::new(&cloudnativepg::LINES)),
+            Format::BytebaseJson => Framer::Lines(lines::LineFramer::new(&bytebase::LINES)),
+            Format::TeleportJson => Framer::Lines(lines::LineFramer::new(&teleport::LINES)),
+            Format::Cloudwatch | Format::AwsDas | Format::GcpLogentry | Format::AzureDiagnostics => {
+                Framer::Objects(objects::ObjectFramer::default())
+            }
         }
     }
 
@@ -133,6 +141,14 @@ impl Framer {
             Format::PostgresSyslog => Framer::Lines(lines::LineFramer::mid_file(&postgres_syslog::LINES)),
             Format::PgauditlogtofileCsv => Framer::AuditRows(pgaudit_file::framer::RowFramer::mid_file()),
             Format::PgauditlogtofileJson => Framer::Lines(lines::LineFramer::mid_file(&pgaudit_file::json::LINES)),
+            Format::Cri => Framer::Lines(lines::LineFramer::mid_file(&cri::LINES)),
+            Format::DockerJson => Framer::Lines(lines::LineFramer::mid_file(&docker_json::LINES)),
+            Format::CloudnativepgJson => Framer::Lines(lines::LineFramer::mid_file(&cloudnativepg::LINES)),
+            Format::BytebaseJson => Framer::Lines(lines::LineFramer::mid_file(&bytebase::LINES)),
+            Format::TeleportJson => Framer::Lines(lines::LineFramer::mid_file(&teleport::LINES)),
+            Format::Cloudwatch | Format::AwsDas | Format::GcpLogentry | Format::AzureDiagnostics => {
+                Framer::Objects(objects::ObjectFramer::mid_file())
+            }
         }
     }
 

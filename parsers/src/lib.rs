@@ -7,20 +7,31 @@
 //! Everything borrows from the frame or from a [`Scratch`] that the caller keeps between rows: a row costs no
 //! allocation.
 
+pub mod aws_das;
+pub mod azure_diagnostics;
 pub mod blocks;
 pub mod braces;
+pub mod bytebase;
+pub mod cloudnativepg;
+pub mod cloudwatch;
+mod container;
+pub mod cri;
 pub mod csvlog;
 pub mod cut;
 pub mod detect;
 pub mod dialect;
 mod digits;
+pub mod docker_json;
 pub mod elements;
 pub mod format;
 pub mod frame;
+pub mod gcp_logentry;
 pub mod general_log;
+mod inside;
 mod json;
 pub mod jsonlog;
 pub mod lines;
+mod members;
 pub mod mongodb;
 pub mod mysql_audit;
 pub mod objects;
@@ -38,10 +49,11 @@ mod rest;
 pub mod scratch;
 pub mod server_audit;
 pub mod sqlserver;
+pub mod teleport;
 mod times;
 
 pub use cut::Cut;
-pub use detect::{Detection, detect, dialect_of};
+pub use detect::{Detection, detect, detect_inside, dialect_of};
 pub use dialect::Dialect;
 pub use format::Format;
 pub use frame::{Frame, Framer};
@@ -78,6 +90,15 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
         Format::PostgresSyslog => postgres_syslog::parse(dialect, frame, scratch),
         Format::PgauditlogtofileCsv => pgaudit_file::parse(frame, scratch),
         Format::PgauditlogtofileJson => pgaudit_file::json::parse(frame, scratch),
+        Format::Cri => cri::parse(dialect, frame, scratch),
+        Format::DockerJson => docker_json::parse(dialect, frame, scratch),
+        Format::Cloudwatch => cloudwatch::parse(frame),
+        Format::AwsDas => aws_das::parse(frame),
+        Format::GcpLogentry => gcp_logentry::parse(dialect, frame, scratch),
+        Format::AzureDiagnostics => azure_diagnostics::parse(dialect, frame, scratch),
+        Format::CloudnativepgJson => cloudnativepg::parse(frame, scratch),
+        Format::BytebaseJson => bytebase::parse(frame, scratch),
+        Format::TeleportJson => teleport::parse(frame, scratch),
     }
 }
 
@@ -85,6 +106,10 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
 pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>)) {
     match dialect.format {
         Format::PostgresStderr => postgres_stderr::each(dialect, frame, scratch, row),
+        Format::Cloudwatch => cloudwatch::each(dialect, frame, scratch, row),
+        Format::AwsDas => aws_das::each(frame, scratch, row),
+        Format::GcpLogentry => gcp_logentry::each(dialect, frame, scratch, row),
+        Format::AzureDiagnostics => azure_diagnostics::each(dialect, frame, scratch, row),
         // Formats whose frames hold one row.
         _ => row(parse(dialect, frame, scratch)),
     }
@@ -104,6 +129,9 @@ pub fn assemble<'a>(dialect: &Dialect, frames: &[&'a [u8]], complete: bool, scra
         (Format::ServerAudit, frames, _) => server_audit::assemble(frames, scratch),
         (Format::ServerAuditSyslog, frames, _) => server_audit::syslog::assemble(frames, scratch),
         (Format::PostgresSyslog, frames, _) => postgres_syslog::assemble(dialect, frames, scratch),
+        (Format::Cri, frames, _) => cri::assemble(dialect, frames, scratch),
+        (Format::DockerJson, frames, _) => docker_json::assemble(dialect, frames, scratch),
+        (Format::GcpLogentry, frames, complete) => gcp_logentry::assemble(dialect, frames, complete, scratch),
         // Formats whose rows are never in pieces.
         (_, [frame, ..], _) => parse(dialect, frame, scratch),
     }
@@ -136,5 +164,15 @@ pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
         Format::PostgresSyslog => None,
         Format::PgauditlogtofileCsv => pgaudit_file::next_record(bytes),
         Format::PgauditlogtofileJson => None,
+        // A line feed ends a record, and none stands inside.
+        Format::Cri => None,
+        Format::DockerJson => docker_json::next_record(bytes),
+        Format::Cloudwatch => cloudwatch::next_record(bytes),
+        Format::AwsDas => aws_das::next_record(bytes),
+        Format::GcpLogentry => gcp_logentry::next_record(bytes),
+        Format::AzureDiagnostics => azure_diagnostics::next_record(bytes),
+        Format::CloudnativepgJson => cloudnativepg::next_record(bytes),
+        Format::BytebaseJson => bytebase::next_record(bytes),
+        Format::TeleportJson => teleport::next_record(bytes),
     }
 }

@@ -38,7 +38,8 @@ pub enum Parsed<'a> {
 
 /// Which row a frame is a part of.
 ///
-/// A row is over when its last piece is there, or another row of its writer begins. Pieces of several writers may stand in any order.
+/// A row is over when its last piece is there, or another row of its writer begins: a piece of another `row`, or a first one behind pieces
+/// that are none but the first or have no numbers. Pieces of several writers may stand in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece<'a> {
     /// Who writes: a process, a connection. One writes one row at a time.
@@ -91,7 +92,7 @@ pub struct Record<'a> {
 }
 
 /// The most extra columns that any format has.
-pub const EXTRA_MAX: usize = 40;
+pub const EXTRA_MAX: usize = 56;
 
 /// The most flags that a parser sets on one row.
 pub const FLAGS_MAX: usize = 4;

@@ -14,6 +14,11 @@ impl<'a> Rest<'a> {
         self.parts.push(raw);
     }
 
+    /// Takes what another holds.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        self.parts.append(&mut other.parts);
+    }
+
     /// Needs as much room as the object is long that they stand in.
     pub(crate) fn joined(&self, room: &mut Room<'a>) -> Option<&'a [u8]> {
         match *self.parts.as_slice() {

@@ -91,11 +91,18 @@ fn dialect_of(path: &Path) -> Dialect {
             name.parse().expect("the folder has a format's name")
         }
     };
-    Dialect { prefix: prefix_of(path), ..format.into() }
+    Dialect { inside: inside_of(path), prefix: prefix_of(path), ..format.into() }
 }
 
 /// `NAME.prefix` holds the `log_line_prefix` of `NAME.log`.
 fn prefix_of(path: &Path) -> Option<Arc<Prefix>> {
     let text = fs::read_to_string(path.with_extension("prefix")).ok()?;
     Some(Arc::new(Prefix::compile(&text).expect("a prefix")))
+}
+
+/// `NAME.inside` names the format that the rows of `NAME.log` carry.
+fn inside_of(path: &Path) -> Option<Arc<Dialect>> {
+    let name = fs::read_to_string(path.with_extension("inside")).ok()?;
+    let format: Format = name.trim().parse().expect("a format's name");
+    Some(Arc::new(format.into()))
 }

@@ -82,6 +82,7 @@ struct Pieces {
     writer: Vec<u8>,
     row: u64,
     frames: Vec<Vec<u8>>,
+    last_number: u32,
 }
 
 impl Pieces {
@@ -94,15 +95,17 @@ impl Pieces {
 /// What is complete now: the writer's row before, when another begins, or this one with its last piece.
 fn add_piece(dialect: &Dialect, pieces: &mut Vec<Pieces>, frame: &[u8], piece: Piece<'_>) -> String {
     let mut shown = String::new();
-    let other = |row: &Pieces| row.writer == piece.writer && row.row != piece.row;
+    let is_over = |row: &Pieces| row.row != piece.row || (piece.number == 1 && row.last_number <= 1);
+    let other = |row: &Pieces| row.writer == piece.writer && is_over(row);
     if let Some(at) = pieces.iter().position(other) {
         shown += &pieces.remove(at).show(dialect, true);
     }
     let at = pieces.iter().position(|row| row.writer == piece.writer).unwrap_or_else(|| {
-        pieces.push(Pieces { writer: piece.writer.to_vec(), row: piece.row, frames: Vec::new() });
+        pieces.push(Pieces { writer: piece.writer.to_vec(), row: piece.row, frames: Vec::new(), last_number: 0 });
         pieces.len() - 1
     });
     pieces[at].frames.push(frame.to_vec());
+    pieces[at].last_number = piece.number;
     if piece.is_last == Some(true) {
         shown += &pieces.remove(at).show(dialect, true);
     }
