@@ -58,12 +58,13 @@ impl Origin {
     /// `path` is lossy where it is not UTF-8.
     pub fn new(
         file_id: &str,
-        format: Format,
+        dialect: Dialect,
         server: &str,
         source: &str,
         path: &str,
         labels: &[(String, String)],
     ) -> Self {
+        let format = dialect.format;
         let mut identity = Vec::new();
         for (name, value) in
             [("engine", format.engine()), ("server", server), ("source", source), ("format", format.name())]
@@ -77,7 +78,7 @@ impl Origin {
         let file = numbered::file_id(file_id).unwrap_or_default();
         Origin {
             format,
-            dialect: format.into(),
+            dialect,
             file,
             path: path.to_owned(),
             file_id: file_id.to_owned(),

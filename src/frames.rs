@@ -150,6 +150,11 @@ impl Frames {
         self.dialect = Some(dialect);
     }
 
+    /// How frames are found, once that is known.
+    pub fn dialect(&self) -> Option<&Dialect> {
+        self.dialect.as_ref()
+    }
+
     /// Whether [`Frames::set_dialect`] was called.
     pub fn has_format(&self) -> bool {
         self.framer.is_some()

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sealtrail_parsers::{Format, Parsed, Piece, Record, Scratch, assemble, each, parse};
+use sealtrail_parsers::{Dialect, Format, Parsed, Piece, Record, Scratch, assemble, each, parse};
 
 use crate::clock::{self, Clock as WallClock};
 use crate::config::plan::{AgentPlan, SourcePlan};
@@ -103,15 +103,15 @@ impl Intake {
             return Arc::clone(origin);
         }
         let id = follower.id().unwrap_or_default();
-        let format = follower.format().unwrap_or(Format::PostgresCsvlog);
-        let origin = self.new_origin(follower.source, id, format, &follower.path().to_string_lossy());
+        let dialect = follower.frames.dialect().cloned().unwrap_or_else(|| Format::PostgresCsvlog.into());
+        let origin = self.new_origin(follower.source, id, dialect, &follower.path().to_string_lossy());
         Arc::clone(follower.origin.insert(Arc::new(origin)))
     }
 
     /// What the rows of a file share.
-    pub fn new_origin(&self, source: usize, file_id: &str, format: Format, path: &str) -> Origin {
+    pub fn new_origin(&self, source: usize, file_id: &str, dialect: Dialect, path: &str) -> Origin {
         let source = &self.sources[source];
-        Origin::new(file_id, format, &self.server, &source.name, path, &source.labels)
+        Origin::new(file_id, dialect, &self.server, &source.name, path, &source.labels)
     }
 
     /// Takes the whole frames that are there, until `bytes_max` of lines are in the block. `end`: the file is over. Returns how many

@@ -6,7 +6,9 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealtrail_parsers::{Detection, Format, detect};
+use sealtrail_parsers::detect::dialect_of;
+use sealtrail_parsers::postgres_prefix::Prefix;
+use sealtrail_parsers::{Detection, Dialect, Format, detect};
 
 use crate::clock::HostClock;
 use crate::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
@@ -25,6 +27,8 @@ pub struct Request {
     pub path: String,
     /// `None`: detect it.
     pub format: Option<Format>,
+    /// The server's `log_line_prefix`, for PostgreSQL's text formats; `None`: told from the beginning.
+    pub prefix: Option<Arc<Prefix>>,
     /// The zone in which the server wrote.
     pub timezone: Option<String>,
     /// Stands in `server`.
@@ -134,8 +138,12 @@ fn identify(
             }
         },
     };
-    frames.set_dialect(format.into(), true);
-    Ok(Some(intake.new_origin(0, id, format, &request.path)))
+    let dialect = match &request.prefix {
+        Some(prefix) => Dialect { prefix: Some(Arc::clone(prefix)), ..Dialect::from(format) },
+        None => dialect_of(format, head),
+    };
+    frames.set_dialect(dialect.clone(), true);
+    Ok(Some(intake.new_origin(0, id, dialect, &request.path)))
 }
 
 const SOURCE: &str = "parse";
@@ -154,6 +162,7 @@ fn intake(request: &Request) -> Intake {
         paths: Vec::new(),
         exclude: Vec::new(),
         format: request.format,
+        prefix: request.prefix.clone(),
         start_at: StartAt::Beginning,
         timezone: request.timezone.clone(),
         quiet_after: QuietAfter::Off,

@@ -715,6 +715,7 @@ fn count(log: &[u8], format: Format, zone: &str, record_max_bytes: usize) -> (Se
         paths: Vec::new(),
         exclude: Vec::new(),
         format: Some(format),
+        prefix: None,
         start_at: StartAt::Beginning,
         timezone: Some(zone.to_owned()),
         quiet_after: QuietAfter::Off,
@@ -729,7 +730,7 @@ fn count(log: &[u8], format: Format, zone: &str, record_max_bytes: usize) -> (Se
         Ok::<_, ()>(log.len())
     };
     frames.fill(log.len(), read).unwrap();
-    let origin = intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), format, "log");
+    let origin = intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), format.into(), "log");
     intake.take(
         0,
         &origin,

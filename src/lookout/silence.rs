@@ -360,6 +360,7 @@ mod tests {
                 paths: Vec::new(),
                 exclude: Vec::new(),
                 format: None,
+                prefix: None,
                 start_at: StartAt::Beginning,
                 timezone: None,
                 quiet_after,

@@ -15,6 +15,7 @@ use sealtrail_parsers::{Detection, Format, Parsed, Scratch, detect, parse};
 use sealtrail_seal::FileRange;
 
 use super::identity::{Head, Inode, bytes_at, bytes_before, first_bytes, first_line};
+use crate::config::plan::SourcePlan;
 use crate::disk::OpenFile;
 use crate::event::{Origin, Place};
 use crate::frames::Frames;
@@ -100,6 +101,7 @@ impl Follower {
         path: PathBuf,
         file: Arc<dyn OpenFile>,
         inode: Inode,
+        plan: &SourcePlan,
         format: Option<Format>,
         offset: u64,
     ) -> io::Result<Self> {
@@ -108,8 +110,9 @@ impl Follower {
         let tail = bytes_before(file.as_ref(), offset)?;
         let sealed_tail = Head::of(&tail);
         let mut frames = Frames::new(offset, tail);
-        if let Some(format) = format {
-            frames.set_dialect(format.into(), offset == 0);
+        // Of a file that is read from its start what its beginning tells is learnt with the format.
+        if let Some(format) = format.filter(|_| offset > 0) {
+            frames.set_dialect(plan.dialect(format, &head_bytes), false);
         }
         Ok(Follower {
             source,
@@ -149,13 +152,14 @@ impl Follower {
         path: PathBuf,
         file: Arc<dyn OpenFile>,
         inode: Inode,
+        plan: &SourcePlan,
         range: &FileRange,
     ) -> io::Result<Self> {
         let format = range.format.parse().ok();
-        let mut follower = Self::begin(source, path, file, inode, format, range.to)?;
+        let mut follower = Self::begin(source, path, file, inode, plan, format, range.to)?;
         // A seal ends at a frame's end: what follows is a record's start, not the middle of one.
         if let Some(format) = format {
-            follower.frames.set_dialect(format.into(), true);
+            follower.frames.set_dialect(plan.dialect(format, &follower.head_bytes), true);
         }
         follower.id = Some(range.id.clone()).filter(|id| !id.is_empty());
         Ok(follower)
@@ -174,12 +178,12 @@ impl Follower {
 
     /// Reads again what was held back when the agent ended.
     pub fn hold_again(&mut self, held: &[sealtrail_seal::Held]) -> io::Result<()> {
-        let Some(format) = self.format else { return Ok(()) };
+        let Some(dialect) = self.frames.dialect().cloned() else { return Ok(()) };
         let mut scratch = Scratch::new();
         for held in held.iter().filter(|held| self.id.as_ref() == Some(&held.id)) {
             let place = Place::new(held.offset, held.length);
             let frame = bytes_at(self.file.as_ref(), place.offset, place.length as usize)?;
-            if let Parsed::Piece(piece) = parse(&format.into(), &frame, &mut scratch) {
+            if let Parsed::Piece(piece) = parse(&dialect, &frame, &mut scratch) {
                 self.held.hold(&piece, place, &frame, self.found_ms);
             }
         }
@@ -271,7 +275,7 @@ impl Follower {
     }
 
     /// Learns the file's format; true once it is known.
-    pub fn learn_format(&mut self) -> Result<bool, Refused> {
+    pub fn learn_format(&mut self, plan: &SourcePlan) -> Result<bool, Refused> {
         if self.frames.has_format() {
             return Ok(true);
         }
@@ -279,10 +283,15 @@ impl Follower {
         self.hole = head.len() >= DETECT_BYTES_MAX && head.iter().all(|byte| *byte == 0);
         let (head, is_all) =
             if self.hole { (self.frames.front(DETECT_BYTES_MAX), false) } else { (&head[..], self.archived) };
-        match detect(head, is_all || head.len() >= DETECT_BYTES_MAX) {
+        let told = match self.format {
+            Some(format) => Detection::Known(format),
+            None => detect(head, is_all || head.len() >= DETECT_BYTES_MAX),
+        };
+        match told {
             Detection::Known(format) => {
+                let dialect = plan.dialect(format, head);
                 self.format = Some(format);
-                self.frames.set_dialect(format.into(), self.frames.offset() == 0);
+                self.frames.set_dialect(dialect, self.frames.offset() == 0);
                 Ok(true)
             }
             Detection::NeedMore => Ok(false),

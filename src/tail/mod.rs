@@ -350,7 +350,9 @@ impl Tail {
                 return Ok(identity);
             }
         }
-        Ok(if self.followers[index].learn_format()? { Identity::Known } else { Identity::Young })
+        let follower = &mut self.followers[index];
+        let plan = &self.sources[follower.source].plan;
+        Ok(if follower.learn_format(plan)? { Identity::Known } else { Identity::Young })
     }
 
     /// Gives the file an id: that of the log whose bytes it holds, or one that no file has had.
@@ -454,8 +456,9 @@ impl Tail {
         if from > 0 {
             let old = &self.followers[index];
             warn!(file = %old.path.display(), from, "shorter than what was read of it: its end was lost after it was read");
-            let format = self.source(old.source).format;
-            let anew = Follower::begin(old.source, old.path.clone(), Arc::clone(old.file()), old.inode, format, from)?;
+            let plan = &self.sources[old.source].plan;
+            let (path, file) = (old.path.clone(), Arc::clone(old.file()));
+            let anew = Follower::begin(old.source, path, file, old.inode, plan, plan.format, from)?;
             self.followers[index] = anew.in_place_of(old);
         }
         self.followers[index].set_id(id);
@@ -465,7 +468,8 @@ impl Tail {
     fn resume_as(&mut self, index: usize, range: &FileRange) -> io::Result<()> {
         let follower = &self.followers[index];
         let (path, file) = (follower.path.clone(), Arc::clone(follower.file()));
-        let resumed = Follower::resume(follower.source, path, file, follower.inode, range)?;
+        let resumed =
+            Follower::resume(follower.source, path, file, follower.inode, &self.sources[follower.source].plan, range)?;
         let mut resumed = resumed.in_place_of(&self.followers[index]);
         resumed.hold_again(&self.held)?;
         info!(file = %resumed.path.display(), from = range.to, "the same log in another file: reading on");
@@ -597,7 +601,8 @@ impl Tail {
     }
 
     fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {
-        let mut follower = Follower::resume(source, copy.path, copy.file, copy.inode, range)?;
+        let mut follower =
+            Follower::resume(source, copy.path, copy.file, copy.inode, &self.sources[source].plan, range)?;
         follower.hold_again(&self.held)?;
         self.held.retain(|held| held.id != range.id);
         follower.archived = copy.archived;
@@ -868,12 +873,12 @@ impl Tail {
             && compare(&self.retired[index], file.as_ref())? == Fit::Same
         {
             let range = self.retired.remove(index);
-            let follower = Follower::resume(found.source, found.path.clone(), file, inode, &range)?;
+            let follower = Follower::resume(found.source, found.path.clone(), file, inode, plan, &range)?;
             return Ok(Some(follower.found(archived, now_ms)));
         }
         let at_end = self.first_look && self.sealed_at.is_none() && plan.start_at == StartAt::End;
         let from = if at_end { file.status()?.len } else { 0 };
-        let follower = Follower::begin(found.source, found.path.clone(), file, inode, plan.format, from)?;
+        let follower = Follower::begin(found.source, found.path.clone(), file, inode, plan, plan.format, from)?;
         Ok(Some(follower.found(archived, now_ms)))
     }
 
