@@ -13,7 +13,7 @@ use crate::record::Parsed;
 use crate::scratch::Scratch;
 use crate::times::{TIME_MAX, fits};
 
-/// A statement's columns, or a command's.
+/// A statement's columns, or a command's. The first versions wrote no database.
 const COMMAND: [usize; 12] = [
     place::NAME,
     place::RECORD,
@@ -29,7 +29,7 @@ const COMMAND: [usize; 12] = [
     place::DB,
 ];
 
-/// A connection's columns.
+/// A connection's columns, likewise.
 const CONNECTION: [usize; 12] = [
     place::NAME,
     place::RECORD,
@@ -54,8 +54,8 @@ pub fn parse<'a>(frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
     let unparsed = |reason| Parsed::Unparsed { reason, retry_at: next_record(frame) };
     let Some(columns) = Columns::split(frame) else { return unparsed("not the columns of an audit_log row") };
     let places: &[usize] = match (columns.count, columns.bare) {
-        (12, Some(5)) => &COMMAND,
-        (12, Some(4)) => &CONNECTION,
+        (11 | 12, Some(5)) => &COMMAND,
+        (11 | 12, Some(4)) => &CONNECTION,
         (6, None) => &AUDIT,
         _ => return unparsed("not as many columns as an audit_log row has"),
     };

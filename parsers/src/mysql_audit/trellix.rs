@@ -1,10 +1,12 @@
 //! JSON as the audit plugin of Trellix (McAfee) writes it: one object a line, all numbers in quotes.
 //!
-//! A row is an activity with all the objects that its statement touched, or the header that says which server and plugin write.
+//! A row is an activity with all the objects that its statement touched, or the header that says which server and plugin write. What is hard: some
+//! versions put the attributes that a client sends among the row's own members, under names that the client chose. They stand between `host` and `pid`:
+//! a member before them is the first of its name, one behind them the last, and a row with members that are not the plugin's is `forgeable`.
 
 use super::json::literal;
 use super::not_empty;
-use crate::json::{self, Member, Value};
+use crate::json::{self, Value};
 use crate::lines::{self, Rules};
 use crate::record::{self, Act, Client, Object, Parsed, Record, Session, Statement, Status};
 use crate::rest::Rest;
@@ -36,6 +38,7 @@ const NAMES: [&str; 28] = [
     "rows",
     "status",
     "cmd",
+    "objects",
     "query",
     "audit-version",
     "audit-protocol-version",
@@ -45,9 +48,11 @@ const NAMES: [&str; 28] = [
     "mysql-socket",
     "mysql-port",
     "server_pid",
-    "objects",
     "error",
 ];
+
+/// What the plugin writes behind the client's attributes, from `pid` to `query`.
+const BEHIND_ATTRIBUTES: std::ops::Range<usize> = 10..19;
 
 /// Says what one frame holds. See [`crate::parse`].
 pub fn parse<'a>(frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
@@ -76,11 +81,17 @@ impl<'a> Row<'a> {
     fn read(frame: &'a [u8], room: &mut Room<'a>) -> Result<Self, &'static str> {
         let mut row = Row { values: [None; NAMES.len()], objects: Vec::new(), other: None };
         let mut rest = Rest::default();
+        let mut raws = [&b""[..]; NAMES.len()];
         json::members(frame, |member| {
-            let Some(slot) = slot(&mut row.values, member) else {
+            let Some(index) = place(&row.values, member.key) else {
                 rest.push(member.raw.trim_ascii_end());
                 return;
             };
+            let (slot, raw) = (&mut row.values[index], &mut raws[index]);
+            if slot.is_some() {
+                rest.push(raw);
+            }
+            *raw = member.raw.trim_ascii_end();
             *slot = Some(match member.value {
                 Value::Text(text) => text.unescaped(room),
                 Value::Array(array) if member.key == b"objects" => match objects(array, room) {
@@ -120,6 +131,9 @@ impl<'a> Row<'a> {
             extra(name, text.and_then(not_empty));
         }
         extra("other", self.other);
+        if self.other.is_some() {
+            record.flags.push("forgeable");
+        }
         Some(record)
     }
 
@@ -209,11 +223,9 @@ fn objects<'a>(array: &'a [u8], room: &mut Room<'a>) -> Option<Vec<Object<'a>>> 
     (walked.is_ok() && is_known).then_some(found)
 }
 
-/// Where a member belongs whose name is known, the first of its name.
-fn slot<'v, 'a>(
-    values: &'v mut [Option<&'a [u8]>; NAMES.len()],
-    member: &Member<'a>,
-) -> Option<&'v mut Option<&'a [u8]>> {
-    let index = NAMES.iter().position(|name| name.as_bytes() == member.key)?;
-    values.get_mut(index).filter(|slot| slot.is_none())
+/// Where a member belongs whose name is known: the first of its name, or the last where those of the client come before it.
+fn place(values: &[Option<&[u8]>; NAMES.len()], key: &[u8]) -> Option<usize> {
+    let index = NAMES.iter().position(|name| name.as_bytes() == key)?;
+    let is_last = BEHIND_ATTRIBUTES.contains(&index);
+    values.get(index).filter(|value| is_last || value.is_none()).map(|_| index)
 }
