@@ -1,7 +1,7 @@
 //! `sealtrail parse`: records on stdout, without state and without a configuration.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
