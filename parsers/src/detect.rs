@@ -183,7 +183,8 @@ fn format_within(text: &[u8]) -> Option<Format> {
     if let Some(Detection::Known(format)) = cloud::family(&text[line..], true) {
         return Some(format);
     }
-    json_format(&text[line..]).or_else(|| Prefix::learn(text).map(|_| Format::PostgresStderr))
+    let log = || text_log(&text[line..]).or_else(|| Prefix::learn(text).map(|_| Format::PostgresStderr));
+    json_format(&text[line..]).or_else(log)
 }
 
 fn not_text(head: &[u8]) -> Option<&'static str> {

@@ -287,8 +287,8 @@ fn ends_in_raise(context: &[u8]) -> bool {
 fn words_before_statement(message: &[u8]) -> Option<usize> {
     let duration = duration_len(message).unwrap_or(0);
     let rest = &message[duration..];
-    if rest.starts_with(b"statement: ") {
-        return Some(duration + b"statement: ".len());
+    if let Some(len) = words::before_statement(rest) {
+        return Some(duration + len);
     }
     let steps: [&[u8]; 3] = [b"execute ", b"parse ", b"bind "];
     let step = steps.iter().find(|step| rest.starts_with(step))?;
@@ -319,7 +319,7 @@ fn connection_act(row: &Row<'_>, message: &[u8]) -> Act {
     if row.user.is_none() && not_empty(row.command_tag).is_none() {
         return Act::ConnectionReceived;
     }
-    if message.starts_with(b"disconnection: ") { Act::Logout } else { Act::Message }
+    if words::is_disconnection(message) { Act::Logout } else { Act::Message }
 }
 
 /// With `log_error_verbosity = verbose` the server names the function that wrote the row, in no language.

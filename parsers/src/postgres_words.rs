@@ -122,6 +122,16 @@ pub(crate) fn split_position(message: &[u8]) -> Option<(&[u8], i64)> {
     })
 }
 
+/// Length of the words before a logged statement.
+pub(crate) fn before_statement(message: &[u8]) -> Option<usize> {
+    STATEMENT.iter().find(|words| message.starts_with(words.as_bytes())).map(|words| words.len())
+}
+
+/// Whether a row of a session says that it ended.
+pub(crate) fn is_disconnection(message: &[u8]) -> bool {
+    DISCONNECTION.iter().any(|words| message.starts_with(words.as_bytes()))
+}
+
 const LOG: &[&str] = &["СООБЩЕНИЕ", "日志", "日誌", "로그", "DZIENNIK", "LOGG", "ЗАПИСУВАННЯ", "ჟურნალი"];
 
 const WARNING: &[&str] = &[
@@ -334,6 +344,36 @@ const UNKNOWN: &[&str] = &[
     "[알수없음]",
     "[okänd]",
     "[უცნობი]",
+];
+
+/// Before a logged statement.
+const STATEMENT: &[&str] = &[
+    "statement: ",
+    "Anweisung: ",
+    "sentencia: ",
+    "instruction : ",
+    "istruzione: ",
+    "文: ",
+    "ოპერატორი: ",
+    "명령 구문: ",
+    "оператор: ",
+    "sats: ",
+    "语句: ",
+];
+
+/// At the beginning of the row that a session ended.
+const DISCONNECTION: &[&str] = &[
+    "disconnection: ",
+    "Verbindungsende: Sitzungszeit: ",
+    "desconexión: duración de sesión: ",
+    "déconnexion : durée de la session : ",
+    "disconnessione: tempo della sessione: ",
+    "接続を切断: セッション時間: ",
+    "연결종료: 세션 시간: ",
+    "отключение: время сеанса: ",
+    "nedkoppling: sessionstid: ",
+    "відключення: час сеансу: ",
+    "断开连接: 会话时间: ",
 ];
 
 const AT_CHARACTER: &[(&str, &str)] = &[
