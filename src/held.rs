@@ -99,9 +99,16 @@ impl Held {
         self.rows.iter().map(|row| row.since_ms + row.patience_ms()).min()
     }
 
-    /// Where all that is held stands in the file.
-    pub fn places(&self) -> impl Iterator<Item = Place> {
-        self.rows.iter().flat_map(|row| row.pieces.iter().map(|(place, _)| *place))
+    /// Where all that is held stands in the file, in its order; pieces that stand side by side are one place.
+    pub fn places(&self) -> Vec<Place> {
+        let mut places: Vec<Place> = self.rows.iter().flat_map(Waiting::places).collect();
+        places.sort_by_key(|place| place.offset);
+        places.dedup_by(|next, before| {
+            let follows = before.offset + before.length == next.offset;
+            before.length += if follows { next.length } else { 0 };
+            follows
+        });
+        places
     }
 
     fn index(&self, writer: &[u8], fits: impl Fn(u64) -> bool) -> Option<usize> {

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use sealtrail_parsers::{Dialect, Format, Parsed, Piece, Record, Scratch, assemble, each, parse};
 
+use crate::accounts::Accounts;
 use crate::clock::{self, Clock as WallClock};
 use crate::config::plan::{AgentPlan, SourcePlan};
 use crate::event::{self, Event, Kept, Origin, Oversize, Place, Unparsed};
@@ -45,6 +46,8 @@ struct SourceIntake {
     session_clock: Clock,
     /// The time of the last row that had one: what stands in for it on a row that has none.
     last_time: Option<UtcTime>,
+    /// Who the connections of a general query log belong to.
+    accounts: Accounts,
     /// Counts the rows of each session; `None` where nobody asks whether rows are missing.
     sessions: Option<Sessions>,
 }
@@ -58,6 +61,7 @@ impl Intake {
             row_clock: Clock::new(plan.timezone.as_deref()),
             session_clock: Clock::new(plan.timezone.as_deref()),
             last_time: None,
+            accounts: Accounts::default(),
             sessions: None,
         });
         Intake {
@@ -311,6 +315,25 @@ impl Row<'_> {
     }
 
     fn event(
+        &mut self,
+        place: Place,
+        frame: &[u8],
+        record: &Record<'_>,
+        oversize: Option<&Oversize<'_>>,
+        pieces: &[Place],
+    ) {
+        if self.origin.format != Format::MysqlGeneralLog {
+            return self.meant(place, frame, record, oversize, pieces);
+        }
+        let (user, database) = self.source.accounts.of(record);
+        let mut record = record.clone();
+        record.carried = record.user.is_none() && user.is_some();
+        record.user = record.user.or(user.as_deref());
+        record.database = record.database.or(database.as_deref());
+        self.meant(place, frame, &record, oversize, pieces);
+    }
+
+    fn meant(
         &mut self,
         place: Place,
         frame: &[u8],

@@ -13,6 +13,7 @@ pub mod core;
 pub mod tail;
 pub mod frames;
 pub mod held;
+pub mod accounts;
 pub mod intake;
 pub mod shape;
 pub mod sessions;

@@ -137,7 +137,7 @@ pub const CALM_MS: u64 = 10_000;
 pub const SPACE_BYTES_MIN: u64 = 256 * MIB as u64;
 
 /// Pieces of rows that one file may hold back until the rest of their row comes. Past it the oldest row comes out as it is.
-pub const HELD_PIECES_MAX: usize = 4096;
+pub const HELD_PIECES_MAX: usize = 128 * KIB;
 
 /// The same in bytes.
 pub const HELD_BYTES_MAX: usize = 4 * MIB;

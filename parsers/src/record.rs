@@ -61,6 +61,8 @@ pub struct Record<'a> {
     pub act: Act,
     /// The account as the server reported it.
     pub user: Option<&'a [u8]>,
+    /// The user and the database are not this row's own: the session's first row told them.
+    pub carried: bool,
     /// The session's current database.
     pub database: Option<&'a [u8]>,
     /// Where the session comes from.

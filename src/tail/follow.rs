@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealtrail_parsers::{Detection, Format, Parsed, Scratch, detect, parse};
+use sealtrail_parsers::{Detection, Format, Frame, Framer, Parsed, Scratch, detect, parse};
 use sealtrail_seal::FileRange;
 
 use super::identity::{Head, Inode, bytes_at, bytes_before, first_bytes, first_line};
@@ -181,10 +181,14 @@ impl Follower {
         let Some(dialect) = self.frames.dialect().cloned() else { return Ok(()) };
         let mut scratch = Scratch::new();
         for held in held.iter().filter(|held| self.id.as_ref() == Some(&held.id)) {
-            let place = Place::new(held.offset, held.length);
-            let frame = bytes_at(self.file.as_ref(), place.offset, place.length as usize)?;
-            if let Parsed::Piece(piece) = parse(&dialect, &frame, &mut scratch) {
-                self.held.hold(&piece, place, &frame, self.found_ms);
+            let bytes = bytes_at(self.file.as_ref(), held.offset, held.length as usize)?;
+            let (mut framer, mut at) = (Framer::new(&dialect), 0);
+            while let Frame::Record { len } = framer.next(&bytes[at..], true) {
+                let (place, frame) = (Place::new(held.offset + at as u64, len as u64), &bytes[at..at + len]);
+                if let Parsed::Piece(piece) = parse(&dialect, frame, &mut scratch) {
+                    self.held.hold(&piece, place, frame, self.found_ms);
+                }
+                at += len;
             }
         }
         Ok(())
@@ -195,7 +199,7 @@ impl Follower {
         let id = self.id.as_deref().unwrap_or_default();
         let held =
             move |place: Place| sealtrail_seal::Held { id: id.to_owned(), offset: place.offset, length: place.length };
-        self.held.places().map(held)
+        self.held.places().into_iter().map(held)
     }
 
     /// When something of this file has waited long enough, by the core's clock.
