@@ -39,6 +39,15 @@ impl Scratch {
         (first, second)
     }
 
+    /// The first `len` bytes as the last room left them, and room of `more` bytes behind them.
+    pub(crate) fn behind(&mut self, len: usize, more: usize) -> (&[u8], Room<'_>) {
+        if self.bytes.len() < len + more {
+            self.bytes.resize(len + more, 0);
+        }
+        let (written, free) = self.bytes.split_at_mut(len);
+        (written, Room { free })
+    }
+
     /// Gives memory back beyond `keep` bytes: called when a file has gone quiet.
     pub fn shrink(&mut self, keep: usize) {
         if self.bytes.len() > keep {

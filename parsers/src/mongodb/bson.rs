@@ -253,18 +253,17 @@ fn regex_len(bytes: &[u8]) -> Option<usize> {
 /// Says what one frame holds. See [`crate::parse`].
 pub fn parse<'a>(frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
     let unparsed = |reason| Parsed::Unparsed { reason, retry_at: next_record(frame) };
-    let mut count = Count(0);
-    if let Err(reason) = document(frame, &mut count, false, DEPTH_MAX) {
-        return unparsed(reason);
-    }
-    let mut room = scratch.room(count.0 + 2 * count.0 + 256);
-    let object = room.write(|out| {
-        let mut output = Output { out, len: 0 };
-        match document(frame, &mut output, false, DEPTH_MAX) {
-            Ok(()) => output.len,
-            Err(_) => 0,
-        }
-    });
+    let len = match json(frame, scratch, 3 * frame.len()) {
+        Ok(len) if len <= 3 * frame.len() => Ok(len),
+        // Short elements, and control bytes in texts, are much longer in JSON.
+        Ok(len) => json(frame, scratch, len),
+        Err(reason) => Err(reason),
+    };
+    let len = match len {
+        Ok(len) => len,
+        Err(reason) => return unparsed(reason),
+    };
+    let (object, mut room) = scratch.behind(len, 2 * len + 256);
     match super::record(object, &mut room) {
         Ok(record) => Parsed::Record(record),
         Err(reason) => unparsed(reason),
@@ -283,35 +282,35 @@ pub(crate) fn next_record(frame: &[u8]) -> Option<usize> {
     None
 }
 
-/// Where JSON goes.
-trait Sink {
-    fn push(&mut self, bytes: &[u8]);
+/// Writes the row as JSON to the beginning of the scratch, as far as there is room; how long all of it is.
+fn json(frame: &[u8], scratch: &mut Scratch, room: usize) -> Result<usize, &'static str> {
+    let (mut written, mut whole) = (0, Ok(()));
+    scratch.room(room).write(|out| {
+        let mut output = Output { out: out.get_mut(..room).unwrap_or_default(), len: 0 };
+        whole = document(frame, &mut output, false, DEPTH_MAX);
+        written = output.len;
+        written.min(room)
+    });
+    whole.map(|()| written)
 }
 
-struct Count(usize);
-
-impl Sink for Count {
-    fn push(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
-    }
-}
-
+/// Where JSON goes; what does not fit is counted.
 struct Output<'a> {
     out: &'a mut [u8],
     len: usize,
 }
 
-impl Sink for Output<'_> {
+impl Output<'_> {
     fn push(&mut self, bytes: &[u8]) {
-        let free = self.out.get_mut(self.len..).unwrap_or_default();
-        let len = bytes.len().min(free.len());
-        free[..len].copy_from_slice(&bytes[..len]);
-        self.len += len;
+        if let Some(free) = self.out.get_mut(self.len..self.len + bytes.len()) {
+            free.copy_from_slice(bytes);
+        }
+        self.len += bytes.len();
     }
 }
 
 /// Writes the one document that `bytes` are as JSON; an array has names too, which say nothing.
-fn document(bytes: &[u8], out: &mut impl Sink, is_array: bool, depth: usize) -> Result<(), &'static str> {
+fn document(bytes: &[u8], out: &mut Output<'_>, is_array: bool, depth: usize) -> Result<(), &'static str> {
     const BROKEN: &str = "a document inside ends elsewhere than its length says";
     let depth = depth.checked_sub(1).ok_or("documents are nested too deep")?;
     let len = bytes.first_chunk().map(|len| usize::try_from(i32::from_le_bytes(*len)));
@@ -346,7 +345,7 @@ fn document(bytes: &[u8], out: &mut impl Sink, is_array: bool, depth: usize) -> 
 }
 
 /// Writes one value, as MongoDB's extended JSON has it; numbers bare.
-fn element(kind: u8, value: &[u8], out: &mut impl Sink, depth: usize) -> Result<(), &'static str> {
+fn element(kind: u8, value: &[u8], out: &mut Output<'_>, depth: usize) -> Result<(), &'static str> {
     match kind {
         0x01 => double(f64::from_le_bytes(eight(value)), out),
         0x02 => text(value, out),
@@ -374,7 +373,7 @@ fn element(kind: u8, value: &[u8], out: &mut impl Sink, depth: usize) -> Result<
     Ok(())
 }
 
-fn wrapped<S: Sink>(name: &[u8], out: &mut S, inner: impl FnOnce(&mut S)) {
+fn wrapped(name: &[u8], out: &mut Output<'_>, inner: impl FnOnce(&mut Output<'_>)) {
     out.push(b"{\"");
     out.push(name);
     out.push(b"\":");
@@ -383,12 +382,12 @@ fn wrapped<S: Sink>(name: &[u8], out: &mut S, inner: impl FnOnce(&mut S)) {
 }
 
 /// Its length, the text and a zero.
-fn text(value: &[u8], out: &mut impl Sink) {
+fn text(value: &[u8], out: &mut Output<'_>) {
     let text = value.get(4..).unwrap_or_default();
     string(text.strip_suffix(b"\0").unwrap_or(text), out);
 }
 
-fn string(text: &[u8], out: &mut impl Sink) {
+fn string(text: &[u8], out: &mut Output<'_>) {
     out.push(b"\"");
     let mut plain = 0;
     for (at, &byte) in text.iter().enumerate() {
@@ -412,7 +411,7 @@ fn string(text: &[u8], out: &mut impl Sink) {
     out.push(b"\"");
 }
 
-fn double(number: f64, out: &mut impl Sink) {
+fn double(number: f64, out: &mut Output<'_>) {
     if number.is_finite() {
         out.push(format!("{number:?}").as_bytes());
     } else {
@@ -420,11 +419,11 @@ fn double(number: f64, out: &mut impl Sink) {
     }
 }
 
-fn decimal(number: i64, out: &mut impl Sink) {
+fn decimal(number: i64, out: &mut Output<'_>) {
     out.push(digits::decimal(number).as_bytes());
 }
 
-fn quoted_hex(bytes: &[u8], out: &mut impl Sink) {
+fn quoted_hex(bytes: &[u8], out: &mut Output<'_>) {
     out.push(b"\"");
     bytes.iter().for_each(|byte| out.push(&hex(*byte)));
     out.push(b"\"");
@@ -436,7 +435,7 @@ fn hex(byte: u8) -> [u8; 2] {
 }
 
 /// A length, a kind, and as many bytes.
-fn binary(value: &[u8], out: &mut impl Sink) {
+fn binary(value: &[u8], out: &mut Output<'_>) {
     out.push(b"{\"$binary\":\"");
     base64(value.get(5..).unwrap_or_default(), out);
     out.push(b"\",\"$type\":\"");
@@ -444,7 +443,7 @@ fn binary(value: &[u8], out: &mut impl Sink) {
     out.push(b"\"}");
 }
 
-fn base64(bytes: &[u8], out: &mut impl Sink) {
+fn base64(bytes: &[u8], out: &mut Output<'_>) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for three in bytes.chunks(3) {
         let at = |index: usize| u32::from(three.get(index).copied().unwrap_or_default());
@@ -456,7 +455,7 @@ fn base64(bytes: &[u8], out: &mut impl Sink) {
     }
 }
 
-fn regex(value: &[u8], out: &mut impl Sink) {
+fn regex(value: &[u8], out: &mut Output<'_>) {
     let mut parts = value.split(|byte| *byte == 0);
     out.push(b"{\"$regex\":");
     string(parts.next().unwrap_or_default(), out);
@@ -466,7 +465,7 @@ fn regex(value: &[u8], out: &mut impl Sink) {
 }
 
 /// A text and an id of twelve bytes.
-fn pointer(value: &[u8], out: &mut impl Sink) {
+fn pointer(value: &[u8], out: &mut Output<'_>) {
     let (name, id) = value.split_at(value.len().saturating_sub(12));
     out.push(b"{\"$ref\":");
     text(name, out);
@@ -476,7 +475,7 @@ fn pointer(value: &[u8], out: &mut impl Sink) {
 }
 
 /// A length, a text with its own, and a document.
-fn code_with_scope(value: &[u8], out: &mut impl Sink, depth: usize) -> Result<(), &'static str> {
+fn code_with_scope(value: &[u8], out: &mut Output<'_>, depth: usize) -> Result<(), &'static str> {
     const BROKEN: &str = "code and its scope are longer than their length says";
     let inner = value.get(4..).ok_or(BROKEN)?;
     let Len::Known(len) = value_len(0x02, inner) else { return Err(BROKEN) };
@@ -489,7 +488,7 @@ fn code_with_scope(value: &[u8], out: &mut impl Sink, depth: usize) -> Result<()
     Ok(())
 }
 
-fn timestamp(value: &[u8], out: &mut impl Sink) {
+fn timestamp(value: &[u8], out: &mut Output<'_>) {
     let bits = u64::from_le_bytes(eight(value));
     let (seconds, increment) = (bits >> 32, bits & 0xffff_ffff);
     out.push(format!("{{\"$timestamp\":{{\"t\":{seconds},\"i\":{increment}}}}}").as_bytes());
