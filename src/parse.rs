@@ -163,6 +163,7 @@ fn intake(request: &Request) -> Intake {
         exclude: Vec::new(),
         format: request.format,
         prefix: request.prefix.clone(),
+        inside: None,
         start_at: StartAt::Beginning,
         timezone: request.timezone.clone(),
         quiet_after: QuietAfter::Off,

@@ -716,6 +716,7 @@ fn count(log: &[u8], format: Format, zone: &str, record_max_bytes: usize) -> (Se
         exclude: Vec::new(),
         format: Some(format),
         prefix: None,
+        inside: None,
         start_at: StartAt::Beginning,
         timezone: Some(zone.to_owned()),
         quiet_after: QuietAfter::Off,

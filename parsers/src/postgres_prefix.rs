@@ -7,8 +7,8 @@
 //!
 //! Source of the escapes: PostgreSQL's documentation of `log_line_prefix`, and `log_line_prefix` in `elog.c`.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 
 use arrayvec::ArrayVec;
 use memchr::memmem;

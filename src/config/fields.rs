@@ -15,7 +15,7 @@ use sealtrail_seal::note::ORIGIN_BYTES_MAX;
 use super::plan::QuietAfter;
 use super::secret::Secret;
 use super::section::{At, Section, Span};
-use super::{bounds, keys, nearest, units};
+use super::{bounds, nearest, units};
 
 /// `[A-Za-z0-9._-]+`: it becomes part of a file's name.
 pub(super) fn name(section: &mut Section<'_, '_>) -> Option<At<String>> {
@@ -106,7 +106,13 @@ fn glob(section: &Section<'_, '_>, key: &str, pattern: String, written: &str, sp
 pub(super) fn format(section: &mut Section<'_, '_>) -> Option<Format> {
     let mut choices = vec![("auto", None)];
     choices.extend(Format::ALL.into_iter().map(|format| (format.name(), Some(format))));
-    section.choice("format", &choices, keys::LATER_FORMATS).and_then(|format| format.value)
+    section.choice("format", &choices, &[]).and_then(|format| format.value)
+}
+
+/// What stands inside lines or envelopes of a carrier.
+pub(super) fn inside(section: &mut Section<'_, '_>) -> Option<Format> {
+    let choices = Format::ALL.map(|format| (format.name(), format));
+    section.choice("inside", &choices, &[]).map(|format| format.value)
 }
 
 /// The server's own string, or the name of one that is known.

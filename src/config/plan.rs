@@ -59,6 +59,8 @@ pub struct SourcePlan {
     pub exclude: Vec<String>,
     /// `None` is `auto`: detected file by file.
     pub format: Option<Format>,
+    /// What `format` carries, where it only carries rows of another; `None`: told from what carries them.
+    pub inside: Option<Format>,
     /// The server's `log_line_prefix`, for PostgreSQL's text formats; `None`: told file by file from those that are known.
     pub prefix: Option<Arc<Prefix>>,
     /// Where a file that was there before the agent's first start is entered.
@@ -75,10 +77,10 @@ pub struct SourcePlan {
 impl SourcePlan {
     /// How a file of this format is read; `head` are its first bytes.
     pub fn dialect(&self, format: Format, head: &[u8]) -> Dialect {
-        match &self.prefix {
-            Some(prefix) => Dialect { prefix: Some(Arc::clone(prefix)), ..Dialect::from(format) },
-            None => dialect_of(format, head),
-        }
+        let told = dialect_of(format, head);
+        let prefix = || self.prefix.clone();
+        let inside = self.inside.map(|inside| Arc::new(Dialect { prefix: prefix(), ..inside.into() }));
+        Dialect { prefix: prefix().or(told.prefix), inside: inside.or(told.inside), format }
     }
 }
 

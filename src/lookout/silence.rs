@@ -361,6 +361,7 @@ mod tests {
                 exclude: Vec::new(),
                 format: None,
                 prefix: None,
+                inside: None,
                 start_at: StartAt::Beginning,
                 timezone: None,
                 quiet_after,

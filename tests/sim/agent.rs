@@ -153,6 +153,7 @@ pub fn plan(server: &Server, fars: &[(String, Far)], tuning: &Tuning) -> Plan {
         exclude: Vec::new(),
         format: None,
         prefix: None,
+        inside: None,
         start_at: StartAt::Beginning,
         timezone: None,
         // Short, so that silence comes and goes in every schedule.
