@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sealtrail_parsers::postgres_prefix::Prefix;
-use sealtrail_parsers::{Detection, Frame, Framer, Parsed, Scratch, assemble, detect, dialect_of, parse};
+use sealtrail_parsers::{Detection, Frame, Framer, Parsed, Scratch, assemble, detect, dialect_of, each, parse};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: count FILE [FORMAT [PREFIX]]")?;
@@ -26,20 +26,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         at += match framer.next(&bytes[at..], true) {
             Frame::Record { len } => {
                 let frame = &bytes[at..at + len];
-                let is_piece = match std::hint::black_box(parse(&dialect, frame, &mut scratch)) {
-                    Parsed::Unparsed { .. } => {
-                        unparsed += 1;
-                        false
-                    }
-                    Parsed::Nothing { .. } => false,
-                    parsed @ (Parsed::Record(_) | Parsed::Piece(_) | Parsed::Several) => {
-                        records += 1;
-                        matches!(parsed, Parsed::Piece(_))
-                    }
+                let mut count = |row: &Parsed<'_>| match std::hint::black_box(row) {
+                    Parsed::Unparsed { .. } => unparsed += 1,
+                    Parsed::Nothing { .. } => {}
+                    Parsed::Record(_) | Parsed::Piece(_) | Parsed::Several => records += 1,
                 };
-                if is_piece {
-                    // As dear as a row of one piece, though others may belong to it.
-                    drop(std::hint::black_box(assemble(&dialect, &[frame], true, &mut scratch)));
+                let parsed = parse(&dialect, frame, &mut scratch);
+                match &parsed {
+                    Parsed::Piece(_) => {
+                        drop(parsed);
+                        // As dear as a row of one piece, though others may belong to it.
+                        count(&assemble(&dialect, &[frame], true, &mut scratch));
+                    }
+                    Parsed::Several => {
+                        drop(parsed);
+                        each(&dialect, frame, &mut scratch, &mut |row| count(&row));
+                    }
+                    row => count(row),
                 }
                 len
             }

@@ -79,7 +79,8 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
     }
 }
 
-/// The format with what the beginning of the file tells of it: the prefix of PostgreSQL's text formats.
+/// The format with what the beginning of the file tells of it: the prefix of PostgreSQL's text formats, the format inside a container's
+/// lines.
 pub fn dialect_of(format: Format, head: &[u8]) -> Dialect {
     let prefix = match format {
         Format::PostgresStderr => Prefix::learn(head),
@@ -87,7 +88,8 @@ pub fn dialect_of(format: Format, head: &[u8]) -> Dialect {
         _ => None,
     };
     let prefix = prefix.and_then(Prefix::preset).map(Arc::new);
-    Dialect { prefix, ..Dialect::from(format) }
+    let inside = cloud::dialect_inside(format, head).map(Arc::new);
+    Dialect { inside, prefix, ..Dialect::from(format) }
 }
 
 /// A row of pgauditlogtofile, a line with a prefix that is known and a severity behind it, or a syslog line with the server's numbers of row and chunk.

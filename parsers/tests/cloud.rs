@@ -14,7 +14,8 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use sealtrail_parsers::cloudwatch::UNPACKED_MAX;
 use sealtrail_parsers::{
-    Detection, Dialect, Format, Framer, Parsed, Record, Scratch, Value, assemble, detect, detect_inside, each, parse,
+    Detection, Dialect, Format, Framer, Parsed, Record, Scratch, Value, assemble, detect, detect_inside, dialect_of,
+    each, parse,
 };
 use support::{Part, parts, whole};
 
@@ -347,6 +348,15 @@ fn what_a_container_runs_is_told_by_its_first_lines_of_a_format() {
     assert_eq!(detect_inside(Format::Cri, &cri.concat(), true), Detection::Known(Format::PostgresJsonlog));
     let docker = [docker_line("stdout", b"", false), docker_line("stderr", &row, false)];
     assert_eq!(detect_inside(Format::DockerJson, &docker.concat(), true), Detection::Known(Format::PostgresJsonlog));
+    let stderr =
+        cri_line("stderr", b"2026-11-20 20:28:31 UTC [7]: user=app,db=appdb,app=psql,client=::1 LOG:  x", false);
+    let dialect = dialect_of(Format::Cri, &stderr);
+    let inside = dialect.inside.expect("lines of stderr");
+    assert_eq!((inside.format, inside.prefix.is_some()), (Format::PostgresStderr, true));
+    assert_eq!(
+        detect_inside(Format::Cri, &cri_line("stdout", &cri[1], false), true),
+        Detection::Unknown { reason: "lines of a container in lines of a container" }
+    );
     assert_eq!(detect_inside(Format::Cri, &cri[0], false), Detection::NeedMore);
     assert!(matches!(detect_inside(Format::Cri, &cri[0], true), Detection::Unknown { .. }));
     assert!(matches!(detect_inside(Format::PostgresCsvlog, &cri[0], true), Detection::Unknown { .. }));

@@ -1,8 +1,8 @@
 //! Carriers and clouds, told from the first bytes: by keys, whose quotes no text inside can hold.
 
-use super::{Detection, HEAD_MAX, detect, holds};
+use super::{Detection, HEAD_MAX, detect, dialect_of, holds};
 use crate::scratch::Scratch;
-use crate::{Format, container, cri, docker_json};
+use crate::{Dialect, Format, container, cri, docker_json};
 
 /// What the file is, if it is one of these.
 pub(super) fn family(text: &[u8], end: bool) -> Option<Detection> {
@@ -63,28 +63,54 @@ fn json_format(text: &[u8]) -> Option<Format> {
 /// [`Detection::Unknown`] for formats that carry no others in lines.
 pub fn detect_inside(carrier: Format, head: &[u8], end: bool) -> Detection {
     let head = &head[..head.len().min(HEAD_MAX)];
+    match lines_inside(carrier, head) {
+        Some(text) => told(&text, end || head.len() == HEAD_MAX).0,
+        None => Detection::Unknown { reason: "nothing stands inside" },
+    }
+}
+
+/// The same, with what the beginning tells of the format inside.
+pub(super) fn dialect_inside(carrier: Format, head: &[u8]) -> Option<Dialect> {
+    let text = lines_inside(carrier, &head[..head.len().min(HEAD_MAX)])?;
+    match told(&text, true) {
+        (Detection::Known(format), from) => Some(dialect_of(format, from)),
+        _ => None,
+    }
+}
+
+/// What a program wrote that a container's lines hold.
+fn lines_inside(carrier: Format, head: &[u8]) -> Option<Vec<u8>> {
     let (mut scratch, mut inside) = (Scratch::new(), Vec::new());
     for line in head.split_inclusive(|byte| *byte == b'\n') {
         let mut room = scratch.room(line.len());
         let text = match carrier {
             Format::Cri => cri::text(line),
             Format::DockerJson => docker_json::text(line, &mut room),
-            _ => return Detection::Unknown { reason: "nothing stands inside" },
+            _ => return None,
         };
         if let Some(text) = text {
             inside.extend_from_slice(text);
             inside.push(b'\n');
         }
     }
-    let mut text = inside.as_slice();
+    Some(inside)
+}
+
+/// The format of the first lines that are of any, and the text from there on. No container runs in another's lines.
+fn told(text: &[u8], end: bool) -> (Detection, &[u8]) {
+    const TRIED_MAX: usize = 64;
+    let (mut text, mut tried) = (text, 0);
     loop {
-        match detect(text, end) {
-            Detection::Unknown { reason } => match memchr::memchr(b'\n', text) {
-                Some(line) if line + 1 < text.len() => text = &text[line + 1..],
-                _ if end || head.len() == HEAD_MAX => return Detection::Unknown { reason },
-                _ => return Detection::NeedMore,
-            },
-            known => return known,
+        tried += 1;
+        let reason = match detect(text, end) {
+            Detection::Known(Format::Cri | Format::DockerJson) => "lines of a container in lines of a container",
+            Detection::Unknown { reason } => reason,
+            found => return (found, text),
+        };
+        match memchr::memchr(b'\n', text) {
+            Some(line) if line + 1 < text.len() && tried < TRIED_MAX => text = &text[line + 1..],
+            _ if end || tried == TRIED_MAX => return (Detection::Unknown { reason }, text),
+            _ => return (Detection::NeedMore, text),
         }
     }
 }
