@@ -177,7 +177,7 @@ impl Follower {
     }
 
     /// Reads again what was held back when the agent ended.
-    pub fn hold_again(&mut self, held: &[sealtrail_seal::Held]) -> io::Result<()> {
+    pub fn hold_again(&mut self, held: &[sealtrail_seal::Held], now_ms: u64) -> io::Result<()> {
         let Some(dialect) = self.frames.dialect().cloned() else { return Ok(()) };
         let mut scratch = Scratch::new();
         for held in held.iter().filter(|held| self.id.as_ref() == Some(&held.id)) {
@@ -186,7 +186,7 @@ impl Follower {
             while let Frame::Record { len } = framer.next(&bytes[at..], true) {
                 let (place, frame) = (Place::new(held.offset + at as u64, len as u64), &bytes[at..at + len]);
                 if let Parsed::Piece(piece) = parse(&dialect, frame, &mut scratch) {
-                    self.held.hold(&piece, place, frame, self.found_ms);
+                    self.held.hold(&piece, place, frame, now_ms);
                 }
                 at += len;
             }

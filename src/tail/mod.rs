@@ -369,7 +369,7 @@ impl Tail {
                 }
                 Claim::Shortened(len) => from = from.max(len),
                 Claim::Same(range) => {
-                    self.resume_as(index, &range)?;
+                    self.resume_as(index, &range, now_ms)?;
                     break;
                 }
                 Claim::Copy(id) => {
@@ -465,13 +465,13 @@ impl Tail {
         Ok(())
     }
 
-    fn resume_as(&mut self, index: usize, range: &FileRange) -> io::Result<()> {
+    fn resume_as(&mut self, index: usize, range: &FileRange, now_ms: u64) -> io::Result<()> {
         let follower = &self.followers[index];
         let (path, file) = (follower.path.clone(), Arc::clone(follower.file()));
         let resumed =
             Follower::resume(follower.source, path, file, follower.inode, &self.sources[follower.source].plan, range)?;
         let mut resumed = resumed.in_place_of(&self.followers[index]);
-        resumed.hold_again(&self.held)?;
+        resumed.hold_again(&self.held, now_ms)?;
         info!(file = %resumed.path.display(), from = range.to, "the same log in another file: reading on");
         self.followers[index] = resumed;
         self.forget(&range.id);
@@ -603,7 +603,7 @@ impl Tail {
     fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {
         let mut follower =
             Follower::resume(source, copy.path, copy.file, copy.inode, &self.sources[source].plan, range)?;
-        follower.hold_again(&self.held)?;
+        follower.hold_again(&self.held, now_ms)?;
         self.held.retain(|held| held.id != range.id);
         follower.archived = copy.archived;
         follower.found_ms = now_ms;
