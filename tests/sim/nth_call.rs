@@ -75,7 +75,7 @@ fn every_durable_call_may_go_wrong_in_every_way() {
     // Where the torn append is torn is left to chance, too, so that one story has a call more than another.
     let ways = FAULTS.iter().map(|(.., ways)| *ways).max().unwrap_or(0);
     let whole: Vec<Told> = (0..ways).map(|way| tell(0, &[], way, false)).collect();
-    has_everything(&whole[0]);
+    has_everything(&whole);
     let every = number("SEALTRAIL_SIM_EVERY").unwrap_or(EVERY);
     let (mut runs, mut failed) = (BTreeMap::new(), Vec::new());
     for (index, (name, faults, ways)) in FAULTS.iter().enumerate() {
@@ -148,8 +148,9 @@ fn area(path: &Path) -> String {
     part.trim_start_matches('.').trim_end_matches(".partial").to_owned()
 }
 
-/// A story that lacks something would show nothing about it.
-fn has_everything(whole: &Told) {
+/// Stories that lack something would show nothing about it.
+fn has_everything(stories: &[Told]) {
+    let whole = &stories[0];
     assert!(whole.wrong.is_empty(), "without a fault: {:#?}", whole.wrong);
     let made = |name: &str| whole.calls.iter().any(|(what, path)| *what == "rename" && path.ends_with(name));
     assert!(made("keys/signing.key") && made("cursors/collector.json") && made("cursors/folder.json"));
@@ -157,8 +158,10 @@ fn has_everything(whole: &Told) {
     assert_eq!(whole.dead_letters, 1);
     let trail = whole.trail.as_ref().unwrap();
     assert!(trail.segments() >= 6, "only {} segments", trail.segments());
-    let cut = trail.acts("RECOVERED").filter(|act| act["message"].as_str().unwrap().starts_with("cut "));
-    assert!(cut.count() >= 1 && trail.acts("STOPPED").count() >= 2);
+    assert!(trail.acts("STOPPED").count() >= 2);
+    // Where an append is torn is left to chance: in a segment's first block there is nothing to cut.
+    let cuts = |trail: &Trail| trail.acts("RECOVERED").any(|act| act["message"].as_str().unwrap().starts_with("cut "));
+    assert!(stories.iter().filter_map(|told| told.trail.as_ref()).any(cuts));
 }
 
 fn tell(call: u64, faults: &[(u64, Fault)], way: u64, aloud: bool) -> Told {
