@@ -200,7 +200,7 @@ fn split<'a>(line: &'a [u8], severity: &[u8]) -> (&'a [u8], &'a [u8]) {
 
 /// Who the prefix names: read as that of a line of its own. Nobody, where it cannot be read.
 fn who<'a>(dialect: &Dialect, prefix: &[u8], scratch: &'a mut Scratch, room: &mut Room<'a>) -> Record<'a> {
-    /// What Azure's documents tell to set for pgAudit, and any other that is known.
+    /// As published samples have it, and any other that is known.
     static KNOWN: LazyLock<[Dialect; 2]> =
         LazyLock::new(|| [inside::postgres_stderr(Some("%t:%r:%u@%d:[%p]:%a:%e")), inside::postgres_stderr(None)]);
     const END: &[u8] = b"LOG:  ";

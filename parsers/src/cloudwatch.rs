@@ -9,6 +9,7 @@
 //! - What is packed may unpack to anything. It is unpacked up to [`UNPACKED_MAX`] and no further.
 
 use std::io::Read;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +21,7 @@ use crate::json::{self, Value as Json};
 use crate::members::{self, Members};
 use crate::record::{Act, Record, Value};
 use crate::scratch::Room;
-use crate::{Dialect, Format, Parsed, Scratch, assemble, parse as parse_row, times};
+use crate::{Dialect, Format, Framer, Parsed, Scratch, assemble, parse as parse_row, times};
 
 /// CloudWatch delivers at most a megabyte at a time, packed. Text packs to a tenth or so; what unpacks to more than this is no log.
 pub const UNPACKED_MAX: u64 = 32 << 20;
@@ -107,11 +108,12 @@ fn rows(dialect: &Dialect, object: &[u8], scratch: &mut Scratch, row: &mut dyn F
         Ok(None) => return row(Parsed::Nothing { what: CONTROL }),
         Err(reason) => return row(Parsed::Unparsed { reason, retry_at: None }),
     };
-    let of_group = inside_of_group(envelope.group);
+    let of_group = inside_of_group(envelope.group, &envelope.events);
     let inside = dialect.inside.as_deref().or(of_group.as_ref());
+    let framer = inside.map(Framer::new);
     let mut events = envelope.events.as_slice();
     while let Some(first) = events.first() {
-        let count = row_len(inside, events, scratch);
+        let count = row_len(inside, framer.as_ref(), events, scratch);
         let (of_row, rest) = events.split_at(count.clamp(1, events.len()));
         events = rest;
         envelope.row(inside, first, of_row, scratch, row);
@@ -119,9 +121,16 @@ fn rows(dialect: &Dialect, object: &[u8], scratch: &mut Scratch, row: &mut dyn F
 }
 
 /// What a log group of RDS holds, by its name: `/aws/rds/instance/NAME/postgresql`, `/aws/rds/cluster/NAME/audit`.
-fn inside_of_group(group: &[u8]) -> Option<Dialect> {
+fn inside_of_group(group: &[u8], events: &[Event<'_>]) -> Option<Dialect> {
+    /// RDS gives every server this prefix, unless somebody set another.
+    static RDS: LazyLock<Dialect> = LazyLock::new(|| inside::postgres_stderr(Some("%t:%r:%u@%d:[%p]:")));
+    let is_rds = || match Framer::new(&RDS) {
+        Framer::Blocks(framer) => events.iter().any(|event| framer.is_start(first_line(event.message))),
+        _ => false,
+    };
     let name = group.strip_prefix(b"/aws/rds/").and_then(|group| group.rsplit(|byte| *byte == b'/').next())?;
     match name {
+        b"postgresql" if is_rds() => Some(RDS.clone()),
         b"postgresql" => Some(inside::postgres_stderr(None)),
         b"audit" => Some(Format::ServerAudit.into()),
         b"general" => Some(Format::MysqlGeneralLog.into()),
@@ -130,13 +139,15 @@ fn inside_of_group(group: &[u8]) -> Option<Dialect> {
 }
 
 /// How many of the events are the first one's row: those behind it that begin none, or the other pieces of the same row.
-fn row_len(inside: Option<&Dialect>, events: &[Event<'_>], scratch: &mut Scratch) -> usize {
+fn row_len(inside: Option<&Dialect>, framer: Option<&Framer>, events: &[Event<'_>], scratch: &mut Scratch) -> usize {
     let (Some(inside), Some(first)) = (inside, events.first()) else { return 1 };
     let piece = |event: &Event<'_>, scratch: &mut Scratch| match parse_row(inside, event.message, scratch) {
         Parsed::Piece(piece) => Some((piece.writer.to_vec(), piece.row, piece.is_last)),
         _ => None,
     };
-    if let Some((writer, row, mut is_last)) = piece(first, scratch) {
+    if inside::may_be_pieces(inside.format)
+        && let Some((writer, row, mut is_last)) = piece(first, scratch)
+    {
         let mut count = 1;
         while is_last != Some(true)
             && let Some((next_writer, next_row, next_last)) = events.get(count).and_then(|event| piece(event, scratch))
@@ -148,7 +159,8 @@ fn row_len(inside: Option<&Dialect>, events: &[Event<'_>], scratch: &mut Scratch
         }
         return count;
     }
-    let goes_on = |event: &&Event<'_>| inside::starts(inside, first_line(event.message)) == Some(false);
+    let Some(Framer::Blocks(framer)) = framer else { return 1 };
+    let goes_on = |event: &&Event<'_>| !framer.is_start(first_line(event.message));
     1 + events[1..].iter().take_while(goes_on).count()
 }
 
@@ -217,8 +229,6 @@ impl<'a> Envelope<'a> {
         scratch: &mut Scratch,
         row: &mut dyn FnMut(Parsed<'_>),
     ) {
-        let mut time = Scratch::new();
-        let time = first.time.map(|ms| times::of_unix_ms(ms, &mut time.room(times::TIME_MAX)));
         let mut ids = Vec::new();
         let ids = match events {
             [only] => only.id,
@@ -231,10 +241,12 @@ impl<'a> Envelope<'a> {
             }
         };
         let mut hand_out = |parsed: Parsed<'_>| match parsed {
-            Parsed::Record(mut record) => {
-                match (record.time, time) {
-                    (b"", Some(time)) => record.time = time,
-                    _ => add_value(&mut record, "logEvents.timestamp", first.time.map(Value::Int)),
+            Parsed::Record(record) => {
+                let mut of_time = Scratch::new();
+                let mut record = record;
+                match (record.time, first.time) {
+                    (b"", Some(ms)) => record.time = times::of_unix_ms(ms, &mut of_time.room(times::TIME_MAX)),
+                    (_, ms) => add_value(&mut record, "logEvents.timestamp", ms.map(Value::Int)),
                 }
                 inside::add(&mut record, "logEvents.id", ids);
                 add_value(&mut record, "logEvents.other", first.other);
