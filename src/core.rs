@@ -24,8 +24,8 @@ use crate::journal::read::{SegmentFile, segments};
 use crate::journal::retain::{Kept, bytes_behind, retain};
 use crate::journal::write::{Act, WriteError, Writer};
 use crate::limits::{
-    BLOCK_BYTES_MAX, GATHER_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS, SEAL_AHEAD_MS, SESSIONS_MAX,
-    SETTLE_MS, SETTLE_UNREADABLE_MS, TURN_BYTES_MAX,
+    BLOCK_BYTES_MAX, GATHER_MS, HELD_CHUNK_MS, OPEN_RECORD_MS, PAUSE_MS, QUIET_SEGMENT_AGE_MS, READ_BYTES, RESCAN_MS,
+    SEAL_AHEAD_MS, SESSIONS_MAX, SETTLE_MS, SETTLE_UNREADABLE_MS, TURN_BYTES_MAX,
 };
 use crate::lookout::Lookout;
 use crate::sessions::table::GivenUp;
@@ -150,7 +150,10 @@ impl Core {
     pub fn drain(mut self) -> Result<Sealed, WriteError> {
         loop {
             let busy = self.turn()?;
-            if self.stopping() || !(busy || self.paused() || self.tail.is_undecided(self.host.clock.since_boot_ms())) {
+            let now = self.host.clock.since_boot_ms();
+            // A record that nothing ends is whole when nothing more of it comes.
+            let soon = self.tail.due_ms().is_some_and(|due| due <= now + HELD_CHUNK_MS);
+            if self.stopping() || !(busy || soon || self.paused() || self.tail.is_undecided(now)) {
                 break;
             }
             self.wait(busy);
@@ -387,7 +390,11 @@ impl Core {
                 return Ok(false);
             }
             if read == 0 {
-                follower.frames.rest();
+                if follower.frames.is_open() && now.saturating_sub(follower.last_read_ms) >= OPEN_RECORD_MS {
+                    follower.frames.settle();
+                    self.take(index, false)?;
+                }
+                self.tail.followers[index].frames.rest();
                 return Ok(false);
             }
             follower.unreadable = None;
@@ -414,7 +421,8 @@ impl Core {
             let source = follower.source;
             let origin = self.intake.origin(follower);
             let health = &self.health.sources[source];
-            let rows = self.intake.take(source, &origin, &mut follower.frames, end, BLOCK_BYTES_MAX, health);
+            let (frames, held) = (&mut follower.frames, &mut follower.held);
+            let rows = self.intake.take(source, &origin, frames, held, end, BLOCK_BYTES_MAX, health);
             follower.account(rows);
             self.unsealed_rows[source] += rows;
             if rows > 0 {
@@ -514,6 +522,7 @@ impl Core {
             let source = &self.plan.sources[follower.source].name;
             block.files.push(follower.seal(source));
         }
+        block.held = self.tail.held();
         let positions =
             if self.writer.open_bytes() == 0 { began_at(self.tail.positions(), &block.files) } else { Vec::new() };
         self.health.journal.bytes_sealed.fetch_add(block.lines.len() as u64, Ordering::Relaxed);
@@ -696,13 +705,25 @@ impl Core {
         let look = self.look_every_ms(now);
         let segment = self.segment_left_ms().map_or(u64::MAX, |left| now + left);
         let missing = self.missing_since_ms().map(|since| since + SETTLE_MS).filter(|due| *due > now);
-        [seal, heartbeat, segment, now + look, missing.unwrap_or(u64::MAX)].into_iter().min().unwrap_or(now)
+        let held = self.tail.due_ms();
+        let rest = [missing, held].map(|due| due.unwrap_or(u64::MAX));
+        [seal, heartbeat, segment, now + look].into_iter().chain(rest).min().unwrap_or(now)
+    }
+
+    /// Nothing will come any more: rows that wait for the rest come out as they are.
+    fn give_up_held(&mut self) -> Result<(), WriteError> {
+        for index in 0..self.tail.followers.len() {
+            self.tail.followers[index].held.expire();
+            self.take(index, false)?;
+        }
+        Ok(())
     }
 
     /// The last block says that the agent stopped; a pending one that still finds no room is read again at the next start.
     pub fn finish(mut self, why: &str, closes: bool) -> Result<Sealed, WriteError> {
         self.look(self.host.clock.since_boot_ms());
         if closes && !self.stopping() {
+            self.give_up_held()?;
             self.tell_all_missing();
         }
         if self.waiting_since_ms.is_some() && !self.writer.waits() {

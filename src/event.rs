@@ -7,7 +7,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealtrail_parsers::{Format, Parameters, Record, Statement, Status, Value};
+use sealtrail_parsers::{Dialect, Format, Parameters, Record, Statement, Status, Value};
 use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
@@ -18,8 +18,10 @@ use crate::shape::{Meaning, UtcTime};
 /// What all rows of one file share, encoded once.
 #[derive(Debug, Clone)]
 pub struct Origin {
-    /// How its rows are parsed.
+    /// The format of its rows.
     pub format: Format,
+    /// How they are parsed.
+    pub dialect: Dialect,
     /// The file's id.
     pub file: FileId,
     /// Where it was last seen; lossy where it is not UTF-8.
@@ -41,18 +43,28 @@ pub struct Place {
     pub offset: u64,
     /// Of the original bytes, its terminator included.
     pub length: u64,
+    /// Which of the rows in these bytes, from 0.
+    pub part: u32,
+}
+
+impl Place {
+    /// Of bytes that hold one row.
+    pub fn new(offset: u64, length: u64) -> Self {
+        Place { offset, length, part: 0 }
+    }
 }
 
 impl Origin {
     /// `path` is lossy where it is not UTF-8.
     pub fn new(
         file_id: &str,
-        format: Format,
+        dialect: Dialect,
         server: &str,
         source: &str,
         path: &str,
         labels: &[(String, String)],
     ) -> Self {
+        let format = dialect.format;
         let mut identity = Vec::new();
         for (name, value) in
             [("engine", format.engine()), ("server", server), ("source", source), ("format", format.name())]
@@ -66,6 +78,7 @@ impl Origin {
         let file = numbered::file_id(file_id).unwrap_or_default();
         Origin {
             format,
+            dialect,
             file,
             path: path.to_owned(),
             file_id: file_id.to_owned(),
@@ -108,6 +121,8 @@ pub struct Event<'e> {
     pub session_start: Option<UtcTime>,
     /// The whole of it, where it is larger than a record may be.
     pub oversize: Option<&'e Oversize<'e>>,
+    /// Where its pieces stand, where it was made of several.
+    pub pieces: &'e [Place],
 }
 
 /// A row of which only the first and the last bytes were kept.
@@ -125,13 +140,16 @@ pub struct Oversize<'o> {
 
 /// Writes one event as a line, newline included.
 pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
-    let Event { origin, place, frame, record, meaning, time, session_start, oversize } = event;
+    let Event { origin, place, frame, record, meaning, time, session_start, oversize, pieces } = event;
     let (place, session_start) = (*place, session_start.as_ref());
-    let mut line = Line { out, utf8: std::str::from_utf8(frame).is_ok() };
+    let valid = std::str::from_utf8(frame).is_ok();
+    // What stands in a row among several may have been decoded from other bytes than these.
+    let mut line = Line { out, utf8: valid && !origin.format.is_decoded(), valid };
     line.head(origin, place, time);
     line.text("user", meaning.user.value);
     line.text("action", meaning.action.value);
     line.resource(meaning);
+    line.resources(record);
     line.outcome(record);
     line.raw(",\"category\":\"");
     line.raw(meaning.category.name());
@@ -142,17 +160,17 @@ pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
     line.session(record, session_start);
     line.statement(record);
     line.derived(meaning);
-    line.flags(if oversize.is_some() { &["oversize"] } else { &[] });
+    line.flags(record.flags.iter().copied().chain(oversize.map(|_| "oversize")));
     line.out.extend_from_slice(&origin.labels);
     line.extra(record, time);
     match oversize {
         // Its texts are in the fields.
-        Some(oversize) if line.utf8 => line.oversize(oversize, |_| ()),
+        Some(oversize) if valid => line.oversize(oversize, |_| ()),
         Some(oversize) => line.oversize(oversize, |line| line.ends(oversize)),
-        None if line.utf8 => {}
+        None if valid || place.part > 0 => {}
         None => line.bytes("raw", frame),
     }
-    line.at(origin, place);
+    line.at(origin, place, pieces);
 }
 
 /// Why bytes are no row, and what was done about them.
@@ -197,14 +215,15 @@ pub fn write_unparsed(
     time: &UtcTime,
     server: &str,
 ) {
-    let mut line = Line { out, utf8: why.kept.is_utf8() };
+    let valid = why.kept.is_utf8();
+    let mut line = Line { out, utf8: valid, valid };
     line.head(origin, place, time);
     line.raw(",\"user\":\"(unknown)\",\"action\":\"UNPARSED\"");
     line.text("resource", server.as_bytes());
     line.raw(",\"resource_type\":\"server\",\"outcome\":\"unknown\",\"category\":\"unparsed\",\"admin\":false");
     line.out.extend_from_slice(&origin.identity);
     line.raw(",\"derived\":{\"user\":\"fallback:unknown\",\"action\":\"fallback:unparsed\",\"resource\":\"fallback:server\"}");
-    line.flags(why.flags);
+    line.flags(why.flags.iter().copied());
     line.out.extend_from_slice(&origin.labels);
     line.raw(",\"extra\":{\"reason\":");
     line.quoted(why.reason.as_bytes());
@@ -214,14 +233,16 @@ pub fn write_unparsed(
         Kept::Ends(oversize) => line.oversize(oversize, |line| line.ends(oversize)),
         Kept::Nothing => {}
     }
-    line.at(origin, place);
+    line.at(origin, place, &[]);
 }
 
 /// A line under construction. Every field but the first begins with its comma.
 struct Line<'o> {
     out: &'o mut Vec<u8>,
-    /// The whole row is UTF-8, so each of its texts is.
+    /// The whole row is UTF-8, and so is each of its texts.
     utf8: bool,
+    /// The whole row is UTF-8.
+    valid: bool,
 }
 
 impl Line<'_> {
@@ -273,7 +294,7 @@ impl Line<'_> {
 
     /// As text, or as `<name>_base64` in a line that is not UTF-8.
     fn bytes(&mut self, name: &str, bytes: &[u8]) {
-        if self.utf8 {
+        if self.valid {
             return self.text(name, bytes);
         }
         self.raw(",\"");
@@ -283,13 +304,33 @@ impl Line<'_> {
         self.raw("\"");
     }
 
-    fn flags(&mut self, flags: &[&str]) {
-        let invalid = (!self.utf8).then_some("invalid_utf8");
-        for (index, flag) in flags.iter().copied().chain(invalid).enumerate() {
-            self.raw(if index == 0 { ",\"flags\":[" } else { "," });
+    fn flags<'f>(&mut self, flags: impl Iterator<Item = &'f str>) {
+        let invalid = (!self.valid).then_some("invalid_utf8");
+        let mut any = false;
+        for flag in flags.chain(invalid) {
+            self.raw(if any { "," } else { ",\"flags\":[" });
             self.quoted(flag.as_bytes());
+            any = true;
         }
-        if !flags.is_empty() || !self.utf8 {
+        if any {
+            self.raw("]");
+        }
+    }
+
+    /// All objects, where the engine named several.
+    fn resources(&mut self, record: &Record<'_>) {
+        for (index, object) in record.objects.iter().enumerate() {
+            self.raw(if index == 0 { ",\"resources\":[{\"name\":" } else { ",{\"name\":" });
+            self.out.push(b'"');
+            for part in [object.database, object.database.map(|_| &b"."[..]), Some(object.name)] {
+                json::escaped(self.out, part.unwrap_or_default());
+            }
+            self.out.push(b'"');
+            self.maybe_text("type", object.kind);
+            self.maybe_text("access", object.access);
+            self.raw("}");
+        }
+        if !record.objects.is_empty() {
             self.raw("]");
         }
     }
@@ -313,6 +354,10 @@ impl Line<'_> {
         self.raw(&origin.file_id);
         self.raw(":");
         json::unsigned(self.out, place.offset);
+        if place.part > 0 {
+            self.raw(".");
+            json::unsigned(self.out, u64::from(place.part));
+        }
         self.raw("\",\"time\":\"");
         self.out.extend_from_slice(time.as_bytes());
         self.raw("\"");
@@ -431,11 +476,18 @@ impl Line<'_> {
         });
     }
 
-    fn at(&mut self, origin: &Origin, place: Place) {
+    fn at(&mut self, origin: &Origin, place: Place, pieces: &[Place]) {
         self.out.extend_from_slice(&origin.at);
         json::unsigned(self.out, place.offset);
         self.number("length", Some(place.length));
-        self.raw("}}\n");
+        for (index, piece) in pieces.iter().enumerate() {
+            self.raw(if index == 0 { ",\"pieces\":[[" } else { ",[" });
+            json::unsigned(self.out, piece.offset);
+            self.raw(",");
+            json::unsigned(self.out, piece.length);
+            self.raw("]");
+        }
+        self.raw(if pieces.is_empty() { "}}\n" } else { "]}}\n" });
     }
 
     /// `,"name":{…}` with what `fill` writes, or nothing when it writes nothing.

@@ -12,7 +12,7 @@
 
 use memchr::memchr;
 use sealtrail_parsers::frame::{DAMAGED_MAX, LOOK_BACK, NO_END};
-use sealtrail_parsers::{Cut, Format, Frame, Framer, next_record};
+use sealtrail_parsers::{Cut, Dialect, Frame, Framer, next_record};
 use sha2::{Digest, Sha256};
 
 use crate::limits::{
@@ -23,7 +23,7 @@ use crate::limits::{
 /// The unread part of a log.
 #[derive(Debug)]
 pub struct Frames {
-    format: Option<Format>,
+    dialect: Option<Dialect>,
     framer: Option<Framer>,
     /// Handed out or gone by: `buf[kept..start]`, kept until somebody has accounted for it. To come: `buf[start..]`.
     buf: Vec<u8>,
@@ -33,6 +33,10 @@ pub struct Frames {
     clear: usize,
     /// Zeros at the end of what was read: they may be other bytes when they are read again.
     unsure: usize,
+    /// What is here is a whole record, unless more of it comes.
+    open: bool,
+    /// Nothing has come for so long that nothing more of it will.
+    settled: bool,
     /// Where the next frame begins in the file: `buf[start]`, but for what has gone by of it.
     offset: u64,
     owed: Option<Owed>,
@@ -123,13 +127,15 @@ impl Frames {
     /// Empty, its first byte to come standing at `offset` in the file, behind the bytes `before`.
     pub fn new(offset: u64, before: Vec<u8>) -> Self {
         Frames {
-            format: None,
+            dialect: None,
             framer: None,
             buf: Vec::new(),
             kept: 0,
             start: 0,
             clear: 0,
             unsure: 0,
+            open: false,
+            settled: false,
             offset,
             owed: None,
             passing: None,
@@ -139,12 +145,17 @@ impl Frames {
     }
 
     /// Says how to find frames. `at_record`: the first byte to come begins a record.
-    pub fn set_format(&mut self, format: Format, at_record: bool) {
-        self.format = Some(format);
-        self.framer = Some(if at_record { Framer::new(format) } else { Framer::mid_file(format) });
+    pub fn set_dialect(&mut self, dialect: Dialect, at_record: bool) {
+        self.framer = Some(if at_record { Framer::new(&dialect) } else { Framer::mid_file(&dialect) });
+        self.dialect = Some(dialect);
     }
 
-    /// Whether [`Frames::set_format`] was called.
+    /// How frames are found, once that is known.
+    pub fn dialect(&self) -> Option<&Dialect> {
+        self.dialect.as_ref()
+    }
+
+    /// Whether [`Frames::set_dialect`] was called.
     pub fn has_format(&self) -> bool {
         self.framer.is_some()
     }
@@ -162,6 +173,9 @@ impl Frames {
         let result = read(&mut self.buf[filled..], at);
         let count = *result.as_ref().unwrap_or(&0);
         self.buf.truncate(filled + count);
+        if count > 0 {
+            (self.open, self.settled) = (false, false);
+        }
         result
     }
 
@@ -177,6 +191,17 @@ impl Frames {
         self.unsure
     }
 
+    /// Whether what is left is a whole record, unless more of it comes.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Says that nothing more will come of a record that nothing ends.
+    pub fn settle(&mut self) {
+        self.open = false;
+        self.settled = true;
+    }
+
     /// Drops the last `len` bytes that were read: they are not of this file.
     pub fn unread(&mut self, len: usize) {
         self.buf.truncate(self.buf.len() - len.min(self.buf.len() - self.start));
@@ -189,7 +214,7 @@ impl Frames {
         self.buf.clear();
         (self.kept, self.start, self.clear, self.unsure) = (0, 0, 0, 0);
         (self.owed, self.passing, self.accounts.ahead) = (None, None, None);
-        self.framer = self.format.map(Framer::new);
+        self.framer = self.dialect.as_ref().map(Framer::new);
     }
 
     /// Lets zeros at the front go by. They say nothing of the format, and need not wait until it is known.
@@ -224,6 +249,19 @@ impl Frames {
             let Some(framer) = self.framer.as_mut().filter(|_| !shown.is_empty()) else { return Next::Wait };
             let is_full = shown.len() == window;
             match framer.next(shown, !is_full && (end || zeros_follow)) {
+                Frame::Open { len } if self.settled && !is_full => {
+                    framer.close();
+                    return Next::Record { len };
+                }
+                Frame::Open { .. } if !is_full => {
+                    self.open = true;
+                    return Next::Wait;
+                }
+                Frame::Open { len } => {
+                    // Larger than any record may be: what follows is one of its own.
+                    framer.close();
+                    return Next::Record { len };
+                }
                 Frame::Incomplete if !is_full => return Next::Wait,
                 Frame::Incomplete => {
                     if let Some(len) = self.merged(window) {
@@ -252,15 +290,15 @@ impl Frames {
 
     /// Before a record goes by: where another begins inside it, half a row runs on into a whole one.
     fn merged(&mut self, window: usize) -> Option<usize> {
-        let format = self.format.filter(|_| self.passing.is_none())?;
-        let len = next_record(format, self.frame(window.min(OVERSIZE_HEAD_BYTES_MAX)))?;
-        self.framer = Some(Framer::new(format));
+        let dialect = self.dialect.as_ref().filter(|_| self.passing.is_none())?;
+        let len = next_record(dialect, self.frame(window.min(OVERSIZE_HEAD_BYTES_MAX)))?;
+        self.framer = Some(Framer::new(dialect));
         Some(len)
     }
 
     /// A record whose last `len` bytes are here. Where another begins in them, only what stands before it.
     fn oversize(&mut self, len: usize, record_max: usize) -> Next {
-        let other = self.format.and_then(|format| next_record(format, self.frame(len)));
+        let other = self.dialect.as_ref().and_then(|dialect| next_record(dialect, self.frame(len)));
         self.pass_record(0, record_max);
         Next::Oversize { len: other.unwrap_or(len), torn: other.map(|_| MERGED) }
     }
@@ -269,7 +307,7 @@ impl Frames {
         if self.passing.is_none() {
             let half = record_max / 2;
             let (head_max, tail_max) = (half.min(OVERSIZE_HEAD_BYTES_MAX), half.min(OVERSIZE_TAIL_BYTES_MAX));
-            self.begin_passing(self.format.map(|format| Cut::new(format, head_max, tail_max)));
+            self.begin_passing(self.dialect.as_ref().map(|dialect| Cut::new(dialect.format, head_max, tail_max)));
         }
         self.pass(len);
         if let Some(framer) = self.framer.as_mut() {
@@ -377,7 +415,7 @@ impl Frames {
         let Passing { cut, length, last, hash } = self.passing.take()?;
         if cut.is_none() {
             // What stands behind a hole was not there when the bytes before it were written.
-            self.framer = self.format.map(Framer::mid_file);
+            self.framer = self.dialect.as_ref().map(Framer::mid_file);
         }
         self.offset += length;
         keep_last(&mut self.before, &last);

@@ -6,13 +6,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sealtrail_parsers::{Format, Parsed, Record, Scratch, parse};
+use sealtrail_parsers::{Dialect, Format, Parsed, Piece, Record, Scratch, assemble, each, parse};
 
+use crate::accounts::Accounts;
 use crate::clock::{self, Clock as WallClock};
 use crate::config::plan::{AgentPlan, SourcePlan};
 use crate::event::{self, Event, Kept, Origin, Oversize, Place, Unparsed};
 use crate::frames::{Frames, Next, Passed};
 use crate::health::SourceHealth;
+use crate::held::{Held, Waiting};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::sessions::Sessions;
@@ -28,6 +30,8 @@ pub struct Intake {
     record_max: usize,
     sources: Vec<SourceIntake>,
     scratch: Scratch,
+    /// The boot clock's, of the turn.
+    now_ms: u64,
     /// What the next seal will cover.
     pub block: Block,
 }
@@ -42,6 +46,8 @@ struct SourceIntake {
     session_clock: Clock,
     /// The time of the last row that had one: what stands in for it on a row that has none.
     last_time: Option<UtcTime>,
+    /// Who the connections of a general query log belong to.
+    accounts: Accounts,
     /// Counts the rows of each session; `None` where nobody asks whether rows are missing.
     sessions: Option<Sessions>,
 }
@@ -55,6 +61,7 @@ impl Intake {
             row_clock: Clock::new(plan.timezone.as_deref()),
             session_clock: Clock::new(plan.timezone.as_deref()),
             last_time: None,
+            accounts: Accounts::default(),
             sessions: None,
         });
         Intake {
@@ -63,6 +70,7 @@ impl Intake {
             record_max: agent.record_max_bytes,
             sources: sources.collect(),
             scratch: Scratch::new(),
+            now_ms: 0,
             block: Block::default(),
         }
     }
@@ -76,6 +84,7 @@ impl Intake {
 
     /// The time of the rows to come, by the boot clock.
     pub fn tick(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
         self.sources
             .iter_mut()
             .filter_map(|source| source.sessions.as_mut())
@@ -98,40 +107,44 @@ impl Intake {
             return Arc::clone(origin);
         }
         let id = follower.id().unwrap_or_default();
-        let format = follower.format().unwrap_or(Format::PostgresCsvlog);
-        let origin = self.new_origin(follower.source, id, format, &follower.path().to_string_lossy());
+        let dialect = follower.frames.dialect().cloned().unwrap_or_else(|| Format::PostgresCsvlog.into());
+        let origin = self.new_origin(follower.source, id, dialect, &follower.path().to_string_lossy());
         Arc::clone(follower.origin.insert(Arc::new(origin)))
     }
 
     /// What the rows of a file share.
-    pub fn new_origin(&self, source: usize, file_id: &str, format: Format, path: &str) -> Origin {
+    pub fn new_origin(&self, source: usize, file_id: &str, dialect: Dialect, path: &str) -> Origin {
         let source = &self.sources[source];
-        Origin::new(file_id, format, &self.server, &source.name, path, &source.labels)
+        Origin::new(file_id, dialect, &self.server, &source.name, path, &source.labels)
     }
 
     /// Takes the whole frames that are there, until `bytes_max` of lines are in the block. `end`: the file is over. Returns how many
-    /// lines they became.
+    /// lines they became. Pieces of rows that are not whole stay in `held`, unless the file is over.
+    #[expect(clippy::too_many_arguments, reason = "each is another's: the plan's, the file's, the caller's")]
     pub fn take(
         &mut self,
         source: usize,
         origin: &Origin,
         frames: &mut Frames,
+        held: &mut Held,
         end: bool,
         bytes_max: usize,
         health: &SourceHealth,
     ) -> u64 {
         let before = (self.block.rows.read, self.block.rows.unparsed);
         let source = &mut self.sources[source];
-        while self.block.lines.len() < bytes_max {
+        let scratch = &mut self.scratch;
+        let mut done = false;
+        while !done && self.block.lines.len() < bytes_max {
             let next = frames.next(self.record_max, end);
-            let mut row =
-                Row { clock: self.clock.as_ref(), origin, server: &self.server, block: &mut self.block, source };
+            let (clock, server, block) = (self.clock.as_ref(), self.server.as_str(), &mut self.block);
+            let mut row = Row { clock, origin, server, block, source, held, now_ms: self.now_ms };
             match next {
-                Next::Record { len } => row.record(frames, len, &mut self.scratch),
+                Next::Record { len } => row.record(frames, len, scratch),
                 Next::Damaged { len, reason } => row.damaged(frames, len, reason),
-                Next::Oversize { len, torn } => row.oversize(frames, len, torn, &mut self.scratch),
+                Next::Oversize { len, torn } => row.oversize(frames, len, torn, scratch),
                 Next::Zeros => row.zeros(frames),
-                Next::Wait => break,
+                Next::Wait => done = !row.give_up_one(end, scratch),
             }
         }
         let rows = self.block.rows.read - before.0;
@@ -159,16 +172,18 @@ struct Row<'i> {
     server: &'i str,
     block: &'i mut Block,
     source: &'i mut SourceIntake,
+    held: &'i mut Held,
+    now_ms: u64,
 }
 
 impl Row<'_> {
     /// Writes a record's line; where a true record starts inside a broken one, only what stands before it.
     fn record(&mut self, frames: &mut Frames, len: usize, scratch: &mut Scratch) {
         let frame = frames.frame(len);
-        let place = Place { offset: frames.offset(), length: len as u64 };
-        let len = match parse(self.origin.format, frame, scratch) {
+        let place = Place::new(frames.offset(), len as u64);
+        let len = match parse(&self.origin.dialect, frame, scratch) {
             Parsed::Record(record) => {
-                self.event(place, frame, &record, None);
+                self.event(place, frame, &record, None, &[]);
                 len
             }
             Parsed::Unparsed { reason, retry_at } => {
@@ -177,12 +192,98 @@ impl Row<'_> {
                 self.unparsed(place, Unparsed { reason, flags: &["unparsed"], kept: Kept::All(&frame[..len]) });
                 len
             }
+            // Of the file's own syntax: the seal's hash has it.
+            Parsed::Nothing { .. } => len,
+            other => {
+                let piece = Owned::of(&other, self.held);
+                drop(other);
+                match piece {
+                    Some(piece) => self.piece(&piece.borrowed(), place, frame, scratch),
+                    None => self.several(place, frame, scratch),
+                }
+                len
+            }
         };
         frames.consume(len);
     }
 
+    /// Holds a piece back, or puts it to the others of its row.
+    fn piece(&mut self, piece: &Piece<'_>, place: Place, frame: &[u8], scratch: &mut Scratch) {
+        if let Some(waiting) = self.held.take_row_before(piece) {
+            self.whole(&waiting, waiting.may_be_whole(), scratch);
+        }
+        if piece.is_last != Some(true) {
+            self.held.hold(piece, place, frame, self.now_ms);
+            while let Some(overdue) = self.held.take_overdue(self.now_ms) {
+                self.whole(&overdue, overdue.may_be_whole(), scratch);
+            }
+            return;
+        }
+        match self.held.take_row_of(piece) {
+            Some(mut waiting) => {
+                waiting.add(place, frame);
+                self.whole(&waiting, true, scratch);
+            }
+            None => self.assembled(place, frame, &[frame], &[], true, scratch),
+        }
+    }
+
+    /// The oldest row that is held, when nobody waits for the rest of it any longer. False when there is none.
+    fn give_up_one(&mut self, end: bool, scratch: &mut Scratch) -> bool {
+        let given_up = if end { self.held.take_next() } else { self.held.take_overdue(self.now_ms) };
+        if let Some(waiting) = &given_up {
+            self.whole(waiting, waiting.may_be_whole(), scratch);
+        }
+        given_up.is_some()
+    }
+
+    /// Writes the line of a row that was held back.
+    fn whole(&mut self, waiting: &Waiting, complete: bool, scratch: &mut Scratch) {
+        let (places, frames) = (waiting.places(), waiting.frames());
+        let (Some(first), all) = (places.first(), frames.concat()) else { return };
+        let pieces = if places.len() > 1 { &places[..] } else { &[] };
+        let place = Place::new(first.offset, all.len() as u64);
+        self.assembled(place, &all, &frames, pieces, complete, scratch);
+    }
+
+    fn assembled(
+        &mut self,
+        place: Place,
+        all: &[u8],
+        frames: &[&[u8]],
+        pieces: &[Place],
+        complete: bool,
+        scratch: &mut Scratch,
+    ) {
+        match assemble(&self.origin.dialect, frames, complete, scratch) {
+            Parsed::Record(record) => self.event(place, all, &record, None, pieces),
+            Parsed::Unparsed { reason, .. } => {
+                self.unparsed(place, Unparsed { reason, flags: &["unparsed"], kept: Kept::All(all) });
+            }
+            Parsed::Nothing { .. } => {}
+            Parsed::Piece(_) | Parsed::Several => debug_assert!(false, "what is assembled is whole"),
+        }
+    }
+
+    /// Writes the lines of all rows in one frame.
+    fn several(&mut self, place: Place, frame: &[u8], scratch: &mut Scratch) {
+        let dialect = &self.origin.dialect;
+        let mut place = place;
+        each(dialect, frame, scratch, &mut |row| {
+            match row {
+                Parsed::Record(record) => self.event(place, frame, &record, None, &[]),
+                Parsed::Unparsed { reason, .. } => {
+                    self.unparsed(place, Unparsed { reason, flags: &["unparsed"], kept: Kept::All(frame) });
+                }
+                Parsed::Nothing { .. } => return,
+                Parsed::Piece(_) | Parsed::Several => debug_assert!(false, "a row among several is whole"),
+            }
+            place.part += 1;
+        });
+    }
+
     fn damaged(&mut self, frames: &mut Frames, len: usize, reason: &'static str) {
-        let place = Place { offset: frames.offset(), length: len as u64 };
+        let place = Place::new(frames.offset(), len as u64);
         self.unparsed(place, Unparsed { reason, flags: &["damaged"], kept: Kept::All(frames.frame(len)) });
         frames.consume(len);
     }
@@ -191,14 +292,16 @@ impl Row<'_> {
     fn oversize(&mut self, frames: &mut Frames, len: usize, torn: Option<&'static str>, scratch: &mut Scratch) {
         let offset = frames.offset();
         let Some(Passed { cut: Some(cut), length, sha256 }) = frames.take_passed(len) else { return };
-        let place = Place { offset, length };
+        let place = Place::new(offset, length);
         let oversize = Oversize { length, sha256, head: cut.head(), tail: cut.tail() };
         let (reason, flags): (_, &[_]) = match (torn, cut.shortened()) {
             (Some(reason), _) => (reason, &["damaged", "oversize"]),
             (None, None) => (TOO_MANY_TEXTS, &["unparsed", "oversize"]),
-            (None, Some(shortened)) => match parse(self.origin.format, &shortened, scratch) {
-                Parsed::Record(record) => return self.event(place, &shortened, &record, Some(&oversize)),
+            (None, Some(shortened)) => match parse(&self.origin.dialect, &shortened, scratch) {
+                Parsed::Record(record) => return self.event(place, &shortened, &record, Some(&oversize), &[]),
                 Parsed::Unparsed { reason, .. } => (reason, &["unparsed", "oversize"]),
+                Parsed::Nothing { what } => (what, &["unparsed", "oversize"]),
+                Parsed::Piece(_) | Parsed::Several => (TOO_MANY_TEXTS, &["unparsed", "oversize"]),
             },
         };
         self.unparsed(place, Unparsed { reason, flags, kept: Kept::Ends(&oversize) });
@@ -208,10 +311,36 @@ impl Row<'_> {
         let offset = frames.offset();
         let Some(Passed { length, .. }) = frames.take_passed(0) else { return };
         let why = Unparsed { reason: ZEROS, flags: &["zeros"], kept: Kept::Nothing };
-        self.unparsed(Place { offset, length }, why);
+        self.unparsed(Place::new(offset, length), why);
     }
 
-    fn event(&mut self, place: Place, frame: &[u8], record: &Record<'_>, oversize: Option<&Oversize<'_>>) {
+    fn event(
+        &mut self,
+        place: Place,
+        frame: &[u8],
+        record: &Record<'_>,
+        oversize: Option<&Oversize<'_>>,
+        pieces: &[Place],
+    ) {
+        if self.origin.format != Format::MysqlGeneralLog {
+            return self.meant(place, frame, record, oversize, pieces);
+        }
+        let (user, database) = self.source.accounts.of(record);
+        let mut record = record.clone();
+        record.carried = record.user.is_none() && user.is_some();
+        record.user = record.user.or(user.as_deref());
+        record.database = record.database.or(database.as_deref());
+        self.meant(place, frame, &record, oversize, pieces);
+    }
+
+    fn meant(
+        &mut self,
+        place: Place,
+        frame: &[u8],
+        record: &Record<'_>,
+        oversize: Option<&Oversize<'_>>,
+        pieces: &[Place],
+    ) {
         let time = self.source.time(record.time, self.clock);
         let session_start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
         let meaning = meaning(record, self.server.as_bytes());
@@ -221,7 +350,7 @@ impl Row<'_> {
                 sessions.saw(self.origin.format, &row);
             }
         }
-        let event = Event { origin: self.origin, place, frame, record, meaning, time, session_start, oversize };
+        let event = Event { origin: self.origin, place, frame, record, meaning, time, session_start, oversize, pieces };
         event::write(&mut self.block.lines, &event);
         self.block.rows.read += 1;
     }
@@ -231,6 +360,26 @@ impl Row<'_> {
         event::write_unparsed(&mut self.block.lines, self.origin, place, why, &time, self.server);
         self.block.rows.read += 1;
         self.block.rows.unparsed += 1;
+    }
+}
+
+/// What a piece says of itself, apart from the bytes that it was read from.
+struct Owned {
+    writer: Vec<u8>,
+    piece: Piece<'static>,
+}
+
+impl Owned {
+    /// `None`: several rows. Who writes matters only where something is held.
+    fn of(parsed: &Parsed<'_>, held: &Held) -> Option<Self> {
+        let Parsed::Piece(piece) = parsed else { return None };
+        let is_alone = held.is_empty() && piece.is_last == Some(true);
+        let writer = if is_alone { Vec::new() } else { piece.writer.to_vec() };
+        Some(Owned { writer, piece: Piece { writer: b"", ..*piece } })
+    }
+
+    fn borrowed(&self) -> Piece<'_> {
+        Piece { writer: &self.writer, ..self.piece }
     }
 }
 

@@ -12,6 +12,8 @@ pub mod core;
 // The way of a row.
 pub mod tail;
 pub mod frames;
+pub mod held;
+pub mod accounts;
 pub mod intake;
 pub mod shape;
 pub mod sessions;

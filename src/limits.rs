@@ -136,6 +136,21 @@ pub const CALM_MS: u64 = 10_000;
 /// Room on the disk of the state folder below which that is told; of a small disk, a twentieth of it.
 pub const SPACE_BYTES_MIN: u64 = 256 * MIB as u64;
 
+/// Pieces of rows that one file may hold back until the rest of their row comes. Past it the oldest row comes out as it is.
+pub const HELD_PIECES_MAX: usize = 128 * KIB;
+
+/// The same in bytes.
+pub const HELD_BYTES_MAX: usize = 4 * MIB;
+
+/// How long a chunk of a row waits for the next: the writer sends them one after the other.
+pub const HELD_CHUNK_MS: u64 = 2_000;
+
+/// How long a row waits for the one that tells of its statement's end. A statement that runs longer is told of in two records.
+pub const HELD_PART_MS: u64 = 60_000;
+
+/// How long a record that nothing ends waits for more of it.
+pub const OPEN_RECORD_MS: u64 = 1_000;
+
 /// How long the agent has to flush, seal and exit when it is told to stop.
 pub const STOP_MS: u64 = 5_000;
 

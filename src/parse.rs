@@ -6,13 +6,16 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealtrail_parsers::{Detection, Format, detect};
+use sealtrail_parsers::detect::dialect_of;
+use sealtrail_parsers::postgres_prefix::Prefix;
+use sealtrail_parsers::{Detection, Dialect, Format, detect};
 
 use crate::clock::HostClock;
 use crate::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
 use crate::event::{self, Origin};
 use crate::frames::Frames;
 use crate::health::SourceHealth;
+use crate::held::Held;
 use crate::intake::Intake;
 use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
 use crate::tail::identity::first_line;
@@ -24,6 +27,8 @@ pub struct Request {
     pub path: String,
     /// `None`: detect it.
     pub format: Option<Format>,
+    /// The server's `log_line_prefix`, for PostgreSQL's text formats; `None`: told from the beginning.
+    pub prefix: Option<Arc<Prefix>>,
     /// The zone in which the server wrote.
     pub timezone: Option<String>,
     /// Stands in `server`.
@@ -69,6 +74,7 @@ pub enum ParseError {
 pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> Result<Counts, ParseError> {
     let mut intake = intake(request);
     let mut frames = Frames::new(0, Vec::new());
+    let mut held = Held::default();
     let health = SourceHealth::default();
     let mut counts = Counts::default();
     let mut id: Option<String> = None;
@@ -82,7 +88,7 @@ pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> 
         }
         let Some(origin) = &origin else { continue };
         frames.forget();
-        while intake.take(0, origin, &mut frames, end, BLOCK_BYTES_MAX, &health) > 0 {
+        while intake.take(0, origin, &mut frames, &mut held, end, BLOCK_BYTES_MAX, &health) > 0 {
             out.write_all(&intake.block.lines).map_err(ParseError::Write)?;
             intake.block.lines.clear();
         }
@@ -132,8 +138,12 @@ fn identify(
             }
         },
     };
-    frames.set_format(format, true);
-    Ok(Some(intake.new_origin(0, id, format, &request.path)))
+    let dialect = match &request.prefix {
+        Some(prefix) => Dialect { prefix: Some(Arc::clone(prefix)), ..Dialect::from(format) },
+        None => dialect_of(format, head),
+    };
+    frames.set_dialect(dialect.clone(), true);
+    Ok(Some(intake.new_origin(0, id, dialect, &request.path)))
 }
 
 const SOURCE: &str = "parse";
@@ -152,6 +162,8 @@ fn intake(request: &Request) -> Intake {
         paths: Vec::new(),
         exclude: Vec::new(),
         format: request.format,
+        prefix: request.prefix.clone(),
+        inside: None,
         start_at: StartAt::Beginning,
         timezone: request.timezone.clone(),
         quiet_after: QuietAfter::Off,

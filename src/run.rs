@@ -184,7 +184,8 @@ pub fn open_trail(host: &Host, plan: &Plan, drain: bool, watch: Watch) -> Result
     acts.push(started(plan, drain, anew));
     let writer = Writer::new(host.clone(), &journal, recovered.resume, signer, plan.sha256.clone()).map_err(failed)?;
     let writer = writer.anchored(continued.keeper);
-    let tail = Tail::new(host, &plan.sources, recovered.files, recovered.spent, recovered.sealed_at, watch);
+    let tail =
+        Tail::new(host, &plan.sources, recovered.files, recovered.spent, recovered.held, recovered.sealed_at, watch);
     Ok(Started { tail, writer, sessions, acts, problem: continued.problem })
 }
 

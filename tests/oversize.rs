@@ -37,6 +37,7 @@ fn row(format: Format, line: u64, sql: &str) -> Vec<u8> {
              \"backend_type\":\"client backend\"}}\n",
             Value::from(audit)
         ),
+        other => unreachable!("{other} has its own tests"),
     };
     row.into_bytes()
 }
@@ -62,6 +63,7 @@ fn lines_of(format: Format, log: &[u8], record_max_bytes: usize, sizes: &[usize]
     let request = Request {
         path: "log".to_owned(),
         format: Some(format),
+        prefix: None,
         timezone: None,
         server: "db1".to_owned(),
         record_max_bytes,
@@ -231,7 +233,14 @@ fn a_log_that_begins_with_a_hole_tells_its_format_behind_it() {
 }
 
 fn request(record_max_bytes: usize) -> Request {
-    Request { path: "log".to_owned(), format: None, timezone: None, server: "db1".to_owned(), record_max_bytes }
+    Request {
+        path: "log".to_owned(),
+        format: None,
+        prefix: None,
+        timezone: None,
+        server: "db1".to_owned(),
+        record_max_bytes,
+    }
 }
 
 /// Rows whole and torn, large and small, zeros and quotes, in any order.
@@ -280,7 +289,7 @@ proptest! {
         reads in proptest::collection::vec((1..200_000_usize, any::<bool>()), 1..8),
     ) {
         let mut frames = Frames::new(0, Vec::new());
-        frames.set_format(format, true);
+        frames.set_dialect(format.into(), true);
         let (mut sealed, mut read, mut dropped) = (0, 0, 0);
         for (len, seals) in reads.iter().cycle() {
             let end = frames.fill(*len, |room, at| {

@@ -442,6 +442,7 @@ fn written(name: &str, mut bytes: &[u8], zone: &str) -> Vec<u8> {
     let request = Request {
         path: name.to_owned(),
         format: None,
+        prefix: None,
         timezone: Some(zone.to_owned()).filter(|zone| !zone.is_empty()),
         server: "db1".to_owned(),
         record_max_bytes: GOLDEN_LIMITS.iter().find(|(golden, _)| *golden == name).map_or(8 << 20, |(_, limit)| *limit),

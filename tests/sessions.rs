@@ -715,6 +715,8 @@ fn count(log: &[u8], format: Format, zone: &str, record_max_bytes: usize) -> (Se
         paths: Vec::new(),
         exclude: Vec::new(),
         format: Some(format),
+        prefix: None,
+        inside: None,
         start_at: StartAt::Beginning,
         timezone: Some(zone.to_owned()),
         quiet_after: QuietAfter::Off,
@@ -723,14 +725,22 @@ fn count(log: &[u8], format: Format, zone: &str, record_max_bytes: usize) -> (Se
     let mut intake = Intake::new(Arc::new(HostClock), &agent, &[source]);
     intake.count_rows(vec![Sessions::new(SOURCE)]);
     let mut frames = Frames::new(0, Vec::new());
-    frames.set_format(format, true);
+    frames.set_dialect(format.into(), true);
     let read = |room: &mut [u8], _| {
         room.copy_from_slice(log);
         Ok::<_, ()>(log.len())
     };
     frames.fill(log.len(), read).unwrap();
-    let origin = intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), format, "log");
-    intake.take(0, &origin, &mut frames, true, BLOCK_BYTES_MAX, &SourceHealth::default());
+    let origin = intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), format.into(), "log");
+    intake.take(
+        0,
+        &origin,
+        &mut frames,
+        &mut sealtrail::held::Held::default(),
+        true,
+        BLOCK_BYTES_MAX,
+        &SourceHealth::default(),
+    );
     let counted = std::mem::replace(intake.sessions_of(0).unwrap(), Sessions::new(SOURCE));
     (counted, intake.block.lines)
 }

@@ -8,8 +8,8 @@ use sealtrail_parsers::{Format, Parsed, Scratch, parse};
 fuzz_target!(|payload: &[u8]| {
     let (csv, json) = (csv_row(payload), json_row(payload));
     let (mut left, mut right) = (Scratch::new(), Scratch::new());
-    let left = parse(Format::PostgresCsvlog, &csv, &mut left);
-    let right = parse(Format::PostgresJsonlog, &json, &mut right);
+    let left = parse(&Format::PostgresCsvlog.into(), &csv, &mut left);
+    let right = parse(&Format::PostgresJsonlog.into(), &json, &mut right);
     let (Parsed::Record(left), Parsed::Record(right)) = (left, right) else { panic!("not a row") };
     assert_eq!(left, right);
     if let Some(statement) = left.statement {

@@ -55,7 +55,7 @@ pub(crate) fn next_record(frame: &[u8]) -> Option<usize> {
 
 fn row<'a>(columns: &Columns<'a>, room: &mut Room<'a>) -> Row<'a> {
     let mut text = |number| columns.text(number, room);
-    let (address, port) = text(5).map_or((None, None), connection_from);
+    let (address, port) = text(5).map_or((None, None), postgres::connection_from);
     Row {
         time: text(1).unwrap_or_default(),
         user: text(2),
@@ -84,16 +84,6 @@ fn row<'a>(columns: &Columns<'a>, room: &mut Room<'a>) -> Row<'a> {
         backend_type: text(24),
         leader_pid: columns.number(25),
         query_id: columns.number(26),
-        other: None,
-    }
-}
-
-/// `127.0.0.1:53352`, `::1:5432` or `[local]`: the port stands behind the last colon.
-fn connection_from(text: &[u8]) -> (Option<&[u8]>, Option<u16>) {
-    let port = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok();
-    let colon = memchr::memrchr(b':', text);
-    match colon.and_then(|colon| Some((colon, port(&text[colon + 1..])?))) {
-        Some((colon, port)) => (Some(&text[..colon]), Some(port)),
-        None => (Some(text), None),
+        ..Row::default()
     }
 }

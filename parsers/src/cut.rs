@@ -14,7 +14,8 @@ use crate::Format;
 /// The first and the last bytes of a record that is handed over piece by piece. Holds no more than those.
 #[derive(Debug, Clone)]
 pub struct Cut {
-    format: Format,
+    /// `None`: the format's rows are not shortened; only their ends are kept.
+    quoting: Option<Quoting>,
     head: Vec<u8>,
     head_max: usize,
     tail: Vec<u8>,
@@ -24,10 +25,47 @@ pub struct Cut {
     walk: Option<Walk>,
 }
 
+/// How a format marks its texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quoting {
+    /// In quotes, a quote inside doubled.
+    Doubled,
+    /// As JSON strings.
+    Json,
+}
+
+impl Quoting {
+    fn of(format: Format) -> Option<Self> {
+        Some(match format {
+            Format::PostgresCsvlog => Quoting::Doubled,
+            Format::PostgresJsonlog => Quoting::Json,
+            Format::MongodbJson | Format::MongodbOcsf => Quoting::Json,
+            Format::MongodbBson => return None,
+            Format::PostgresStderr => return None,
+            Format::Sqlserver33205
+            | Format::SqlserverEventlogJson
+            | Format::SqlserverAuditCsv
+            | Format::SqlserverAuditJson
+            | Format::SqlserverErrorlog => return None,
+            Format::OracleSyslog | Format::OracleAud | Format::OracleXml => return None,
+            Format::PerconaAuditCsv => Quoting::Doubled,
+            Format::PerconaAuditJson | Format::MysqlAuditJson | Format::TrellixAuditJson => Quoting::Json,
+            Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog | Format::PerconaAuditXml => {
+                return None;
+            }
+            Format::PostgresSyslog | Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => return None,
+            Format::GcpLogentry | Format::AzureDiagnostics | Format::CloudnativepgJson => Quoting::Json,
+            Format::BytebaseJson | Format::TeleportJson => Quoting::Json,
+            // Several rows a frame, or lines that are never long.
+            Format::Cri | Format::DockerJson | Format::Cloudwatch | Format::AwsDas => return None,
+        })
+    }
+}
+
 /// The texts that were left out, and what stands between them.
 #[derive(Debug, Clone)]
 struct Walk {
-    format: Format,
+    quoting: Quoting,
     /// Where the next byte stands in the record.
     at: u64,
     place: Place,
@@ -70,7 +108,15 @@ const BEHIND_MAX: usize = 1024;
 impl Cut {
     /// Nothing yet. At most `head_max` bytes of the beginning are kept, and `tail_max` of the end.
     pub fn new(format: Format, head_max: usize, tail_max: usize) -> Self {
-        Cut { format, head: Vec::new(), head_max, tail: Vec::new(), tail_max, length: 0, walk: None }
+        Cut {
+            quoting: Quoting::of(format),
+            head: Vec::new(),
+            head_max,
+            tail: Vec::new(),
+            tail_max,
+            length: 0,
+            walk: None,
+        }
     }
 
     /// Takes the record's next bytes.
@@ -81,8 +127,10 @@ impl Cut {
         if rest.is_empty() {
             return;
         }
-        let (format, head) = (self.format, &self.head);
-        self.walk.get_or_insert_with(|| Walk::behind(format, head)).follow(rest);
+        if let Some(quoting) = self.quoting {
+            let head = &self.head;
+            self.walk.get_or_insert_with(|| Walk::behind(quoting, head)).follow(rest);
+        }
         self.keep_last(rest);
     }
 
@@ -137,27 +185,27 @@ impl Cut {
     /// The last bytes from the first on that is no second half.
     fn whole_bytes<'t>(&self, tail: &'t [u8]) -> &'t [u8] {
         let half = half_char(tail);
-        match self.format {
+        match self.quoting {
             // Quotes behind a character that was cut are all there; at the very start some of them may not be.
-            Format::PostgresCsvlog if half == 0 => {
+            Some(Quoting::Doubled) if half == 0 => {
                 let quotes = tail.iter().take_while(|byte| **byte == b'"').count();
                 &tail[quotes..]
             }
-            Format::PostgresCsvlog => &tail[half..],
-            Format::PostgresJsonlog => behind_escapes(tail),
+            Some(Quoting::Doubled) | None => &tail[half..],
+            Some(Quoting::Json) => behind_escapes(tail),
         }
     }
 }
 
 impl Walk {
     /// Begins where the head can be cut: between texts, or behind the last whole byte of one.
-    fn behind(format: Format, head: &[u8]) -> Self {
-        let mut walk = Walk { format, at: 0, place: Place::Outside, texts: vec![Text::default()], lost: false };
+    fn behind(quoting: Quoting, head: &[u8]) -> Self {
+        let mut walk = Walk { quoting, at: 0, place: Place::Outside, texts: vec![Text::default()], lost: false };
         walk.follow(head);
         let inside = walk.place != Place::Outside;
-        let whole = match format {
-            Format::PostgresCsvlog => trim_quotes(head),
-            Format::PostgresJsonlog => trim_escapes(head),
+        let whole = match quoting {
+            Quoting::Doubled => trim_quotes(head),
+            Quoting::Json => trim_escapes(head),
         };
         let last = walk.texts.last().map_or(0, |text| text.from);
         let from = if inside { (whole_chars(whole) as u64).max(last) } else { head.len() as u64 };
@@ -203,13 +251,13 @@ impl Walk {
     }
 
     fn inside(&mut self, bytes: &[u8]) -> usize {
-        let found = match self.format {
-            Format::PostgresCsvlog => memchr(b'"', bytes),
-            Format::PostgresJsonlog => memchr2(b'"', b'\\', bytes),
+        let found = match self.quoting {
+            Quoting::Doubled => memchr(b'"', bytes),
+            Quoting::Json => memchr2(b'"', b'\\', bytes),
         };
         self.keep_short(&bytes[..found.unwrap_or(bytes.len())]);
         let Some(found) = found else { return bytes.len() };
-        if self.format == Format::PostgresJsonlog && bytes[found] == b'"' {
+        if self.quoting == Quoting::Json && bytes[found] == b'"' {
             self.close(self.at + found as u64);
         } else {
             self.place = Place::Half;
@@ -219,13 +267,13 @@ impl Walk {
 
     /// Every quote inside a text of csvlog is doubled; one alone ends it.
     fn half(&mut self, next: u8) -> usize {
-        match (self.format, next) {
-            (Format::PostgresCsvlog, b'"') => self.keep_short(b"\"\""),
-            (Format::PostgresCsvlog, _) => {
+        match (self.quoting, next) {
+            (Quoting::Doubled, b'"') => self.keep_short(b"\"\""),
+            (Quoting::Doubled, _) => {
                 self.close(self.at - 1);
                 return 0;
             }
-            (Format::PostgresJsonlog, next) => self.keep_short(&[b'\\', next]),
+            (Quoting::Json, next) => self.keep_short(&[b'\\', next]),
         }
         self.place = Place::Inside;
         1

@@ -4,7 +4,17 @@
 //! rows further down are asked only when the beginning looks like no format that is known: a file that was cut at
 //! the front. What is not read here is named as well as it can be, so that a refusal says what to do.
 
-use crate::{Format, csvlog, jsonlog};
+mod cloud;
+mod mysql;
+
+use std::sync::Arc;
+
+use crate::postgres_prefix::Prefix;
+use crate::{
+    Dialect, Format, csvlog, jsonlog, mongodb, oracle, pgaudit_file, postgres_stderr, postgres_syslog, sqlserver,
+};
+
+pub use cloud::detect_inside;
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +36,15 @@ pub const HEAD_MAX: usize = 64 * 1024;
 /// Says what the file that begins with `head` is. `end` says that the file has no more bytes.
 pub fn detect(head: &[u8], end: bool) -> Detection {
     let end = end || head.len() >= HEAD_MAX;
+    if mongodb::bson::opens(head) {
+        return Detection::Known(Format::MongodbBson);
+    }
+    if sqlserver::errorlog::opens(head) {
+        return Detection::Known(Format::SqlserverErrorlog);
+    }
+    if sqlserver::csv::opens(head) {
+        return Detection::Known(Format::SqlserverAuditCsv);
+    }
     if let Some(reason) = not_text(head) {
         return Detection::Unknown { reason };
     }
@@ -36,8 +55,17 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
     if let Some(format) = format_at(text) {
         return Detection::Known(format);
     }
+    if let Some(found) = cloud::family(text, end) {
+        return found;
+    }
+    if let Some(found) = mysql::family(text, end) {
+        return found;
+    }
     if !end && csvlog::opens(text).is_none() {
         return Detection::NeedMore;
+    }
+    if let Some(format) = text_log(text) {
+        return Detection::Known(format);
     }
     if let Some(reason) = other_format(text) {
         return Detection::Unknown { reason };
@@ -45,10 +73,35 @@ pub fn detect(head: &[u8], end: bool) -> Detection {
     if !end {
         return Detection::NeedMore;
     }
-    match format_within(text) {
+    match format_within(text).or_else(|| mysql::within(text)) {
         Some(format) => Detection::Known(format),
         None => Detection::Unknown { reason: "no record of a known format in the first 64 KiB" },
     }
+}
+
+/// The format with what the beginning of the file tells of it: the prefix of PostgreSQL's text formats, the format inside a container's
+/// lines.
+pub fn dialect_of(format: Format, head: &[u8]) -> Dialect {
+    let prefix = match format {
+        Format::PostgresStderr => Prefix::learn(head),
+        Format::PostgresSyslog => Prefix::learn(&postgres_syslog::first_chunks(head).collect::<Vec<_>>().join(&b'\n')),
+        _ => None,
+    };
+    let prefix = prefix.and_then(Prefix::preset).map(Arc::new);
+    let inside = cloud::dialect_inside(format, head).map(Arc::new);
+    Dialect { inside, prefix, ..Dialect::from(format) }
+}
+
+/// A row of pgauditlogtofile, a line with a prefix that is known and a severity behind it, or a syslog line with the server's numbers of row and chunk.
+fn text_log(text: &[u8]) -> Option<Format> {
+    let line = text.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    if pgaudit_file::is_row(line) {
+        return Some(Format::PgauditlogtofileCsv);
+    }
+    if postgres_syslog::is_line(line) {
+        return Some(Format::PostgresSyslog);
+    }
+    postgres_stderr::is_line(line).then_some(Format::PostgresStderr)
 }
 
 fn undecided(end: bool, reason: &'static str) -> Detection {
@@ -65,7 +118,54 @@ fn format_at(text: &[u8]) -> Option<Format> {
     if csvlog::opens(text) == Some(true) {
         return Some(Format::PostgresCsvlog);
     }
-    is_jsonlog(text).then_some(Format::PostgresJsonlog)
+    if is_jsonlog(text) {
+        return Some(Format::PostgresJsonlog);
+    }
+    if let Some(format) = oracle_format(text) {
+        return Some(format);
+    }
+    if !text.starts_with(b"{") && sqlserver::text::opens(text) {
+        return Some(Format::Sqlserver33205);
+    }
+    json_format(text).or_else(|| is_audit_json(text).then_some(Format::SqlserverAuditJson))
+}
+
+/// By the root, the first block's date, or the tag of a syslog line.
+fn oracle_format(text: &[u8]) -> Option<Format> {
+    if oracle::xml::opens(text) {
+        return Some(Format::OracleXml);
+    }
+    if oracle::aud::opens(text) {
+        return Some(Format::OracleAud);
+    }
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    (is_syslog(line) && oracle::syslog::opens(line)).then_some(Format::OracleSyslog)
+}
+
+/// Rows of SQL Server's function, in a list or not.
+fn is_audit_json(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let object = text.strip_prefix(b"[").unwrap_or(text).trim_ascii_start();
+    let begins = object.strip_prefix(b"{").is_some_and(|inner| inner.trim_ascii_start().starts_with(b"\"event_time\""));
+    begins && holds(object, b"\"action_id\"")
+}
+
+/// By the first key of the first object, and another that its rows have.
+fn json_format(text: &[u8]) -> Option<Format> {
+    let object = text.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
+    let begins = |first: &[u8], other: &[u8]| object.starts_with(first) && holds(object, other);
+    if begins(b"\"atype\"", b"\"ts\"") {
+        return Some(Format::MongodbJson);
+    }
+    if begins(b"\"activity_id\"", b"\"class_uid\"") {
+        return Some(Format::MongodbOcsf);
+    }
+    let line = &object[..memchr::memchr(b'\n', object).unwrap_or(object.len())];
+    if begins(b"\"log.source\"", b"") && holds(line, pgaudit_file::json::MARK) {
+        return Some(Format::PgauditlogtofileJson);
+    }
+    let is_event = holds(line, b"\"audit_schema_version:") || holds(line, b"\"Audit event: ");
+    (is_event && holds(line, b"33205")).then_some(Format::SqlserverEventlogJson)
 }
 
 /// `timestamp` first, then the keys that every row has.
@@ -79,7 +179,14 @@ fn format_within(text: &[u8]) -> Option<Format> {
         return Some(Format::PostgresCsvlog);
     }
     let line = memchr::memchr(b'\n', text)? + 1;
-    is_jsonlog(&text[line..]).then_some(Format::PostgresJsonlog)
+    if is_jsonlog(&text[line..]) {
+        return Some(Format::PostgresJsonlog);
+    }
+    if let Some(Detection::Known(format)) = cloud::family(&text[line..], true) {
+        return Some(format);
+    }
+    let log = || text_log(&text[line..]).or_else(|| Prefix::learn(text).map(|_| Format::PostgresStderr));
+    json_format(&text[line..]).or_else(log)
 }
 
 fn not_text(head: &[u8]) -> Option<&'static str> {
@@ -101,37 +208,23 @@ fn not_text(head: &[u8]) -> Option<&'static str> {
 fn other_format(text: &[u8]) -> Option<&'static str> {
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if line.starts_with(b"<AUDIT") || line.starts_with(b"<?xml") {
-        return Some("XML: an Oracle, MySQL or Percona audit log");
+        return Some("XML: an Oracle audit log");
     }
-    if text.starts_with(b"{")
-        && [&b"\"audit_record\""[..], b"\"atype\"", b"\"class_uid\""].iter().any(|key| holds(line, key))
-    {
+    if text.starts_with(b"{") && [&b"\"atype\""[..], b"\"class_uid\""].iter().any(|key| holds(line, key)) {
         return Some("JSON of another engine's audit log");
     }
-    if text.starts_with(b"[\n{") || text.starts_with(b"[ {") {
-        return Some("a JSON array: a MySQL audit log");
-    }
     if fits(line, b"00000000 00:00:00,") {
-        return Some("MariaDB's server_audit log");
-    }
-    if fits(line, b"\"0000-00-00 00:00:00") || is_bare_csv(line) {
-        return Some("a file of the extension pgauditlogtofile");
-    }
-    if text.split(|byte| *byte == b'\n').take(3).any(|line| line.ends_with(b"Id Command\tArgument")) {
-        return Some("MySQL's or MariaDB's general log");
+        return Some("MariaDB's server_audit log, but without a row that can be read");
     }
     if is_syslog(line) {
         return Some("syslog");
     }
     if SEVERITIES.iter().any(|severity| holds(line, severity)) {
-        return Some("PostgreSQL's stderr format: set log_destination to csvlog or jsonlog");
+        return Some(
+            "PostgreSQL's stderr format with a log_line_prefix of its own: name the prefix, or set log_destination to csvlog or jsonlog",
+        );
     }
     None
-}
-
-/// pgauditlogtofile 1.5 wrote csvlog's columns without quotes and without the severity.
-fn is_bare_csv(line: &[u8]) -> bool {
-    fits(line, b"0000-00-00 00:00:00.000 ") && holds(line, b",00000,") && !holds(line, b",LOG,00000,")
 }
 
 const SEVERITIES: [&[u8]; 7] =

@@ -10,17 +10,148 @@ pub enum Format {
     PostgresCsvlog,
     /// PostgreSQL's `log_destination = jsonlog`, 15 to 18.
     PostgresJsonlog,
+    /// MongoDB's `auditLog.format = JSON`, schema `mongo`: Enterprise, and Percona Server for MongoDB.
+    MongodbJson,
+    /// MongoDB's `auditLog.format = JSON`, schema `OCSF`, 8.0 and later.
+    MongodbOcsf,
+    /// MongoDB's `auditLog.format = BSON`.
+    MongodbBson,
+    /// PostgreSQL's `log_destination = stderr`, with any `log_line_prefix`.
+    PostgresStderr,
+    /// SQL Server's event 33205 of the Windows log, as plain text.
+    Sqlserver33205,
+    /// SQL Server's event 33205 of the Windows log, as collectors write it in JSON.
+    SqlserverEventlogJson,
+    /// SQL Server's `sys.fn_get_audit_file`, exported as CSV.
+    SqlserverAuditCsv,
+    /// SQL Server's `sys.fn_get_audit_file`, exported as JSON.
+    SqlserverAuditJson,
+    /// SQL Server's error log on Linux, in UTF-16.
+    SqlserverErrorlog,
+    /// Oracle's audit by syslog: unified, and traditional.
+    OracleSyslog,
+    /// Oracle's `audit_trail = OS`: files `*.aud`.
+    OracleAud,
+    /// Oracle's `audit_trail = XML`.
+    OracleXml,
+    /// MariaDB's plugin server_audit as a file, and Amazon's dialects of it.
+    ServerAudit,
+    /// MariaDB's plugin server_audit in a syslog file.
+    ServerAuditSyslog,
+    /// The general query log of MySQL and MariaDB.
+    MysqlGeneralLog,
+    /// XML of Percona's audit_log (OLD and NEW), of audit_log_filter and of MySQL Enterprise Audit.
+    PerconaAuditXml,
+    /// JSON of Percona's audit_log.
+    PerconaAuditJson,
+    /// CSV of Percona's audit_log.
+    PerconaAuditCsv,
+    /// JSON of MySQL Enterprise Audit and of Percona's audit_log_filter.
+    MysqlAuditJson,
+    /// JSON of the audit plugin of Trellix (McAfee).
+    TrellixAuditJson,
+    /// PostgreSQL's `log_destination = syslog`, as a syslog daemon wrote it to a file.
+    PostgresSyslog,
+    /// The CSV of the extension pgauditlogtofile, 1.0 to 1.8.
+    PgauditlogtofileCsv,
+    /// The JSON of the extension pgauditlogtofile, 1.7 and later.
+    PgauditlogtofileJson,
+    /// The lines of a container runtime for Kubernetes (CRI), around another format.
+    Cri,
+    /// The lines of Docker's logging driver json-file, around another format.
+    DockerJson,
+    /// Envelopes of Amazon CloudWatch Logs (subscriptions, Firehose), around another format.
+    Cloudwatch,
+    /// Decrypted records of Amazon's Database Activity Streams.
+    AwsDas,
+    /// Google Cloud's LogEntry of Cloud SQL and AlloyDB.
+    GcpLogentry,
+    /// Diagnostic logs of Azure's databases.
+    AzureDiagnostics,
+    /// PostgreSQL's log as the operator CloudNativePG writes it.
+    CloudnativepgJson,
+    /// Bytebase's audit log on standard output.
+    BytebaseJson,
+    /// Teleport's audit events.
+    TeleportJson,
 }
 
 impl Format {
     /// Every format, in the order in which lists show them.
-    pub const ALL: [Format; 2] = [Format::PostgresCsvlog, Format::PostgresJsonlog];
+    pub const ALL: [Format; 34] = [
+        Format::PostgresCsvlog,
+        Format::PostgresJsonlog,
+        Format::MongodbJson,
+        Format::MongodbOcsf,
+        Format::MongodbBson,
+        Format::PostgresStderr,
+        Format::Sqlserver33205,
+        Format::SqlserverEventlogJson,
+        Format::SqlserverAuditCsv,
+        Format::SqlserverAuditJson,
+        Format::SqlserverErrorlog,
+        Format::OracleSyslog,
+        Format::OracleAud,
+        Format::OracleXml,
+        Format::ServerAudit,
+        Format::ServerAuditSyslog,
+        Format::MysqlGeneralLog,
+        Format::PerconaAuditXml,
+        Format::PerconaAuditJson,
+        Format::PerconaAuditCsv,
+        Format::MysqlAuditJson,
+        Format::TrellixAuditJson,
+        Format::PostgresSyslog,
+        Format::PgauditlogtofileCsv,
+        Format::PgauditlogtofileJson,
+        Format::Cri,
+        Format::DockerJson,
+        Format::Cloudwatch,
+        Format::AwsDas,
+        Format::GcpLogentry,
+        Format::AzureDiagnostics,
+        Format::CloudnativepgJson,
+        Format::BytebaseJson,
+        Format::TeleportJson,
+    ];
 
     /// The name that users write.
     pub const fn name(self) -> &'static str {
         match self {
             Format::PostgresCsvlog => "postgres-csvlog",
             Format::PostgresJsonlog => "postgres-jsonlog",
+            Format::MongodbJson => "mongodb-json",
+            Format::MongodbOcsf => "mongodb-ocsf",
+            Format::MongodbBson => "mongodb-bson",
+            Format::PostgresStderr => "postgres-stderr",
+            Format::Sqlserver33205 => "sqlserver-33205",
+            Format::SqlserverEventlogJson => "sqlserver-eventlog-json",
+            Format::SqlserverAuditCsv => "sqlserver-audit-csv",
+            Format::SqlserverAuditJson => "sqlserver-audit-json",
+            Format::SqlserverErrorlog => "sqlserver-errorlog",
+            Format::OracleSyslog => "oracle-syslog",
+            Format::OracleAud => "oracle-aud",
+            Format::OracleXml => "oracle-xml",
+            Format::ServerAudit => "server-audit",
+            Format::ServerAuditSyslog => "server-audit-syslog",
+            Format::MysqlGeneralLog => "mysql-general-log",
+            Format::PerconaAuditXml => "percona-audit-xml",
+            Format::PerconaAuditJson => "percona-audit-json",
+            Format::PerconaAuditCsv => "percona-audit-csv",
+            Format::MysqlAuditJson => "mysql-audit-json",
+            Format::TrellixAuditJson => "trellix-audit-json",
+            Format::PostgresSyslog => "postgres-syslog",
+            Format::PgauditlogtofileCsv => "pgauditlogtofile-csv",
+            Format::PgauditlogtofileJson => "pgauditlogtofile-json",
+            Format::Cri => "cri",
+            Format::DockerJson => "docker-json",
+            Format::Cloudwatch => "cloudwatch",
+            Format::AwsDas => "aws-das",
+            Format::GcpLogentry => "gcp-logentry",
+            Format::AzureDiagnostics => "azure-diagnostics",
+            Format::CloudnativepgJson => "cloudnativepg-json",
+            Format::BytebaseJson => "bytebase-json",
+            Format::TeleportJson => "teleport-json",
         }
     }
 
@@ -28,6 +159,144 @@ impl Format {
     pub const fn engine(self) -> &'static str {
         match self {
             Format::PostgresCsvlog | Format::PostgresJsonlog => "postgresql",
+            Format::PostgresStderr | Format::PostgresSyslog => "postgresql",
+            Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => "postgresql",
+            Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => "mongodb",
+            Format::Sqlserver33205
+            | Format::SqlserverEventlogJson
+            | Format::SqlserverAuditCsv
+            | Format::SqlserverAuditJson
+            | Format::SqlserverErrorlog => "sqlserver",
+            Format::OracleSyslog | Format::OracleAud | Format::OracleXml => "oracle",
+            Format::ServerAudit | Format::ServerAuditSyslog => "mariadb",
+            Format::MysqlGeneralLog
+            | Format::PerconaAuditXml
+            | Format::PerconaAuditJson
+            | Format::PerconaAuditCsv
+            | Format::MysqlAuditJson
+            | Format::TrellixAuditJson => "mysql",
+            Format::Cri => "kubernetes",
+            Format::DockerJson => "docker",
+            Format::Cloudwatch => "aws",
+            Format::AwsDas => "aws",
+            Format::GcpLogentry => "google-cloud",
+            Format::AzureDiagnostics => "azure",
+            Format::CloudnativepgJson => "postgresql",
+            Format::BytebaseJson => "bytebase",
+            Format::TeleportJson => "teleport",
+        }
+    }
+}
+
+impl Format {
+    /// What it is, in a line for a list.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Format::PostgresCsvlog => "PostgreSQL 8.4 to 18: log_destination = csvlog, with or without pgAudit",
+            Format::PostgresJsonlog => "PostgreSQL 15 to 18: log_destination = jsonlog, with or without pgAudit",
+            Format::MongodbJson => {
+                "MongoDB Enterprise, Percona Server for MongoDB: audit log, format JSON, schema mongo"
+            }
+            Format::MongodbOcsf => "MongoDB Enterprise 8.0 and later: audit log, format JSON, schema OCSF",
+            Format::MongodbBson => "MongoDB Enterprise, Percona Server for MongoDB: audit log, format BSON",
+            Format::PostgresStderr => "PostgreSQL 8.4 to 18: log_destination = stderr, with any log_line_prefix",
+            Format::Sqlserver33205 => "SQL Server: audit to the Windows log, event 33205 as plain text",
+            Format::SqlserverEventlogJson => {
+                "SQL Server: audit to the Windows log, event 33205 as Winlogbeat or NXLog writes it"
+            }
+            Format::SqlserverAuditCsv => "SQL Server: rows of sys.fn_get_audit_file as CSV, all columns",
+            Format::SqlserverAuditJson => "SQL Server: rows of sys.fn_get_audit_file as JSON",
+            Format::SqlserverErrorlog => "SQL Server on Linux: the error log, for logins and failed logins",
+            Format::OracleSyslog => "Oracle: audit by syslog, unified (18c and later) and traditional",
+            Format::OracleAud => "Oracle: audit_trail = OS, and what SYS does: files *.aud",
+            Format::OracleXml => "Oracle: audit_trail = XML, with or without EXTENDED",
+            Format::ServerAudit => "MariaDB's plugin server_audit as a file, with Amazon's dialects of RDS and Aurora",
+            Format::ServerAuditSyslog => "MariaDB's plugin server_audit in a syslog file",
+            Format::MysqlGeneralLog => {
+                "the general query log of MySQL and MariaDB: what was asked for, not what became of it"
+            }
+            Format::PerconaAuditXml => {
+                "Percona audit_log, audit_log_filter and MySQL Enterprise Audit as XML, OLD or NEW"
+            }
+            Format::PerconaAuditJson => "Percona audit_log as JSON, an object a line",
+            Format::PerconaAuditCsv => "Percona audit_log as CSV",
+            Format::MysqlAuditJson => {
+                "MySQL Enterprise Audit and Percona audit_log_filter as JSON, in an array or an object a line"
+            }
+            Format::TrellixAuditJson => "the audit plugin of Trellix (McAfee) for MySQL and MariaDB, an object a line",
+            Format::PostgresSyslog => "PostgreSQL 8.4 to 18: log_destination = syslog, RFC 3164 and RFC 5424 files",
+            Format::PgauditlogtofileCsv => "PostgreSQL: the extension pgauditlogtofile, format CSV, 1.0 to 1.8",
+            Format::PgauditlogtofileJson => "PostgreSQL: the extension pgauditlogtofile, format JSON, 1.7 and later",
+            Format::Cri => "Kubernetes' container runtimes (CRI): a program's lines, around rows of another format",
+            Format::DockerJson => "Docker's logging driver json-file: a program's lines, around rows of another format",
+            Format::Cloudwatch => {
+                "Amazon CloudWatch Logs: envelopes of a subscription or of Firehose, plain or packed, around rows of another format"
+            }
+            Format::AwsDas => "Amazon Database Activity Streams: decrypted records",
+            Format::GcpLogentry => {
+                "Google Cloud SQL and AlloyDB: LogEntry of data-access audit logs and of the server's log"
+            }
+            Format::AzureDiagnostics => {
+                "Azure Database for PostgreSQL and MySQL, Azure SQL: diagnostic logs, in records or one a line"
+            }
+            Format::CloudnativepgJson => "CloudNativePG: PostgreSQL's log as JSON, with or without pgAudit",
+            Format::BytebaseJson => "Bytebase: audit log on standard output",
+            Format::TeleportJson => "Teleport: audit events of database sessions and access requests",
+        }
+    }
+
+    /// Whether a row's texts are decoded from other bytes than a client wrote: from UTF-16, or out of an envelope that was packed.
+    pub const fn is_decoded(self) -> bool {
+        match self {
+            Format::PostgresCsvlog | Format::PostgresJsonlog => false,
+            Format::MongodbJson | Format::MongodbOcsf => false,
+            Format::PostgresStderr => false,
+            Format::MongodbBson | Format::SqlserverErrorlog => true,
+            Format::OracleSyslog | Format::OracleAud | Format::OracleXml => false,
+            Format::Sqlserver33205
+            | Format::SqlserverEventlogJson
+            | Format::SqlserverAuditCsv
+            | Format::SqlserverAuditJson => false,
+            Format::ServerAudit
+            | Format::ServerAuditSyslog
+            | Format::MysqlGeneralLog
+            | Format::PerconaAuditXml
+            | Format::PerconaAuditJson
+            | Format::PerconaAuditCsv
+            | Format::MysqlAuditJson
+            | Format::TrellixAuditJson => false,
+            Format::PostgresSyslog | Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => false,
+            Format::Cloudwatch => true,
+            Format::Cri | Format::DockerJson | Format::AwsDas | Format::GcpLogentry | Format::AzureDiagnostics => false,
+            Format::CloudnativepgJson | Format::BytebaseJson | Format::TeleportJson => false,
+        }
+    }
+
+    /// Whether what a client chooses can look like a row's frame: rows of such a format carry the flag `forgeable`.
+    pub const fn is_forgeable(self) -> bool {
+        match self {
+            Format::PostgresCsvlog | Format::PostgresJsonlog => false,
+            Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => false,
+            Format::PostgresStderr => true,
+            Format::Sqlserver33205 | Format::SqlserverErrorlog => true,
+            Format::OracleSyslog => true,
+            Format::OracleAud | Format::OracleXml => false,
+            Format::SqlserverEventlogJson | Format::SqlserverAuditCsv | Format::SqlserverAuditJson => false,
+            Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog => true,
+            Format::PerconaAuditXml
+            | Format::PerconaAuditJson
+            | Format::PerconaAuditCsv
+            | Format::MysqlAuditJson
+            | Format::TrellixAuditJson => false,
+            Format::PostgresSyslog => true,
+            // Up to 1.6 nothing is quoted.
+            Format::PgauditlogtofileCsv => true,
+            Format::PgauditlogtofileJson => false,
+            // What stands inside may be: then its own rows say so.
+            Format::Cri | Format::DockerJson | Format::Cloudwatch | Format::GcpLogentry | Format::AzureDiagnostics => {
+                false
+            }
+            Format::AwsDas | Format::CloudnativepgJson | Format::BytebaseJson | Format::TeleportJson => false,
         }
     }
 }

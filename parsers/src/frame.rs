@@ -3,7 +3,11 @@
 //! Owns the choice of framer by format and the contract that all framers keep; the grammars are in the formats'
 //! own files.
 
-use crate::{Format, csvlog, jsonlog};
+use crate::{
+    Dialect, Format, blocks, braces, bytebase, cloudnativepg, cri, csvlog, docker_json, elements, general_log, jsonlog,
+    lines, mongodb, mysql_audit, objects, oracle, pgaudit_file, postgres_stderr, postgres_syslog, server_audit,
+    sqlserver, teleport,
+};
 
 /// What stands at the start of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +24,12 @@ pub enum Frame {
         /// Why, for a person: a lower-case fragment.
         reason: &'static str,
     },
+    /// `buf[..len]` is a whole record unless more of it follows: nothing marks its end. Take it, and call [`Framer::close`], when nothing
+    /// was appended for a while; else call again with more bytes.
+    Open {
+        /// In bytes, at least 1.
+        len: usize,
+    },
     /// The record at the start of the buffer is not whole yet: call again with more bytes after these.
     Incomplete,
 }
@@ -32,25 +42,113 @@ pub enum Frame {
 pub enum Framer {
     /// See [`csvlog::CsvFramer`].
     Csvlog(csvlog::CsvFramer),
-    /// See [`jsonlog::LineFramer`].
-    Jsonlog(jsonlog::LineFramer),
+    /// See [`lines::LineFramer`].
+    Lines(lines::LineFramer),
+    /// See [`blocks::BlockFramer`].
+    Blocks(blocks::BlockFramer),
+    /// See [`pgaudit_file::framer::RowFramer`].
+    AuditRows(pgaudit_file::framer::RowFramer),
+    /// See [`objects::ObjectFramer`].
+    Objects(objects::ObjectFramer),
+    /// See [`braces::BraceFramer`].
+    Braces(braces::BraceFramer),
+    /// See [`mongodb::bson::BsonFramer`].
+    Bson(mongodb::bson::BsonFramer),
+    /// See [`sqlserver::csv::CsvRowFramer`].
+    CsvRows(sqlserver::csv::CsvRowFramer),
+    /// See [`sqlserver::errorlog::ErrorlogFramer`].
+    Errorlog(sqlserver::errorlog::ErrorlogFramer),
+    /// See [`oracle::aud::AudFramer`].
+    Aud(oracle::aud::AudFramer),
+    /// See [`oracle::xml::RecordFramer`].
+    AuditRecords(oracle::xml::RecordFramer),
+    /// See [`elements::ElementFramer`].
+    Elements(elements::ElementFramer),
+    /// See [`mysql_audit::csv::RowFramer`].
+    Quoted(mysql_audit::csv::RowFramer),
 }
 
 impl Framer {
     /// A framer for a file that is read from its first byte, or from a known record start.
-    pub fn new(format: Format) -> Self {
-        match format {
+    pub fn new(dialect: &Dialect) -> Self {
+        match dialect.format {
             Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::default()),
-            Format::PostgresJsonlog => Framer::Jsonlog(jsonlog::LineFramer::default()),
+            Format::PostgresJsonlog => Framer::Lines(lines::LineFramer::new(&jsonlog::LINES)),
+            Format::MongodbJson | Format::MongodbOcsf => Framer::Braces(braces::BraceFramer::default()),
+            Format::MongodbBson => Framer::Bson(mongodb::bson::BsonFramer::default()),
+            Format::PostgresStderr => Framer::Blocks(postgres_stderr::framer(dialect)),
+            Format::Sqlserver33205 => Framer::Blocks(sqlserver::text::framer()),
+            Format::SqlserverEventlogJson => Framer::Braces(braces::BraceFramer::default()),
+            Format::SqlserverAuditCsv => Framer::CsvRows(sqlserver::csv::CsvRowFramer::default()),
+            Format::SqlserverAuditJson => Framer::Objects(objects::ObjectFramer::default()),
+            Format::SqlserverErrorlog => Framer::Errorlog(sqlserver::errorlog::ErrorlogFramer::default()),
+            Format::OracleSyslog => Framer::Lines(lines::LineFramer::new(&oracle::syslog::LINES)),
+            Format::OracleAud => Framer::Aud(oracle::aud::AudFramer::default()),
+            Format::OracleXml => Framer::AuditRecords(oracle::xml::RecordFramer::default()),
+            Format::ServerAudit => server_audit::framer(),
+            Format::ServerAuditSyslog => Framer::Lines(lines::LineFramer::new(&server_audit::syslog::LINES)),
+            Format::MysqlGeneralLog => general_log::framer(),
+            Format::PerconaAuditXml => {
+                let (start, end) = (mysql_audit::xml::START, mysql_audit::xml::END);
+                Framer::Elements(elements::ElementFramer::new(start, end))
+            }
+            Format::PerconaAuditJson => Framer::Lines(lines::LineFramer::new(&mysql_audit::percona_json::LINES)),
+            Format::PerconaAuditCsv => Framer::Quoted(mysql_audit::csv::RowFramer::new()),
+            Format::MysqlAuditJson => Framer::Objects(objects::ObjectFramer::default()),
+            Format::TrellixAuditJson => Framer::Lines(lines::LineFramer::new(&mysql_audit::trellix::LINES)),
+            Format::PostgresSyslog => Framer::Lines(lines::LineFramer::new(&postgres_syslog::LINES)),
+            Format::PgauditlogtofileCsv => Framer::AuditRows(pgaudit_file::framer::RowFramer::default()),
+            Format::PgauditlogtofileJson => Framer::Lines(lines::LineFramer::new(&pgaudit_file::json::LINES)),
+            Format::Cri => Framer::Lines(lines::LineFramer::new(&cri::LINES)),
+            Format::DockerJson => Framer::Lines(lines::LineFramer::new(&docker_json::LINES)),
+            Format::CloudnativepgJson => Framer::Lines(lines::LineFramer::new(&cloudnativepg::LINES)),
+            Format::BytebaseJson => Framer::Lines(lines::LineFramer::new(&bytebase::LINES)),
+            Format::TeleportJson => Framer::Lines(lines::LineFramer::new(&teleport::LINES)),
+            Format::Cloudwatch | Format::AwsDas | Format::GcpLogentry | Format::AzureDiagnostics => {
+                Framer::Objects(objects::ObjectFramer::default())
+            }
         }
     }
 
     /// A framer for a file that is entered at an arbitrary byte: what comes before the first true record start is
     /// handed out as damaged.
-    pub fn mid_file(format: Format) -> Self {
-        match format {
+    pub fn mid_file(dialect: &Dialect) -> Self {
+        match dialect.format {
             Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::mid_file()),
-            Format::PostgresJsonlog => Framer::Jsonlog(jsonlog::LineFramer::mid_file()),
+            Format::PostgresJsonlog => Framer::Lines(lines::LineFramer::mid_file(&jsonlog::LINES)),
+            Format::MongodbJson | Format::MongodbOcsf => Framer::Braces(braces::BraceFramer::mid_file()),
+            Format::MongodbBson => Framer::Bson(mongodb::bson::BsonFramer::mid_file()),
+            Format::PostgresStderr => Framer::Blocks(postgres_stderr::framer_mid_file(dialect)),
+            Format::Sqlserver33205 => Framer::Blocks(sqlserver::text::framer_mid_file()),
+            Format::SqlserverEventlogJson => Framer::Braces(braces::BraceFramer::mid_file()),
+            Format::SqlserverAuditCsv => Framer::CsvRows(sqlserver::csv::CsvRowFramer::mid_file()),
+            Format::SqlserverAuditJson => Framer::Objects(objects::ObjectFramer::mid_file()),
+            Format::SqlserverErrorlog => Framer::Errorlog(sqlserver::errorlog::ErrorlogFramer::mid_file()),
+            Format::OracleSyslog => Framer::Lines(lines::LineFramer::mid_file(&oracle::syslog::LINES)),
+            Format::OracleAud => Framer::Aud(oracle::aud::AudFramer::mid_file()),
+            Format::OracleXml => Framer::AuditRecords(oracle::xml::RecordFramer::mid_file()),
+            Format::ServerAudit => server_audit::mid_file(),
+            Format::ServerAuditSyslog => Framer::Lines(lines::LineFramer::mid_file(&server_audit::syslog::LINES)),
+            Format::MysqlGeneralLog => general_log::mid_file(),
+            Format::PerconaAuditXml => {
+                let (start, end) = (mysql_audit::xml::START, mysql_audit::xml::END);
+                Framer::Elements(elements::ElementFramer::mid_file(start, end))
+            }
+            Format::PerconaAuditJson => Framer::Lines(lines::LineFramer::mid_file(&mysql_audit::percona_json::LINES)),
+            Format::PerconaAuditCsv => Framer::Quoted(mysql_audit::csv::RowFramer::mid_file()),
+            Format::MysqlAuditJson => Framer::Objects(objects::ObjectFramer::mid_file()),
+            Format::TrellixAuditJson => Framer::Lines(lines::LineFramer::mid_file(&mysql_audit::trellix::LINES)),
+            Format::PostgresSyslog => Framer::Lines(lines::LineFramer::mid_file(&postgres_syslog::LINES)),
+            Format::PgauditlogtofileCsv => Framer::AuditRows(pgaudit_file::framer::RowFramer::mid_file()),
+            Format::PgauditlogtofileJson => Framer::Lines(lines::LineFramer::mid_file(&pgaudit_file::json::LINES)),
+            Format::Cri => Framer::Lines(lines::LineFramer::mid_file(&cri::LINES)),
+            Format::DockerJson => Framer::Lines(lines::LineFramer::mid_file(&docker_json::LINES)),
+            Format::CloudnativepgJson => Framer::Lines(lines::LineFramer::mid_file(&cloudnativepg::LINES)),
+            Format::BytebaseJson => Framer::Lines(lines::LineFramer::mid_file(&bytebase::LINES)),
+            Format::TeleportJson => Framer::Lines(lines::LineFramer::mid_file(&teleport::LINES)),
+            Format::Cloudwatch | Format::AwsDas | Format::GcpLogentry | Format::AzureDiagnostics => {
+                Framer::Objects(objects::ObjectFramer::mid_file())
+            }
         }
     }
 
@@ -58,11 +156,35 @@ impl Framer {
     /// saw and did not hand out. `end` says that nothing will ever follow `buf`.
     ///
     /// After `Record` or `Damaged` the caller drops those `len` bytes from the front. With `end` and a `buf` that is not empty the
-    /// answer is never `Incomplete`. The records found do not depend on how the file was cut into pieces.
+    /// answer is neither `Incomplete` nor `Open`. The records found do not depend on how the file was cut into pieces.
     pub fn next(&mut self, buf: &[u8], end: bool) -> Frame {
         match self {
             Framer::Csvlog(framer) => framer.next(buf, end),
-            Framer::Jsonlog(framer) => framer.next(buf, end),
+            Framer::Lines(framer) => framer.next(buf, end),
+            Framer::Blocks(framer) => framer.next(buf, end),
+            Framer::AuditRows(framer) => framer.next(buf, end),
+            Framer::Objects(framer) => framer.next(buf, end),
+            Framer::Braces(framer) => framer.next(buf, end),
+            Framer::Bson(framer) => framer.next(buf, end),
+            Framer::CsvRows(framer) => framer.next(buf, end),
+            Framer::Errorlog(framer) => framer.next(buf, end),
+            Framer::Aud(framer) => framer.next(buf, end),
+            Framer::AuditRecords(framer) => framer.next(buf, end),
+            Framer::Elements(framer) => framer.next(buf, end),
+            Framer::Quoted(framer) => framer.next(buf, end),
+        }
+    }
+
+    /// Tells that the caller has taken what the last call found [`Frame::Open`]: what follows is not of that record.
+    pub fn close(&mut self) {
+        match self {
+            Framer::Blocks(framer) => framer.close(),
+            Framer::AuditRows(framer) => framer.close(),
+            Framer::Errorlog(framer) => framer.close(),
+            Framer::Aud(framer) => framer.close(),
+            Framer::AuditRecords(_) => {}
+            // All others know where a record ends.
+            _ => {}
         }
     }
 
@@ -74,7 +196,18 @@ impl Framer {
     pub fn discard(&mut self, len: usize) {
         match self {
             Framer::Csvlog(framer) => framer.discard(len),
-            Framer::Jsonlog(framer) => framer.discard(len),
+            Framer::Lines(framer) => framer.discard(len),
+            Framer::Blocks(framer) => framer.discard(len),
+            Framer::AuditRows(framer) => framer.discard(len),
+            Framer::Objects(framer) => framer.discard(len),
+            Framer::Braces(framer) => framer.discard(len),
+            Framer::Bson(framer) => framer.discard(len),
+            Framer::CsvRows(framer) => framer.discard(len),
+            Framer::Errorlog(framer) => framer.discard(len),
+            Framer::Aud(framer) => framer.discard(len),
+            Framer::AuditRecords(framer) => framer.discard(len),
+            Framer::Elements(framer) => framer.discard(len),
+            Framer::Quoted(framer) => framer.discard(len),
         }
     }
 }

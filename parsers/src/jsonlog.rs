@@ -12,17 +12,17 @@
 //! `extra` has csvlog's names, and a row comes out as the same [`Record`](crate::Record) from either format. Two
 //! differences remain: `error_severity` is translated in csvlog only, and csvlog tells an empty text from none.
 
-mod framer;
-mod object;
-
+use crate::json::{self, Member, Text, Value};
+use crate::lines::{self, Rules};
 use crate::postgres::Row;
 use crate::scratch::Room;
 use crate::{Parsed, Scratch, postgres};
-pub use framer::LineFramer;
-use object::{Member, Text, Value};
 
 /// How every record begins.
 pub(crate) const START: &[u8] = b"{\"timestamp\":\"";
+
+/// No text inside a record can hold what stands at its start.
+pub(crate) const LINES: Rules = Rules { begins: |byte| byte == b'{', start: START, is_whole: lines::ends_with_brace };
 
 /// Says what one frame holds. See [`crate::parse`].
 pub fn parse<'a>(frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
@@ -81,7 +81,7 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn read(frame: &'a [u8]) -> Result<Self, &'static str> {
         let mut fields = Fields::default();
-        object::members(frame, |member| {
+        json::members(frame, |member| {
             if !fields.take(member) {
                 fields.other_len += member.raw.len() + 1;
             }
@@ -106,7 +106,7 @@ impl<'a> Fields<'a> {
                 taken
             }
             Value::Int(number) => self.int_slot(member.key).is_some_and(|slot| fill(slot, number)),
-            Value::Other => false,
+            Value::Object(_) | Value::Array(_) | Value::Other(_) => false,
         }
     }
 
@@ -187,7 +187,7 @@ impl<'a> Fields<'a> {
             backend_type: text(self.backend_type),
             leader_pid: self.leader_pid,
             query_id: self.query_id,
-            other: None,
+            ..Row::default()
         };
         row.location = self.location(room);
         row.other = self.other(frame, room);
@@ -222,7 +222,7 @@ impl<'a> Fields<'a> {
         let mut again = Fields::default();
         let written = room.write(|out| {
             let mut len = 0;
-            let walked = object::members(frame, |member| {
+            let walked = json::members(frame, |member| {
                 if !again.take(member) {
                     len += copy(member.raw, &mut out[len..]);
                     len += copy(b",", &mut out[len..]);

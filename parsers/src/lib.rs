@@ -7,40 +7,172 @@
 //! Everything borrows from the frame or from a [`Scratch`] that the caller keeps between rows: a row costs no
 //! allocation.
 
+pub mod aws_das;
+pub mod azure_diagnostics;
+pub mod blocks;
+pub mod braces;
+pub mod bytebase;
+pub mod cloudnativepg;
+pub mod cloudwatch;
+mod container;
+pub mod cri;
 pub mod csvlog;
 pub mod cut;
 pub mod detect;
+pub mod dialect;
+mod digits;
+pub mod docker_json;
+pub mod elements;
 pub mod format;
 pub mod frame;
+pub mod gcp_logentry;
+pub mod general_log;
+mod inside;
+mod json;
 pub mod jsonlog;
+pub mod lines;
+mod members;
+pub mod mongodb;
+pub mod mysql_audit;
+pub mod objects;
+pub mod oracle;
 pub mod pgaudit;
+pub mod pgaudit_file;
 mod postgres;
+pub mod postgres_prefix;
+pub mod postgres_stderr;
+pub mod postgres_syslog;
+mod postgres_words;
 mod quoted;
 pub mod record;
+mod rest;
 pub mod scratch;
+pub mod server_audit;
+pub mod sqlserver;
+pub mod teleport;
+mod times;
 
 pub use cut::Cut;
-pub use detect::{Detection, detect};
+pub use detect::{Detection, detect, detect_inside, dialect_of};
+pub use dialect::Dialect;
 pub use format::Format;
 pub use frame::{Frame, Framer};
-pub use record::{Act, Client, Parameters, Parsed, Record, Session, Statement, Status, Value};
+pub use record::{Act, Client, Object, Parameters, Parsed, Piece, Record, Session, Statement, Status, Value};
 pub use scratch::Scratch;
 
-/// Says what one whole frame of `format` holds.
+/// Says what one whole frame holds.
 ///
 /// `frame` is what [`Framer::next`] called a record, terminator included or not.
-pub fn parse<'a>(format: Format, frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
-    match format {
+pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
+    match dialect.format {
         Format::PostgresCsvlog => csvlog::parse(frame, scratch),
         Format::PostgresJsonlog => jsonlog::parse(frame, scratch),
+        Format::MongodbJson => mongodb::parse(frame, scratch),
+        Format::MongodbOcsf => mongodb::ocsf::parse(frame, scratch),
+        Format::MongodbBson => mongodb::bson::parse(frame, scratch),
+        Format::PostgresStderr => postgres_stderr::parse(dialect, frame, scratch),
+        Format::Sqlserver33205 => sqlserver::text::parse(frame, scratch),
+        Format::SqlserverEventlogJson => sqlserver::eventlog::parse(frame, scratch),
+        Format::SqlserverAuditCsv => sqlserver::csv::parse(frame, scratch),
+        Format::SqlserverAuditJson => sqlserver::json::parse(frame, scratch),
+        Format::SqlserverErrorlog => sqlserver::errorlog::parse(frame, scratch),
+        Format::OracleSyslog => oracle::syslog::parse(frame, scratch),
+        Format::OracleAud => oracle::aud::parse(frame, scratch),
+        Format::OracleXml => oracle::xml::parse(frame, scratch),
+        Format::ServerAudit => server_audit::parse(frame, scratch),
+        Format::ServerAuditSyslog => server_audit::syslog::parse(frame, scratch),
+        Format::MysqlGeneralLog => general_log::parse(frame, scratch),
+        Format::PerconaAuditXml => mysql_audit::xml::parse(frame, scratch),
+        Format::PerconaAuditJson => mysql_audit::percona_json::parse(frame, scratch),
+        Format::PerconaAuditCsv => mysql_audit::csv::parse(frame, scratch),
+        Format::MysqlAuditJson => mysql_audit::json::parse(frame, scratch),
+        Format::TrellixAuditJson => mysql_audit::trellix::parse(frame, scratch),
+        Format::PostgresSyslog => postgres_syslog::parse(dialect, frame, scratch),
+        Format::PgauditlogtofileCsv => pgaudit_file::parse(frame, scratch),
+        Format::PgauditlogtofileJson => pgaudit_file::json::parse(frame, scratch),
+        Format::Cri => cri::parse(dialect, frame, scratch),
+        Format::DockerJson => docker_json::parse(dialect, frame, scratch),
+        Format::Cloudwatch => cloudwatch::parse(frame),
+        Format::AwsDas => aws_das::parse(frame),
+        Format::GcpLogentry => gcp_logentry::parse(dialect, frame, scratch),
+        Format::AzureDiagnostics => azure_diagnostics::parse(dialect, frame, scratch),
+        Format::CloudnativepgJson => cloudnativepg::parse(frame, scratch),
+        Format::BytebaseJson => bytebase::parse(frame, scratch),
+        Format::TeleportJson => teleport::parse(frame, scratch),
+    }
+}
+
+/// Says what a frame holds that [`parse`] called [`Parsed::Several`], row by row in their order.
+pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>)) {
+    match dialect.format {
+        Format::PostgresStderr => postgres_stderr::each(dialect, frame, scratch, row),
+        Format::Cloudwatch => cloudwatch::each(dialect, frame, scratch, row),
+        Format::AwsDas => aws_das::each(frame, scratch, row),
+        Format::GcpLogentry => gcp_logentry::each(dialect, frame, scratch, row),
+        Format::AzureDiagnostics => azure_diagnostics::each(dialect, frame, scratch, row),
+        // Formats whose frames hold one row.
+        _ => row(parse(dialect, frame, scratch)),
+    }
+}
+
+/// Says what the frames of one row hold that [`parse`] called [`Parsed::Piece`], in the order in which they stand in the file.
+///
+/// `complete` says that its last piece is there, or a later row of its writer; else nobody waits for it any longer. What comes out is
+/// never a piece, and says in its flags what it lacks.
+pub fn assemble<'a>(dialect: &Dialect, frames: &[&'a [u8]], complete: bool, scratch: &'a mut Scratch) -> Parsed<'a> {
+    match (dialect.format, frames, complete) {
+        (_, [], _) => Parsed::Nothing { what: "no bytes" },
+        (Format::Sqlserver33205, ..) => sqlserver::text::assemble(frames, complete, scratch),
+        (Format::SqlserverEventlogJson, ..) => sqlserver::eventlog::assemble(frames, complete, scratch),
+        (Format::SqlserverAuditCsv, ..) => sqlserver::csv::assemble(frames, complete, scratch),
+        (Format::SqlserverAuditJson, ..) => sqlserver::json::assemble(frames, complete, scratch),
+        (Format::ServerAudit, frames, _) => server_audit::assemble(frames, scratch),
+        (Format::ServerAuditSyslog, frames, _) => server_audit::syslog::assemble(frames, scratch),
+        (Format::PostgresSyslog, frames, _) => postgres_syslog::assemble(dialect, frames, scratch),
+        (Format::Cri, frames, _) => cri::assemble(dialect, frames, scratch),
+        (Format::DockerJson, frames, _) => docker_json::assemble(dialect, frames, scratch),
+        (Format::GcpLogentry, frames, complete) => gcp_logentry::assemble(dialect, frames, complete, scratch),
+        // Formats whose rows are never in pieces.
+        (_, [frame, ..], _) => parse(dialect, frame, scratch),
     }
 }
 
 /// Where in `bytes` a true record starts behind the first byte: what stands before it belongs to another. Inside a whole record none
 /// is found, whatever its texts hold.
-pub fn next_record(format: Format, bytes: &[u8]) -> Option<usize> {
-    match format {
+pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
+    match dialect.format {
         Format::PostgresCsvlog => csvlog::next_record(bytes),
         Format::PostgresJsonlog => jsonlog::next_record(bytes),
+        Format::MongodbJson => mongodb::next_record(bytes),
+        Format::MongodbOcsf => mongodb::ocsf::next_record(bytes),
+        Format::MongodbBson => mongodb::bson::next_record(bytes),
+        Format::PostgresStderr => postgres_stderr::next_record(dialect, bytes),
+        Format::Sqlserver33205 => sqlserver::text::next_record(bytes),
+        Format::SqlserverEventlogJson => sqlserver::eventlog::next_record(bytes),
+        Format::SqlserverErrorlog => sqlserver::errorlog::next_record(bytes),
+        // A row is a line, and begins in no other way.
+        Format::OracleSyslog => None,
+        Format::OracleAud => oracle::aud::next_record(bytes),
+        Format::OracleXml => oracle::xml::next_record(bytes),
+        // Half a row shows itself to the framer; in JSON nothing tells a row from a text's imitation.
+        Format::SqlserverAuditCsv | Format::SqlserverAuditJson => None,
+        Format::PerconaAuditXml => mysql_audit::xml::next_record(bytes),
+        Format::PerconaAuditJson => mysql_audit::percona_json::next_record(bytes),
+        Format::PerconaAuditCsv => mysql_audit::csv::next_record(bytes),
+        Format::TrellixAuditJson => mysql_audit::trellix::next_record(bytes),
+        Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog | Format::MysqlAuditJson => None,
+        Format::PostgresSyslog => None,
+        Format::PgauditlogtofileCsv => pgaudit_file::next_record(bytes),
+        Format::PgauditlogtofileJson => None,
+        // A line feed ends a record, and none stands inside.
+        Format::Cri => None,
+        Format::DockerJson => docker_json::next_record(bytes),
+        Format::Cloudwatch => cloudwatch::next_record(bytes),
+        Format::AwsDas => aws_das::next_record(bytes),
+        Format::GcpLogentry => gcp_logentry::next_record(bytes),
+        Format::AzureDiagnostics => azure_diagnostics::next_record(bytes),
+        Format::CloudnativepgJson => cloudnativepg::next_record(bytes),
+        Format::BytebaseJson => bytebase::next_record(bytes),
+        Format::TeleportJson => teleport::next_record(bytes),
     }
 }

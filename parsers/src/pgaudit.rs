@@ -71,6 +71,34 @@ pub(crate) fn fields<'a>(line: Option<&'a [u8]>) -> impl Iterator<Item = Cow<'a,
     })
 }
 
+/// The message that has these fields, as pgAudit writes it. Needs twice as much room as they are long, and some.
+pub(crate) fn compose<'a>(fields: &[&[u8]], rows: Option<&[u8]>, room: &mut Room<'a>) -> &'a [u8] {
+    room.write(|out| {
+        let mut len = 0;
+        let mut push = |bytes: &[u8]| {
+            let free = out.get_mut(len..).unwrap_or_default();
+            let copied = bytes.len().min(free.len());
+            free[..copied].copy_from_slice(&bytes[..copied]);
+            len += copied;
+        };
+        push(PREFIX);
+        for (index, field) in fields.iter().copied().chain(rows).enumerate() {
+            push(if index == 0 { b"" } else { b"," });
+            if !field.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+                push(field);
+                continue;
+            }
+            push(b"\"");
+            for part in field.split_inclusive(|byte| *byte == b'"') {
+                push(part);
+                push(if part.ends_with(b"\"") { b"\"" } else { b"" });
+            }
+            push(b"\"");
+        }
+        len
+    })
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Field<'a> {
     raw: &'a [u8],

@@ -9,6 +9,7 @@
 //! both out of its audit, connection and statement rows, and writes at least one of them for `RAISE`.
 
 use crate::pgaudit::{self, Audit};
+use crate::postgres_words::{self as words, Level};
 use crate::record::{Act, Client, EXTRA_MAX, Record, Session, Statement, Status, Value};
 use crate::scratch::Room;
 
@@ -30,6 +31,8 @@ pub(crate) struct Row<'a> {
     pub severity: Option<&'a [u8]>,
     pub sqlstate: Option<&'a [u8]>,
     pub message: Option<&'a [u8]>,
+    /// pgAudit's payload, where the format hands it on without its words before it; then there is no message.
+    pub audit: Option<&'a [u8]>,
     pub detail: Option<&'a [u8]>,
     pub hint: Option<&'a [u8]>,
     pub internal_query: Option<&'a [u8]>,
@@ -42,8 +45,14 @@ pub(crate) struct Row<'a> {
     pub backend_type: Option<&'a [u8]>,
     pub leader_pid: Option<i64>,
     pub query_id: Option<i64>,
+    /// The text formats only, with `log_line_prefix`'s `%L`.
+    pub local_address: Option<&'a [u8]>,
+    /// The text formats only.
+    pub backtrace: Option<&'a [u8]>,
     /// What the format held beyond these.
     pub other: Option<&'a [u8]>,
+    /// The format leaves out the client or the command tag, so that nothing can be told from their absence.
+    pub is_partial: bool,
 }
 
 /// Makes the record of a row. Needs at most as much room as the message is long.
@@ -79,10 +88,14 @@ struct Rest<'a> {
 fn give_meaning<'a>(row: &Row<'a>, record: &mut Record<'a>, room: &mut Room<'a>) -> Rest<'a> {
     let rest = Rest { sqlstate: row.sqlstate, message: row.message, query: row.query, ..Rest::default() };
     let message = row.message.unwrap_or_default();
+    if row.severity.is_none() && row.message.is_none() && row.audit.is_none() {
+        // What belongs to a row that stands elsewhere.
+        return rest;
+    }
     if is_failure(row) {
         return failure_row(row, record);
     }
-    if let Some(payload) = pgaudit::payload(message) {
+    if let Some(payload) = row.audit.or_else(|| pgaudit::payload(message)) {
         return audit_row(row, record, payload, room);
     }
     if is_raised(row) {
@@ -104,12 +117,12 @@ fn give_meaning<'a>(row: &Row<'a>, record: &mut Record<'a>, room: &mut Room<'a>)
 fn audit_row<'a>(row: &Row<'a>, record: &mut Record<'a>, payload: &'a [u8], room: &mut Room<'a>) -> Rest<'a> {
     let kept = |why| Rest {
         sqlstate: row.sqlstate,
-        message: row.message,
+        message: row.message.or(row.audit),
         query: row.query,
         audit_type: None,
         audit_malformed: Some(why),
     };
-    if is_raised(row) {
+    if row.audit.is_none() && is_raised(row) || row.context.is_some_and(ends_in_raise) {
         return kept("the row has a context or a query, and pgAudit writes neither");
     }
     match pgaudit::parse(payload, room) {
@@ -162,13 +175,20 @@ fn failure_act(row: &Row<'_>) -> Act {
     let state = row.sqlstate.unwrap_or_default();
     if row.query.is_some() {
         Act::FailedStatement
-    } else if is_before_session(row) && (is_command_tag(row, LOGIN_TAGS) || refuses_session(state)) {
+    } else if is_login_refused(row, state) {
         Act::LoginFailed
     } else if command(row).is_some() && !ends_session(state) {
         Act::FailedStatement
     } else {
         Act::Message
     }
+}
+
+fn is_login_refused(row: &Row<'_>, state: &[u8]) -> bool {
+    if row.is_partial {
+        return row.context.is_none() && (refuses_session(state) || is_refused_in_words(row));
+    }
+    is_before_session(row) && (is_command_tag(row, LOGIN_TAGS) || refuses_session(state))
 }
 
 /// Before a session runs statements, the process shows nothing, or that it is starting or checking credentials.
@@ -212,6 +232,30 @@ fn refuses_session(state: &[u8]) -> bool {
     state.starts_with(b"28") || matches!(state, b"3D000" | b"53300" | b"57P03")
 }
 
+/// The same where only words tell: the beginnings of what the server writes before it ends a session that never was one.
+fn is_refused_in_words(row: &Row<'_>) -> bool {
+    const BEGINNINGS: &[&[u8]] = &[
+        b"password authentication failed for user ",
+        b"no pg_hba.conf entry for ",
+        b"pg_hba.conf rejects ",
+        b"database \"",
+        b"role \"",
+        b"sorry, too many clients already",
+        b"too many connections for ",
+        b"remaining connection slots are reserved ",
+        b"the database system is ",
+    ];
+    let message = row.message.unwrap_or_default();
+    row.sqlstate.is_none()
+        && row.severity.and_then(words::level) == Some(Level::Fatal)
+        && (BEGINNINGS.iter().any(|words| message.starts_with(words))
+            || holds(message, b" authentication failed for user "))
+}
+
+fn holds(text: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(text, needle).is_some()
+}
+
 /// Broken connections, and sessions that were told to go.
 fn ends_session(state: &[u8]) -> bool {
     state.starts_with(b"08") || state.starts_with(b"57P")
@@ -219,45 +263,10 @@ fn ends_session(state: &[u8]) -> bool {
 
 /// SQLSTATE classes 00 to 02 are success, warning and no data; some warnings have the class of an error.
 fn is_failure(row: &Row<'_>) -> bool {
-    let state = row.sqlstate.unwrap_or(b"00000");
+    let level = row.severity.and_then(words::level);
+    let Some(state) = row.sqlstate else { return matches!(level, Some(Level::Error | Level::Fatal)) };
     let harmless = [b"00", b"01", b"02"].iter().any(|class| state.starts_with(*class));
-    !harmless && !row.severity.is_some_and(is_warning)
-}
-
-/// WARNING and NOTICE as csvlog may write them: the words of the server's message catalogues.
-fn is_warning(severity: &[u8]) -> bool {
-    const WORDS: &[&str] = &[
-        "WARNING",
-        "NOTICE",
-        "INFO",
-        "DEBUG",
-        "WARNUNG",
-        "HINWEIS",
-        "ATTENTION",
-        "NOTE",
-        "ADVERTENCIA",
-        "NOTICIA",
-        "ATTENZIONE",
-        "NOTIFICA",
-        "AVISO",
-        "NOTA",
-        "ПРЕДУПРЕЖДЕНИЕ",
-        "ЗАМЕЧАНИЕ",
-        "警告",
-        "注意",
-        "경고",
-        "알림",
-        "OSTRZEŻENIE",
-        "UWAGA",
-        "VARNING",
-        "NOTIS",
-        "UYARI",
-        "BİLGİ",
-        "ПОПЕРЕДЖЕННЯ",
-        "ПОВІДОМЛЕННЯ",
-        "VAROVÁNÍ",
-    ];
-    WORDS.iter().any(|word| word.as_bytes() == severity)
+    !harmless && level != Some(Level::Warning)
 }
 
 /// `RAISE` writes where it stands, and the statement that it is part of.
@@ -265,12 +274,21 @@ fn is_raised(row: &Row<'_>) -> bool {
     row.context.is_some() || row.query.is_some()
 }
 
+/// pgauditlogtofile writes the context of pgAudit's rows too. The innermost line of a raised row's is that of the `RAISE`, a word that no
+/// translation touches, or of a function in a language whose own words for it write the same.
+fn ends_in_raise(context: &[u8]) -> bool {
+    let line = context.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let behind_quotes = line.rsplit(|byte| *byte == b'"').next().unwrap_or_default();
+    let languages: [&[u8]; 3] = [b"PL/Perl", b"PL/Python", b"PL/Tcl"];
+    holds(behind_quotes, b"RAISE") || languages.iter().any(|language| line.starts_with(language))
+}
+
 /// Rows of `log_statement`, `log_duration` and `log_min_duration_statement`: length of the words before the SQL.
 fn words_before_statement(message: &[u8]) -> Option<usize> {
     let duration = duration_len(message).unwrap_or(0);
     let rest = &message[duration..];
-    if rest.starts_with(b"statement: ") {
-        return Some(duration + b"statement: ".len());
+    if let Some(len) = words::before_statement(rest) {
+        return Some(duration + len);
     }
     let steps: [&[u8]; 3] = [b"execute ", b"parse ", b"bind "];
     let step = steps.iter().find(|step| rest.starts_with(step))?;
@@ -289,6 +307,9 @@ fn connection_act(row: &Row<'_>, message: &[u8]) -> Act {
     if let Some(act) = act_by_location(row.location.unwrap_or_default()) {
         return act;
     }
+    if row.is_partial {
+        return act_by_words(message);
+    }
     if row.address.is_none() {
         return Act::Message;
     }
@@ -298,7 +319,7 @@ fn connection_act(row: &Row<'_>, message: &[u8]) -> Act {
     if row.user.is_none() && not_empty(row.command_tag).is_none() {
         return Act::ConnectionReceived;
     }
-    if message.starts_with(b"disconnection: ") { Act::Logout } else { Act::Message }
+    if words::is_disconnection(message) { Act::Logout } else { Act::Message }
 }
 
 /// With `log_error_verbosity = verbose` the server names the function that wrote the row, in no language.
@@ -313,6 +334,18 @@ fn act_by_location(location: &[u8]) -> Option<Act> {
     }
 }
 
+/// Where neither the client nor the command tag is there to tell.
+fn act_by_words(message: &[u8]) -> Act {
+    const ACTS: &[(&[u8], Act)] = &[
+        (b"connection received: ", Act::ConnectionReceived),
+        (b"connection authenticated: ", Act::Authenticated),
+        (b"connection authorized: ", Act::Login),
+        (b"replication connection authorized: ", Act::Login),
+        (b"disconnection: ", Act::Logout),
+    ];
+    ACTS.iter().find(|(words, _)| message.starts_with(words)).map_or(Act::Message, |(_, act)| *act)
+}
+
 /// While credentials are checked the server writes two rows. Translated or not, the first ends in the line of
 /// pg_hba.conf that let the client in: `…/pg_hba.conf:88)`.
 fn authentication_act(message: &[u8]) -> Act {
@@ -323,7 +356,7 @@ fn authentication_act(message: &[u8]) -> Act {
 }
 
 fn add_extra<'a>(record: &mut Record<'a>, row: &Row<'a>, rest: &Rest<'a>) {
-    const { assert!(EXTRA_MAX >= 20) };
+    const { assert!(EXTRA_MAX >= 22) };
     let mut add = |name, value: Option<Value<'a>>| record.extra.extend(value.map(|value| (name, value)));
     add("command_tag", not_empty(row.command_tag).map(Value::Text));
     add("virtual_transaction_id", row.virtual_transaction_id.map(Value::Text));
@@ -342,6 +375,8 @@ fn add_extra<'a>(record: &mut Record<'a>, row: &Row<'a>, rest: &Rest<'a>) {
     add("backend_type", row.backend_type.map(Value::Text));
     add("leader_pid", row.leader_pid.map(Value::Int));
     add("query_id", row.query_id.filter(|id| *id != 0).map(Value::Int));
+    add("local_address", row.local_address.map(Value::Text));
+    add("backtrace", row.backtrace.map(Value::Text));
     add("audit_type", rest.audit_type.map(Value::Text));
     add("audit_malformed", rest.audit_malformed.map(str::as_bytes).map(Value::Text));
     add("other", row.other.map(Value::Text));
@@ -349,4 +384,14 @@ fn add_extra<'a>(record: &mut Record<'a>, row: &Row<'a>, rest: &Rest<'a>) {
 
 fn not_empty(text: Option<&[u8]>) -> Option<&[u8]> {
     text.filter(|text| !text.is_empty())
+}
+
+/// `127.0.0.1:53352`, `::1:5432` or `[local]`: the port stands behind the last colon.
+pub(crate) fn connection_from(text: &[u8]) -> (Option<&[u8]>, Option<u16>) {
+    let port = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok();
+    let colon = memchr::memrchr(b':', text);
+    match colon.and_then(|colon| Some((colon, port(&text[colon + 1..])?))) {
+        Some((colon, port)) => (Some(&text[..colon]), Some(port)),
+        None => (Some(text), None),
+    }
 }

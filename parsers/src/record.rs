@@ -25,6 +25,31 @@ pub enum Parsed<'a> {
         /// goes on from there. Always greater than 0 and less than the frame's length.
         retry_at: Option<usize>,
     },
+    /// It is of the file's own syntax and holds no row: a header, a closing bracket, a blank line.
+    Nothing {
+        /// What it is, for a person: a lower-case fragment.
+        what: &'static str,
+    },
+    /// It is a part of a row that others of its kind belong to: see [`crate::assemble`].
+    Piece(Piece<'a>),
+    /// It holds several rows: see [`crate::each`].
+    Several,
+}
+
+/// Which row a frame is a part of.
+///
+/// A row is over when its last piece is there, or another row of its writer begins: a piece of another `row`, or a first one behind pieces
+/// that are none but the first or have no numbers. Pieces of several writers may stand in any order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// Who writes: a process, a connection. One writes one row at a time.
+    pub writer: &'a [u8],
+    /// Which of the writer's rows.
+    pub row: u64,
+    /// Its number in the row, from 1; 0 where pieces have none.
+    pub number: u32,
+    /// Whether it is the row's last; `None` where that is not known.
+    pub is_last: Option<bool>,
 }
 
 /// One row of a database's log.
@@ -36,6 +61,8 @@ pub struct Record<'a> {
     pub act: Act,
     /// The account as the server reported it.
     pub user: Option<&'a [u8]>,
+    /// The user and the database are not this row's own: the session's first row told them.
+    pub carried: bool,
     /// The session's current database.
     pub database: Option<&'a [u8]>,
     /// Where the session comes from.
@@ -48,6 +75,10 @@ pub struct Record<'a> {
     pub object: Option<&'a [u8]>,
     /// The engine's own word for the kind of object: `TABLE`.
     pub object_type: Option<&'a [u8]>,
+    /// The database that `object` is in, where it is another than the session's.
+    pub object_database: Option<&'a [u8]>,
+    /// All objects, where the engine names several; `object` is then the first. Empty, and costs nothing, on most rows.
+    pub objects: Vec<Object<'a>>,
     /// Did it succeed, as far as this row alone can say.
     pub status: Status,
     /// The engine's code of the failure: an SQLSTATE, an errno.
@@ -58,10 +89,28 @@ pub struct Record<'a> {
     pub statement: Option<Statement<'a>>,
     /// Everything else that the row holds, under the engine's own names, in the engine's order.
     pub extra: ArrayVec<(&'static str, Value<'a>), EXTRA_MAX>,
+    /// Oddities, each a word that `docs/record.md` explains: `forgeable`, `incomplete`, `truncated`.
+    pub flags: ArrayVec<&'static str, FLAGS_MAX>,
 }
 
 /// The most extra columns that any format has.
-pub const EXTRA_MAX: usize = 24;
+pub const EXTRA_MAX: usize = 56;
+
+/// The most flags that a parser sets on one row.
+pub const FLAGS_MAX: usize = 4;
+
+/// One of several objects that a statement touched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Object<'a> {
+    /// The database it is in.
+    pub database: Option<&'a [u8]>,
+    /// As the engine wrote it.
+    pub name: &'a [u8],
+    /// The engine's own word for its kind.
+    pub kind: Option<&'a [u8]>,
+    /// The engine's own word for what was done to it: `READ`, `WRITE`.
+    pub access: Option<&'a [u8]>,
+}
 
 /// What kind of row it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,6 +131,10 @@ pub enum Act {
     LoginFailed,
     /// A session ended.
     Logout,
+    /// A table or another object was touched; the statement is told of elsewhere.
+    TableAccess,
+    /// Somebody was given access for a time, asked for it, or was refused: a row of a workflow tool.
+    AccessDecision,
     /// The server's own words: start, stop, checkpoint, warnings.
     #[default]
     Message,

@@ -7,6 +7,8 @@
 #[derive(Debug, Default)]
 pub struct Scratch {
     bytes: Vec<u8>,
+    /// For the rows of another format inside, and for their pieces; none where there never were any.
+    inside: Option<Box<(Scratch, Scratch)>>,
 }
 
 impl Scratch {
@@ -23,11 +25,38 @@ impl Scratch {
         Room { free: &mut self.bytes }
     }
 
+    /// The same, and a scratch for rows that are parsed out of what stands in the room.
+    pub(crate) fn room_and_inside(&mut self, len: usize) -> (Room<'_>, &mut Scratch) {
+        if self.bytes.len() < len {
+            self.bytes.resize(len, 0);
+        }
+        (Room { free: &mut self.bytes }, &mut self.inside.get_or_insert_default().0)
+    }
+
+    /// Two of them, for what is parsed in two ways.
+    pub(crate) fn two(&mut self) -> (&mut Scratch, &mut Scratch) {
+        let (first, second) = self.inside.get_or_insert_default().as_mut();
+        (first, second)
+    }
+
+    /// The first `len` bytes as the last room left them, and room of `more` bytes behind them.
+    pub(crate) fn behind(&mut self, len: usize, more: usize) -> (&[u8], Room<'_>) {
+        if self.bytes.len() < len + more {
+            self.bytes.resize(len + more, 0);
+        }
+        let (written, free) = self.bytes.split_at_mut(len);
+        (written, Room { free })
+    }
+
     /// Gives memory back beyond `keep` bytes: called when a file has gone quiet.
     pub fn shrink(&mut self, keep: usize) {
         if self.bytes.len() > keep {
             self.bytes.truncate(keep);
             self.bytes.shrink_to_fit();
+        }
+        if let Some(inside) = &mut self.inside {
+            inside.0.shrink(keep);
+            inside.1.shrink(keep);
         }
     }
 }

@@ -49,13 +49,14 @@ fn users(found: &[Part]) -> Vec<String> {
 
 /// The users of one frame: a row that runs on into another is read again from where that one starts.
 fn users_of(frame: &[u8]) -> Vec<String> {
-    match parse(FORMAT, frame, &mut Scratch::new()) {
+    match parse(&FORMAT.into(), frame, &mut Scratch::new()) {
         Parsed::Record(record) => vec![String::from_utf8_lossy(record.user.unwrap_or(b"(none)")).into_owned()],
         Parsed::Unparsed { retry_at: None, .. } => vec![],
         Parsed::Unparsed { retry_at: Some(at), .. } => {
             assert!(at > 0 && at < frame.len());
             users(&whole(FORMAT, &frame[at..]))
         }
+        other => panic!("{other:?}"),
     }
 }
 
@@ -118,7 +119,7 @@ fn a_forged_row_is_not_found_when_reading_begins_inside_a_row() {
     for quote in ["\"", "", "\"\"", "'", "\"\"\""] {
         let file = row(",", &format!("statement: SELECT '\n{}\n{}'", forged(quote), forged_bare(quote))) + &fresh();
         for cut in 1..file.len() - fresh().len() {
-            let found = users(&parts(Framer::mid_file(FORMAT), &[&file.as_bytes()[cut..]]));
+            let found = users(&parts(Framer::mid_file(&FORMAT.into()), &[&file.as_bytes()[cut..]]));
             assert_eq!(found, ["fresh"], "quote {quote}, begun at {cut}");
         }
     }
@@ -134,7 +135,7 @@ fn the_true_closing_quote_cannot_be_made_the_opening_quote_of_a_forged_message()
     let file = sql.clone() + &next + &with_23_columns(fresh());
     assert_eq!(users_in(&file), ["app", ",,,,,,,\n", "fresh"]);
     for cut in 1..sql.len() {
-        let found = users(&parts(Framer::mid_file(FORMAT), &[&file.as_bytes()[cut..]]));
+        let found = users(&parts(Framer::mid_file(&FORMAT.into()), &[&file.as_bytes()[cut..]]));
         assert_eq!(found, [",,,,,,,\n", "fresh"], "begun at {cut}");
     }
 }
@@ -182,7 +183,7 @@ fn zeros_of_a_power_cut_are_damage_up_to_the_next_row() {
 #[test]
 fn endless_garbage_is_handed_out_in_pieces() {
     for garbage in [vec![0_u8; 300_000], vec![b'\n'; 300_000], vec![b'"'; 300_000], b"2026-11-20 ".repeat(30_000)] {
-        let (mut framer, mut buf, mut out) = (Framer::new(FORMAT), Vec::new(), 0);
+        let (mut framer, mut buf, mut out) = (Framer::new(&FORMAT.into()), Vec::new(), 0);
         for piece in garbage.chunks(10_000) {
             buf.extend_from_slice(piece);
             while let Frame::Damaged { len, .. } = framer.next(&buf, false) {
@@ -201,7 +202,7 @@ fn endless_garbage_is_handed_out_in_pieces() {
 fn a_statement_of_many_megabytes_is_one_record_and_looked_at_once() {
     let file = row("app", &format!("statement: SELECT '{}'", "line \"of\" text\n".repeat(300_000)));
     let pieces: Vec<_> = file.as_bytes().chunks(4096).collect();
-    let (mut framer, mut buf) = (Framer::new(FORMAT), Vec::new());
+    let (mut framer, mut buf) = (Framer::new(&FORMAT.into()), Vec::new());
     for (index, piece) in pieces.iter().enumerate() {
         buf.extend_from_slice(piece);
         let frame = framer.next(&buf, false);
@@ -213,7 +214,7 @@ fn a_statement_of_many_megabytes_is_one_record_and_looked_at_once() {
 #[test]
 fn the_middle_of_an_oversize_record_can_be_dropped() {
     let file = row("app", &format!("statement: SELECT '{}'", "text \"\n".repeat(100_000))) + &fresh();
-    let (mut framer, mut buf, mut found) = (Framer::new(FORMAT), Vec::new(), Vec::new());
+    let (mut framer, mut buf, mut found) = (Framer::new(&FORMAT.into()), Vec::new(), Vec::new());
     for piece in file.as_bytes().chunks(5000) {
         buf.extend_from_slice(piece);
         while let Frame::Record { len } = framer.next(&buf, false) {
@@ -233,7 +234,7 @@ fn the_middle_of_an_oversize_record_can_be_dropped() {
 #[test]
 fn a_torn_oversize_record_does_not_cost_the_row_behind_it() {
     let torn = row("app", &format!("statement: SELECT '{}", "text \"\n".repeat(10_000)));
-    let mut framer = Framer::new(FORMAT);
+    let mut framer = Framer::new(&FORMAT.into());
     let buf = &torn.as_bytes()[..60_000];
     assert_eq!(framer.next(buf, false), Frame::Incomplete);
     framer.discard(50_000);
@@ -244,7 +245,7 @@ fn a_torn_oversize_record_does_not_cost_the_row_behind_it() {
 #[test]
 fn a_file_that_ends_inside_a_record_says_so() {
     let file = fresh() + &fresh()[..100];
-    let mut framer = Framer::new(FORMAT);
+    let mut framer = Framer::new(&FORMAT.into());
     assert_eq!(framer.next(file.as_bytes(), true), Frame::Record { len: fresh().len() });
     let rest = &file.as_bytes()[fresh().len()..];
     assert_eq!(framer.next(rest, false), Frame::Incomplete);
@@ -256,11 +257,11 @@ fn every_cut_in_two_gives_the_same_frames() {
     for file in hostile_files() {
         let expected = whole(FORMAT, &file);
         for cut in 0..=file.len() {
-            let cut_up = parts(Framer::new(FORMAT), &[&file[..cut], &file[cut..]]);
+            let cut_up = parts(Framer::new(&FORMAT.into()), &[&file[..cut], &file[cut..]]);
             assert_eq!(cut_up, expected, "cut at {cut} of {}", file.escape_ascii());
         }
         let bytes: Vec<_> = file.chunks(1).collect();
-        assert_eq!(parts(Framer::new(FORMAT), &bytes), expected, "byte by byte");
+        assert_eq!(parts(Framer::new(&FORMAT.into()), &bytes), expected, "byte by byte");
     }
 }
 
@@ -300,7 +301,7 @@ proptest! {
         let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(file.len())).chain([0, file.len()]).collect();
         cuts.sort_unstable();
         let pieces: Vec<_> = cuts.windows(2).map(|ends| &file[ends[0]..ends[1]]).collect();
-        for framer in [Framer::new(FORMAT), Framer::mid_file(FORMAT)] {
+        for framer in [Framer::new(&FORMAT.into()), Framer::mid_file(&FORMAT.into())] {
             prop_assert_eq!(parts(framer.clone(), &pieces), parts(framer, &[&file]));
         }
     }
@@ -314,7 +315,7 @@ proptest! {
 
     #[test]
     fn a_row_behind_rubble_is_found(file in rubble()) {
-        let found = users(&parts(Framer::new(FORMAT), &[&file, fresh().as_bytes()]));
+        let found = users(&parts(Framer::new(&FORMAT.into()), &[&file, fresh().as_bytes()]));
         prop_assert_eq!(found.last().map(String::as_str), Some("fresh"));
     }
 }

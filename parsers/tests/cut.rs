@@ -19,6 +19,7 @@ fn row(format: Format, message: &str, more: &str) -> Vec<u8> {
     match format {
         CSV => csv(message, more),
         JSON => json(message, more),
+        other => panic!("{other} is not cut"),
     }
 }
 
@@ -59,7 +60,7 @@ fn cut(format: Format, row: &[u8], head: usize, tail: usize, step: usize) -> Cut
 /// What the row says, but for the statement's text.
 fn said(format: Format, row: &[u8]) -> Option<(String, String)> {
     let mut scratch = Scratch::new();
-    let Parsed::Record(mut record) = parse(format, row, &mut scratch) else { return None };
+    let Parsed::Record(mut record) = parse(&format.into(), row, &mut scratch) else { return None };
     let text = record.statement.and_then(|statement| statement.text).unwrap_or_default();
     let text = String::from_utf8_lossy(text).into_owned();
     record.statement = record.statement.map(|statement| sealtrail_parsers::Statement { text: None, ..statement });
@@ -94,7 +95,7 @@ fn what_is_raised_is_not_taken_for_pgaudits_however_large_it_is() {
             let row = row(format, &message, context);
             let shortened = cut(format, &row, 600, 300, 1000).shortened().expect("a row");
             let mut scratch = Scratch::new();
-            let Parsed::Record(record) = parse(format, &shortened, &mut scratch) else { panic!("no row") };
+            let Parsed::Record(record) = parse(&format.into(), &shortened, &mut scratch) else { panic!("no row") };
             assert_eq!(record.act, Act::Message, "{}", shortened.escape_ascii());
         }
     }
@@ -170,8 +171,8 @@ proptest! {
         let shortened = cut_up.shortened().expect("a row");
         prop_assert!(std::str::from_utf8(&shortened).is_ok());
         let (mut scratch, mut other) = (Scratch::new(), Scratch::new());
-        let Parsed::Record(record) = parse(format, &shortened, &mut scratch) else { panic!("no row: {}", shortened.escape_ascii()) };
-        let Parsed::Record(whole) = parse(format, &row, &mut other) else { panic!("no row") };
+        let Parsed::Record(record) = parse(&format.into(), &shortened, &mut scratch) else { panic!("no row: {}", shortened.escape_ascii()) };
+        let Parsed::Record(whole) = parse(&format.into(), &row, &mut other) else { panic!("no row") };
         prop_assert_eq!((record.act, record.time, record.client), (whole.act, whole.time, whole.client));
         prop_assert_eq!((record.session, record.user, record.database), (whole.session, whole.user, whole.database));
         let names = |record: &sealtrail_parsers::Record<'_>| record.extra.iter().map(|(name, _)| *name).collect::<Vec<_>>();

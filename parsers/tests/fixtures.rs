@@ -1,7 +1,8 @@
 //! Real rows, short and one oddity a file, beside what they must become.
 //!
-//! `fixtures/NAME.csv` and `.json` are excerpts of logs that live servers wrote; `NAME.csv.expected` is every frame of it,
-//! field by field. Read the difference before you accept it with `UPDATE=1 cargo test --test fixtures`.
+//! `fixtures/NAME.csv` and `.json` are PostgreSQL's csvlog and jsonlog, `fixtures/FORMAT/NAME.log` is a file of the format of that name:
+//! excerpts of logs that live servers wrote. `NAME.csv.expected` and `NAME.log.expected` are every frame of it, field by field. Read the
+//! difference before you accept it with `UPDATE=1 cargo test --test fixtures`.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -9,15 +10,17 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use sealtrail_parsers::{Format, Parsed, Scratch, parse};
+use sealtrail_parsers::postgres_prefix::Prefix;
+use sealtrail_parsers::{Dialect, Format, Parsed, Scratch, parse};
 
 #[test]
 fn every_fixture_becomes_what_stands_beside_it() {
     let mut wrong = Vec::new();
     for path in fixtures() {
         let bytes = fs::read(&path).expect("a fixture that was just listed");
-        let shown = show_file(format_of(&path), &bytes);
+        let shown = support::show_file(&dialect_of(&path), &bytes);
         let expected = path.with_extension(format!("{}.expected", extension(&path)));
         if std::env::var_os("UPDATE").is_some() {
             fs::write(&expected, &shown).expect("the fixtures folder can be written");
@@ -46,7 +49,7 @@ fn by_session_line(format: Format, bytes: &[u8]) -> Vec<(Vec<u8>, u64, String)> 
     let mut rows = Vec::new();
     for frame in support::records(format, bytes) {
         let mut scratch = Scratch::new();
-        let Parsed::Record(record) = parse(format, frame, &mut scratch) else { panic!("unparsed: {frame:?}") };
+        let Parsed::Record(record) = parse(&format.into(), frame, &mut scratch) else { panic!("unparsed: {frame:?}") };
         let id = record.session.id.expect("every row has a session").to_vec();
         rows.push((id, record.session.line.expect("every row has a line"), support::show(&record)));
     }
@@ -54,25 +57,20 @@ fn by_session_line(format: Format, bytes: &[u8]) -> Vec<(Vec<u8>, u64, String)> 
     rows
 }
 
-fn show_file(format: Format, bytes: &[u8]) -> String {
-    let mut shown = String::new();
-    let mut scratch = Scratch::new();
-    for frame in support::records(format, bytes) {
-        shown += &match parse(format, frame, &mut scratch) {
-            Parsed::Record(record) => support::show(&record),
-            Parsed::Unparsed { reason, retry_at } => format!("unparsed: {reason}, retry at {retry_at:?}\n"),
-        };
-        shown += "\n";
-    }
-    shown
-}
-
 fn fixtures() -> Vec<PathBuf> {
-    let listed = fs::read_dir(folder()).expect("the fixtures folder").map(|entry| entry.expect("an entry").path());
-    let mut paths: Vec<_> = listed.filter(|path| matches!(extension(path), "csv" | "json")).collect();
+    let mut paths = files_of(&folder(), &["csv", "json"]);
     paths.retain(|path| path.file_stem().is_none_or(|stem| stem != "same_rows"));
+    for format in Format::ALL {
+        paths.extend(files_of(&folder().join(format.name()), &["log"]));
+    }
     paths.sort();
     paths
+}
+
+/// The folder's files of these extensions; none when there is no such folder.
+fn files_of(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry").path());
+    entries.filter(|path| extensions.contains(&extension(path))).collect()
 }
 
 fn folder() -> PathBuf {
@@ -83,6 +81,28 @@ fn extension(path: &Path) -> &str {
     path.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
 }
 
-fn format_of(path: &Path) -> Format {
-    if extension(path) == "csv" { Format::PostgresCsvlog } else { Format::PostgresJsonlog }
+/// The folder names the format.
+fn dialect_of(path: &Path) -> Dialect {
+    let format = match extension(path) {
+        "csv" => Format::PostgresCsvlog,
+        "json" => Format::PostgresJsonlog,
+        _ => {
+            let name = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+            name.parse().expect("the folder has a format's name")
+        }
+    };
+    Dialect { inside: inside_of(path), prefix: prefix_of(path), ..format.into() }
+}
+
+/// `NAME.prefix` holds the `log_line_prefix` of `NAME.log`.
+fn prefix_of(path: &Path) -> Option<Arc<Prefix>> {
+    let text = fs::read_to_string(path.with_extension("prefix")).ok()?;
+    Some(Arc::new(Prefix::compile(&text).expect("a prefix")))
+}
+
+/// `NAME.inside` names the format that the rows of `NAME.log` carry.
+fn inside_of(path: &Path) -> Option<Arc<Dialect>> {
+    let name = fs::read_to_string(path.with_extension("inside")).ok()?;
+    let format: Format = name.trim().parse().expect("a format's name");
+    Some(Arc::new(format.into()))
 }

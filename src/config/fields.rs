@@ -4,16 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealtrail_parsers::Format;
+use sealtrail_parsers::postgres_prefix::{PRESETS, Prefix};
 use sealtrail_seal::check_origin;
 use sealtrail_seal::note::ORIGIN_BYTES_MAX;
 
 use super::plan::QuietAfter;
 use super::secret::Secret;
 use super::section::{At, Section, Span};
-use super::{bounds, keys, nearest, units};
+use super::{bounds, nearest, units};
 
 /// `[A-Za-z0-9._-]+`: it becomes part of a file's name.
 pub(super) fn name(section: &mut Section<'_, '_>) -> Option<At<String>> {
@@ -104,7 +106,28 @@ fn glob(section: &Section<'_, '_>, key: &str, pattern: String, written: &str, sp
 pub(super) fn format(section: &mut Section<'_, '_>) -> Option<Format> {
     let mut choices = vec![("auto", None)];
     choices.extend(Format::ALL.into_iter().map(|format| (format.name(), Some(format))));
-    section.choice("format", &choices, keys::LATER_FORMATS).and_then(|format| format.value)
+    section.choice("format", &choices, &[]).and_then(|format| format.value)
+}
+
+/// What stands inside lines or envelopes of a carrier.
+pub(super) fn inside(section: &mut Section<'_, '_>) -> Option<Format> {
+    let choices = Format::ALL.map(|format| (format.name(), format));
+    section.choice("inside", &choices, &[]).map(|format| format.value)
+}
+
+/// The server's own string, or the name of one that is known.
+pub(super) fn log_line_prefix(section: &mut Section<'_, '_>) -> Option<Arc<Prefix>> {
+    let text = section.text("log_line_prefix")?;
+    let prefix = Prefix::preset(&text.value.value).map_or_else(|| Prefix::compile(&text.value.value), Ok);
+    match prefix {
+        Ok(prefix) => Some(Arc::new(prefix)),
+        Err(error) => {
+            let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+            let hint = format!("as the server's `SHOW log_line_prefix` says it, or one of {}", names.join(", "));
+            section.wrong(text.span, Some("log_line_prefix"), error.to_string(), Some(hint));
+            None
+        }
+    }
 }
 
 pub(super) fn timezone(section: &mut Section<'_, '_>) -> Option<String> {

@@ -5,15 +5,18 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealtrail_parsers::Format;
+use sealtrail_parsers::postgres_prefix::Prefix;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::bounds;
 use super::fields::{
-    bucket, exclude, filled, format, headers, labels, listen, name, origin, paths, quiet_after, timezone, url,
+    bucket, exclude, filled, format, headers, inside, labels, listen, log_line_prefix, name, origin, paths,
+    quiet_after, timezone, url,
 };
 use super::keys;
 use super::nearest;
@@ -50,6 +53,8 @@ pub(super) struct SourceTable {
     pub paths: Vec<At<String>>,
     pub exclude: Vec<At<String>>,
     pub format: Option<Format>,
+    pub inside: Option<Format>,
+    pub prefix: Option<Arc<Prefix>>,
     pub start_at: Option<StartAt>,
     pub timezone: Option<String>,
     pub quiet_after: Option<QuietAfter>,
@@ -295,6 +300,8 @@ fn source(mut section: Section<'_, '_>) -> SourceTable {
         paths: paths(&mut section),
         exclude: exclude(&mut section),
         format: format(&mut section),
+        inside: inside(&mut section),
+        prefix: log_line_prefix(&mut section),
         start_at: section
             .choice("start_at", &[("beginning", StartAt::Beginning), ("end", StartAt::End)], &[])
             .map(|at| at.value),

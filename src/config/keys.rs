@@ -10,7 +10,18 @@ pub const TOP: &[&str] = &["agent", "source", "seal", "health", "destination"];
 pub const AGENT: &[&str] = &["name", "origin", "state_dir", "journal_max_bytes", "record_max_bytes", "poll_interval"];
 
 /// Keys of `[[source]]`.
-pub const SOURCE: &[&str] = &["name", "paths", "exclude", "format", "start_at", "timezone", "quiet_after", "labels"];
+pub const SOURCE: &[&str] = &[
+    "name",
+    "paths",
+    "exclude",
+    "format",
+    "inside",
+    "log_line_prefix",
+    "start_at",
+    "timezone",
+    "quiet_after",
+    "labels",
+];
 
 /// Keys of `[seal]`.
 pub const SEAL: &[&str] = &["interval", "heartbeat", "segment_max_bytes", "segment_max_age"];
@@ -50,7 +61,6 @@ const LATER: &[(&str, &str)] = &[
     ("", "identity"),
     ("", "redact"),
     ("", "classify"),
-    ("source", "log_line_prefix"),
     ("destination", "only"),
     ("destination", "schema"),
     ("destination", "object_lock"),
@@ -72,43 +82,6 @@ pub(super) const LATER_TYPES: &[&str] = &[
     "datadog",
     "loki",
     "stdout",
-];
-
-/// Formats of later releases.
-pub(super) const LATER_FORMATS: &[&str] = &[
-    "postgres-csvlog",
-    "postgres-jsonlog",
-    "postgres-stderr",
-    "postgres-syslog",
-    "pgauditlogtofile-csv",
-    "pgauditlogtofile-json",
-    "mariadb-audit",
-    "mariadb-audit-syslog",
-    "aurora-audit",
-    "percona-audit-xml",
-    "percona-audit-json",
-    "percona-audit-csv",
-    "mysql-audit-json",
-    "mysql-audit-xml",
-    "trellix-audit-json",
-    "mysql-general",
-    "mongodb-audit-json",
-    "mongodb-audit-bson",
-    "oracle-aud",
-    "oracle-xml",
-    "oracle-syslog",
-    "sqlserver-event",
-    "sqlserver-audit-csv",
-    "sqlserver-audit-json",
-    "sqlserver-errorlog",
-    "cloudwatch",
-    "aurora-das",
-    "cloudsql",
-    "azure",
-    "cloudnativepg",
-    "cri",
-    "bytebase-audit",
-    "teleport-audit",
 ];
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.

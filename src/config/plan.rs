@@ -5,9 +5,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sealtrail_parsers::Format;
+use sealtrail_parsers::detect::dialect_of;
+use sealtrail_parsers::postgres_prefix::Prefix;
+use sealtrail_parsers::{Dialect, Format};
 
 use super::secret::Secret;
 
@@ -56,6 +59,10 @@ pub struct SourcePlan {
     pub exclude: Vec<String>,
     /// `None` is `auto`: detected file by file.
     pub format: Option<Format>,
+    /// What `format` carries, where it only carries rows of another; `None`: told from what carries them.
+    pub inside: Option<Format>,
+    /// The server's `log_line_prefix`, for PostgreSQL's text formats; `None`: told file by file from those that are known.
+    pub prefix: Option<Arc<Prefix>>,
     /// Where a file that was there before the agent's first start is entered.
     pub start_at: StartAt,
     /// IANA name of the zone in which the server writes its log (`log_timezone`); `None` when the operator said
@@ -65,6 +72,16 @@ pub struct SourcePlan {
     pub quiet_after: QuietAfter,
     /// Put on every record under `labels`.
     pub labels: BTreeMap<String, String>,
+}
+
+impl SourcePlan {
+    /// How a file of this format is read; `head` are its first bytes.
+    pub fn dialect(&self, format: Format, head: &[u8]) -> Dialect {
+        let told = dialect_of(format, head);
+        let prefix = || self.prefix.clone();
+        let inside = self.inside.map(|inside| Arc::new(Dialect { prefix: prefix(), ..inside.into() }));
+        Dialect { prefix: prefix().or(told.prefix), inside: inside.or(told.inside), format }
+    }
 }
 
 /// Where a file that was never seen before is entered.

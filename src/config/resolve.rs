@@ -64,6 +64,8 @@ fn source(table: SourceTable) -> Option<SourcePlan> {
         paths: table.paths.into_iter().map(|path| path.value).collect(),
         exclude: table.exclude.into_iter().map(|path| path.value).collect(),
         format: table.format,
+        inside: table.inside,
+        prefix: table.prefix,
         start_at: table.start_at.unwrap_or_default(),
         timezone: table.timezone,
         quiet_after: table.quiet_after.unwrap_or_default(),

@@ -137,6 +137,8 @@ fn source((index, source): (usize, &SourcePlan)) -> Table {
         row("paths", json!(source.paths)),
         row("exclude", json!(source.exclude)),
         row("format", json!(source.format.map_or("auto", |format| format.name()))),
+        row("inside", json!(source.inside.map(|format| format.name()))),
+        row("log_line_prefix", json!(source.prefix.as_ref().map(|prefix| prefix.as_str()))),
         row("start_at", json!(start_at)),
         row("timezone", json!(source.timezone)),
         row("quiet_after", json!(quiet_after)),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sealtrail_seal::block::{BlockError, ResumeError};
-use sealtrail_seal::{AgentLine, Chain, FileRange, Seal, Segment, VerifierKey};
+use sealtrail_seal::{AgentLine, Chain, FileRange, Held, Seal, Segment, VerifierKey};
 use tracing::{info, warn};
 
 use super::read::{BlockReader, ReadError, SegmentFile, segments};
@@ -27,6 +27,8 @@ pub struct Recovered {
     pub files: Vec<FileRange>,
     /// Files that ended in the last segment: what begins with the same line is another file.
     pub spent: Vec<FileRange>,
+    /// Pieces of rows that were read and are in no line: they are read again.
+    pub held: Vec<Held>,
     /// What was done, for the trail.
     pub acts: Vec<Act>,
     /// When the last block was written; `None`: there was no journal.
@@ -103,7 +105,15 @@ pub fn recover(disk: &dyn Disk, dir: &Path, origin: &str, key: &VerifierKey) -> 
             let files = std::mem::take(&mut state.files);
             let resume = Resume { chain: state.chain, open };
             let began = (!state.closed).then_some(state.head);
-            return Ok(Recovered { resume, began, files, spent: state.spent, acts, sealed_at: Some(sealed_at) });
+            return Ok(Recovered {
+                resume,
+                began,
+                files,
+                spent: state.spent,
+                held: state.held,
+                acts,
+                sealed_at: Some(sealed_at),
+            });
         }
         if found.len() == 1 && last.first > 0 {
             let why = "has no whole block, and the segments before it are not there".to_owned();
@@ -113,7 +123,7 @@ pub fn recover(disk: &dyn Disk, dir: &Path, origin: &str, key: &VerifierKey) -> 
         found.pop();
     }
     let resume = Resume { chain: Chain::new(origin), open: None };
-    Ok(Recovered { resume, began: None, files: Vec::new(), spent: Vec::new(), acts, sealed_at: None })
+    Ok(Recovered { resume, began: None, files: Vec::new(), spent: Vec::new(), held: Vec::new(), acts, sealed_at: None })
 }
 
 /// A segment as far as it is whole.
@@ -127,6 +137,7 @@ struct State {
     has_rows: bool,
     files: Vec<FileRange>,
     spent: Vec<FileRange>,
+    held: Vec<Held>,
 }
 
 /// `None`: not even the first block is whole.
@@ -181,7 +192,7 @@ fn begin(segment: &SegmentFile, lines: &[u8], origin: &str, key: &VerifierKey) -
     }
     let chain = Chain::resume(&head).map_err(|source| RecoverError::Resume { path: path(), source })?;
     let (spent, files) = head.files.iter().cloned().partition(|range| range.ended);
-    Ok(State { head, chain, last: 0, end: 0, closed: false, has_rows: false, files, spent })
+    Ok(State { head, chain, last: 0, end: 0, closed: false, has_rows: false, files, spent, held: Vec::new() })
 }
 
 impl State {
@@ -201,6 +212,7 @@ impl State {
     }
 
     fn take_over(&mut self, seal: Seal) {
+        self.held = seal.held;
         for range in seal.files {
             self.files.retain(|known| known.id != range.id);
             self.spent.retain(|spent| spent.id != range.id);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealtrail_seal::block::{Act as ActLine, ChainError};
-use sealtrail_seal::{Chain, FileRange, Gap, Rows, Seal, Signer};
+use sealtrail_seal::{Chain, FileRange, Gap, Held, Rows, Seal, Signer};
 use tracing::info;
 use zstd::bulk::Compressor;
 
@@ -73,6 +73,8 @@ pub struct Block {
     pub acts: Vec<Act>,
     /// The files read from.
     pub files: Vec<FileRange>,
+    /// Pieces of rows that are read and not in any line yet, of all files.
+    pub held: Vec<Held>,
     /// What became of the rows.
     pub rows: Rows,
 }
@@ -329,7 +331,7 @@ impl Writer {
             since_boot_ms: self.host.clock.since_boot_ms(),
             clock: self.host.clock.state().to_owned(),
             files: std::mem::take(&mut block.files),
-            held: Vec::new(),
+            held: std::mem::take(&mut block.held),
             rows: std::mem::take(&mut block.rows),
             config: self.config.clone(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),

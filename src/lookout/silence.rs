@@ -360,6 +360,8 @@ mod tests {
                 paths: Vec::new(),
                 exclude: Vec::new(),
                 format: None,
+                prefix: None,
+                inside: None,
                 start_at: StartAt::Beginning,
                 timezone: None,
                 quiet_after,

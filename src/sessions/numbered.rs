@@ -117,7 +117,7 @@ impl<'a> Numbered<'a> {
         let says = match record.act {
             Act::Logout => Says::Disconnected,
             Act::LoginFailed => Says::Died,
-            Act::Login | Act::Statement | Act::LoggedStatement => Says::Active,
+            Act::Login | Act::Statement | Act::LoggedStatement | Act::TableAccess | Act::AccessDecision => Says::Active,
             Act::FailedStatement => words().after_login(),
             Act::Message => words().of_message(client, number, record.status == Status::Failure),
             Act::Authenticated | Act::ConnectionReceived => Says::Nothing,

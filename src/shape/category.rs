@@ -14,6 +14,8 @@ pub enum Category {
     PermissionChange,
     /// Row security, labels, audit and server settings.
     PolicyChange,
+    /// Access given for a time, asked for or refused, by a tool in front of the database.
+    AccessDecision,
     /// Data that left the database as a whole: exports and dumps.
     DataExposure,
     /// DDL, anonymous code.
@@ -35,6 +37,7 @@ impl Category {
             Category::Authentication => "authentication",
             Category::PermissionChange => "permission_change",
             Category::PolicyChange => "policy_change",
+            Category::AccessDecision => "access_decision",
             Category::DataExposure => "data_exposure",
             Category::ChangeExecution => "change_execution",
             Category::DataRead => "data_read",
@@ -96,7 +99,8 @@ pub fn of(record: &Record<'_>, action: &[u8]) -> (Category, bool) {
             (Category::Authentication, false)
         }
         Act::Message => (Category::Operation, false),
-        Act::Statement | Act::FailedStatement | Act::LoggedStatement => of_action(action),
+        Act::AccessDecision => (Category::AccessDecision, true),
+        Act::Statement | Act::FailedStatement | Act::LoggedStatement | Act::TableAccess => of_action(action),
     }
 }
 

@@ -70,6 +70,7 @@ pub fn meaning<'a>(record: &Record<'a>, server: &'a [u8]) -> Meaning<'a> {
 
 fn user<'a>(record: &Record<'a>) -> Field<'a> {
     match (present(record.user), record.act) {
+        (Some(user), _) if record.carried => Field::derived(user, "session"),
         (Some(user), _) => Field::own(user),
         (None, Act::ConnectionReceived | Act::LoginFailed) => Field::derived(b"(pre-auth)", "fallback:pre-auth"),
         (None, Act::Message) if record.client.address.is_some() => Field::derived(b"(pre-auth)", "fallback:pre-auth"),
@@ -86,7 +87,9 @@ fn action<'a>(record: &Record<'a>) -> Field<'a> {
         Act::LoginFailed => b"LOGIN FAILED",
         Act::Logout => b"LOGOUT",
         Act::Message => b"SERVER MESSAGE",
-        Act::Statement | Act::FailedStatement | Act::LoggedStatement => return statement_action(record),
+        Act::Statement | Act::FailedStatement | Act::LoggedStatement | Act::TableAccess | Act::AccessDecision => {
+            return statement_action(record);
+        }
     };
     Field::own(fixed)
 }
@@ -97,9 +100,14 @@ fn statement_action<'a>(record: &Record<'a>) -> Field<'a> {
     match (present(record.command), class) {
         (Some(b"COPY"), Some(b"READ")) => Field::own(b"COPY TO"),
         (Some(b"COPY"), Some(b"WRITE")) => Field::own(b"COPY FROM"),
-        (Some(command), _) => Field::own(command),
-        (None, _) => first_word(record),
+        (Some(command), _) if !says_only_that_it_is_one(command) => Field::own(command),
+        (Some(_) | None, _) => first_word(record),
     }
+}
+
+/// Words of engines that name any statement alike.
+fn says_only_that_it_is_one(command: &[u8]) -> bool {
+    matches!(command, b"QUERY" | b"Query" | b"Execute" | b"Prepare" | b"Bulk_execute")
 }
 
 fn first_word<'a>(record: &Record<'a>) -> Field<'a> {
@@ -114,6 +122,7 @@ fn first_word<'a>(record: &Record<'a>) -> Field<'a> {
 fn resource<'a>(record: &Record<'a>, server: &'a [u8]) -> (Option<&'a [u8]>, Field<'a>, &'a [u8]) {
     let database = present(record.database);
     if let Some(object) = present(record.object) {
+        let database = present(record.object_database).or(database);
         return (database, Field::own(object), present(record.object_type).unwrap_or(b"object"));
     }
     let session_act = matches!(record.act, Act::Authenticated | Act::Login | Act::LoginFailed | Act::Logout);

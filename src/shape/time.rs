@@ -75,7 +75,7 @@ impl Clock {
         Clock { zone: zone.and_then(|name| TimeZone::get(name).ok()), last: None }
     }
 
-    /// `text` is `YYYY-MM-DD HH:MM:SS[.fraction] ZONE`; `None` if it is not.
+    /// `text` is `YYYY-MM-DD HH:MM:SS[.fraction]`, with a zone behind a space where the engine writes one; `None` if it is not.
     pub fn utc(&mut self, text: &[u8]) -> Option<UtcTime> {
         let (local, zone) = split(text)?;
         let known = self.last.as_ref().is_some_and(|last| last.key[..16] == local[..16] && &last.key[16..] == zone);
@@ -109,6 +109,8 @@ impl Clock {
         let candidates = [earlier, later];
         let named = candidates.iter().flatten().find(|zoned| zoned.strftime("%Z").to_string().as_bytes() == zone);
         match (named, &candidates[0]) {
+            // The engine writes no zone: of two hours with one name it is the first.
+            (_, Ok(zoned)) if zone.is_empty() => (i64::from(zoned.offset().seconds()), Some("config:timezone")),
             (Some(zoned), _) => (i64::from(zoned.offset().seconds()), Some("config:timezone")),
             (None, Ok(zoned)) => (i64::from(zoned.offset().seconds()), Some("config:timezone,other-abbreviation")),
             (None, Err(_)) => (0, Some("assumed:utc")),
@@ -120,14 +122,16 @@ impl Clock {
 fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     const FORM: &[u8; 19] = b"0000-00-00 00:00:00";
     let fits = |(&byte, &form): (&u8, &u8)| if form == b'0' { byte.is_ascii_digit() } else { byte == form };
-    if text.len() < 21 || !text.iter().zip(FORM).all(fits) || text[17] > b'5' {
+    if text.len() < FORM.len() || !text.iter().zip(FORM).all(fits) || text[17] > b'5' {
         return None;
     }
-    let space = 19 + memchr::memchr(b' ', &text[19..])?;
+    let space = memchr::memchr(b' ', &text[19..]).map_or(text.len(), |len| 19 + len);
     let fraction = &text[19..space];
     let fraction_fits = fraction.is_empty()
         || (fraction[0] == b'.' && fraction.len() <= 10 && fraction[1..].iter().all(u8::is_ascii_digit));
-    fraction_fits.then_some((&text[..space], &text[space + 1..]))
+    let zone = text.get(space + 1..).unwrap_or_default();
+    // A blank that nothing follows is none that an engine writes.
+    (fraction_fits && (space == text.len() || !zone.is_empty())).then_some((&text[..space], zone))
 }
 
 fn with_t(minute: &[u8]) -> [u8; 16] {
@@ -209,11 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn a_time_without_a_zone_is_the_operators_or_taken_for_utc() {
+        assert_eq!(
+            utc(Some("Europe/Berlin"), "2026-07-01 12:00:00"),
+            ("2026-07-01T10:00:00Z".into(), Some("config:timezone"))
+        );
+        assert_eq!(
+            utc(None, "2026-07-01 12:00:00.123456"),
+            ("2026-07-01T12:00:00.123456Z".into(), Some("assumed:utc"))
+        );
+    }
+
+    #[test]
     fn what_is_no_time_is_refused() {
         for text in [
             "",
             "yesterday",
-            "2026-11-20 20:28:31.135",
+            "2026-11-20 20:28:31.135 ",
             "2026-11-20 20:28:31,135 UTC",
             "2026-11-20 20:28:31.12x UTC",
             "2026-02-30 20:28:31.123 UTC",

@@ -36,6 +36,9 @@ pub fn elsewhere(
     let (word, other) = match format {
         Format::PostgresCsvlog => ("csvlog", "json"),
         Format::PostgresJsonlog => ("jsonlog", "csv"),
+        Format::PostgresStderr => ("stderr", "csv"),
+        // Only PostgreSQL writes its log in several formats at a time.
+        _ => return None,
     };
     named(disk, log, word, is_followed).or_else(|| file_at(disk, log.with_extension(other)).map(|(it, _)| it))
 }

@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealtrail_parsers::{Detection, Format, detect};
+use sealtrail_parsers::{Detection, Format, Frame, Framer, Parsed, Scratch, detect, parse};
 use sealtrail_seal::FileRange;
 
-use super::identity::{Head, Inode, bytes_before, first_bytes, first_line};
+use super::identity::{Head, Inode, bytes_at, bytes_before, first_bytes, first_line};
+use crate::config::plan::SourcePlan;
 use crate::disk::OpenFile;
-use crate::event::Origin;
+use crate::event::{Origin, Place};
 use crate::frames::Frames;
+use crate::held::Held;
 use crate::hex::hex;
-use crate::limits::{DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
+use crate::limits::{DETECT_BYTES_MAX, HEAD_BYTES_MAX, OPEN_RECORD_MS, READ_BYTES};
 
 /// A file and how far it is read. Lives from the moment the file is found until it is gone and read to its end.
 #[derive(Debug)]
@@ -67,6 +69,8 @@ pub struct Follower {
     hole: bool,
     /// What is read and not yet a line.
     pub frames: Frames,
+    /// Pieces of rows that wait for the others.
+    pub held: Held,
     /// First byte that no seal accounts for yet.
     sealed: u64,
     /// Rows handed out since the last seal.
@@ -97,6 +101,7 @@ impl Follower {
         path: PathBuf,
         file: Arc<dyn OpenFile>,
         inode: Inode,
+        plan: &SourcePlan,
         format: Option<Format>,
         offset: u64,
     ) -> io::Result<Self> {
@@ -105,8 +110,9 @@ impl Follower {
         let tail = bytes_before(file.as_ref(), offset)?;
         let sealed_tail = Head::of(&tail);
         let mut frames = Frames::new(offset, tail);
-        if let Some(format) = format {
-            frames.set_format(format, offset == 0);
+        // Of a file that is read from its start what its beginning tells is learnt with the format.
+        if let Some(format) = format.filter(|_| offset > 0) {
+            frames.set_dialect(plan.dialect(format, &head_bytes), false);
         }
         Ok(Follower {
             source,
@@ -133,6 +139,7 @@ impl Follower {
             hole: false,
             frames,
             sealed: offset,
+            held: Held::default(),
             rows: 0,
             len_seen: offset,
             compared: None,
@@ -145,13 +152,14 @@ impl Follower {
         path: PathBuf,
         file: Arc<dyn OpenFile>,
         inode: Inode,
+        plan: &SourcePlan,
         range: &FileRange,
     ) -> io::Result<Self> {
         let format = range.format.parse().ok();
-        let mut follower = Self::begin(source, path, file, inode, format, range.to)?;
+        let mut follower = Self::begin(source, path, file, inode, plan, format, range.to)?;
         // A seal ends at a frame's end: what follows is a record's start, not the middle of one.
         if let Some(format) = format {
-            follower.frames.set_format(format, true);
+            follower.frames.set_dialect(plan.dialect(format, &follower.head_bytes), true);
         }
         follower.id = Some(range.id.clone()).filter(|id| !id.is_empty());
         Ok(follower)
@@ -166,6 +174,38 @@ impl Follower {
     pub fn in_place_of(self, old: &Follower) -> Self {
         let (archived, found_ms, moved_since_ms) = (old.archived, old.found_ms, old.moved_since_ms);
         Follower { archived, found_ms, moved_since_ms, ..self }
+    }
+
+    /// Reads again what was held back when the agent ended.
+    pub fn hold_again(&mut self, held: &[sealtrail_seal::Held], now_ms: u64) -> io::Result<()> {
+        let Some(dialect) = self.frames.dialect().cloned() else { return Ok(()) };
+        let mut scratch = Scratch::new();
+        for held in held.iter().filter(|held| self.id.as_ref() == Some(&held.id)) {
+            let bytes = bytes_at(self.file.as_ref(), held.offset, held.length as usize)?;
+            let (mut framer, mut at) = (Framer::new(&dialect), 0);
+            while let Frame::Record { len } = framer.next(&bytes[at..], true) {
+                let (place, frame) = (Place::new(held.offset + at as u64, len as u64), &bytes[at..at + len]);
+                if let Parsed::Piece(piece) = parse(&dialect, frame, &mut scratch) {
+                    self.held.hold(&piece, place, frame, now_ms);
+                }
+                at += len;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is held back of this file, for a seal.
+    pub fn held_places(&self) -> impl Iterator<Item = sealtrail_seal::Held> {
+        let id = self.id.as_deref().unwrap_or_default();
+        let held =
+            move |place: Place| sealtrail_seal::Held { id: id.to_owned(), offset: place.offset, length: place.length };
+        self.held.places().into_iter().map(held)
+    }
+
+    /// When something of this file has waited long enough, by the core's clock.
+    pub fn due_ms(&self) -> Option<u64> {
+        let open = self.frames.is_open().then_some(self.last_read_ms + OPEN_RECORD_MS);
+        [open, self.held.due_ms()].into_iter().flatten().min()
     }
 
     /// Goes on in a copy of the file, which has been compared: what was read and is not yet a line is read again.
@@ -239,7 +279,7 @@ impl Follower {
     }
 
     /// Learns the file's format; true once it is known.
-    pub fn learn_format(&mut self) -> Result<bool, Refused> {
+    pub fn learn_format(&mut self, plan: &SourcePlan) -> Result<bool, Refused> {
         if self.frames.has_format() {
             return Ok(true);
         }
@@ -247,10 +287,15 @@ impl Follower {
         self.hole = head.len() >= DETECT_BYTES_MAX && head.iter().all(|byte| *byte == 0);
         let (head, is_all) =
             if self.hole { (self.frames.front(DETECT_BYTES_MAX), false) } else { (&head[..], self.archived) };
-        match detect(head, is_all || head.len() >= DETECT_BYTES_MAX) {
+        let told = match self.format {
+            Some(format) => Detection::Known(format),
+            None => detect(head, is_all || head.len() >= DETECT_BYTES_MAX),
+        };
+        match told {
             Detection::Known(format) => {
+                let dialect = plan.dialect(format, head);
                 self.format = Some(format);
-                self.frames.set_format(format, self.frames.offset() == 0);
+                self.frames.set_dialect(dialect, self.frames.offset() == 0);
                 Ok(true)
             }
             Detection::NeedMore => Ok(false),
@@ -293,7 +338,7 @@ impl Follower {
 
     /// Whether anything was handed out since the last seal.
     pub fn has_unsealed(&self) -> bool {
-        self.frames.offset() > self.sealed
+        self.frames.offset() > self.sealed || self.rows > 0
     }
 
     /// What the next seal says of this file; from then on it counts as sealed.

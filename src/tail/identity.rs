@@ -119,7 +119,8 @@ pub fn bytes_before(file: &dyn OpenFile, at: u64) -> io::Result<Vec<u8>> {
     bytes_at(file, at - len, len as usize)
 }
 
-fn bytes_at(file: &dyn OpenFile, at: u64, len: usize) -> io::Result<Vec<u8>> {
+/// As many of `len` bytes at `at` as there are.
+pub fn bytes_at(file: &dyn OpenFile, at: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let mut filled = 0;
     while filled < len {

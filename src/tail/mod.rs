@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use sealtrail_seal::{FileRange, Gap};
+use sealtrail_seal::{FileRange, Gap, Held};
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
@@ -59,6 +59,8 @@ pub struct Tail {
     passed_over: Vec<PassedOver>,
     /// Of files that have ended: what comes in their place may begin with the same line, and must not have the same id.
     spent: Vec<FileRange>,
+    /// Pieces of rows of files that have not been found again yet: read and in no line.
+    held: Vec<Held>,
     /// Logs that this look found elsewhere than where they were, and those of before beside which something could not be opened.
     rotated: Vec<Rotated>,
     /// Files that no pattern matched when reading began.
@@ -138,6 +140,7 @@ impl Tail {
         sources: &[SourcePlan],
         known: Vec<FileRange>,
         spent: Vec<FileRange>,
+        held: Vec<Held>,
         sealed_at: Option<SystemTime>,
         watch: Watch,
     ) -> Self {
@@ -150,6 +153,7 @@ impl Tail {
             retired: Vec::new(),
             passed_over: Vec::new(),
             spent,
+            held,
             rotated: Vec::new(),
             lay_there: Bystanders::default(),
             noted: false,
@@ -238,6 +242,16 @@ impl Tail {
     /// The source's name, for seals.
     pub fn source(&self, index: usize) -> &SourcePlan {
         &self.sources[index].plan
+    }
+
+    /// Pieces of rows that are read and in no line.
+    pub fn held(&self) -> Vec<Held> {
+        self.followers.iter().flat_map(Follower::held_places).chain(self.held.iter().cloned()).collect()
+    }
+
+    /// When the first piece that is held is given up, or the first record that nothing ends is taken as it is; by the core's clock.
+    pub fn due_ms(&self) -> Option<u64> {
+        self.followers.iter().filter_map(Follower::due_ms).min()
     }
 
     /// Where reading stands in every file, and what ended last, for a segment's snapshot.
@@ -336,7 +350,9 @@ impl Tail {
                 return Ok(identity);
             }
         }
-        Ok(if self.followers[index].learn_format()? { Identity::Known } else { Identity::Young })
+        let follower = &mut self.followers[index];
+        let plan = &self.sources[follower.source].plan;
+        Ok(if follower.learn_format(plan)? { Identity::Known } else { Identity::Young })
     }
 
     /// Gives the file an id: that of the log whose bytes it holds, or one that no file has had.
@@ -353,7 +369,7 @@ impl Tail {
                 }
                 Claim::Shortened(len) => from = from.max(len),
                 Claim::Same(range) => {
-                    self.resume_as(index, &range)?;
+                    self.resume_as(index, &range, now_ms)?;
                     break;
                 }
                 Claim::Copy(id) => {
@@ -440,20 +456,24 @@ impl Tail {
         if from > 0 {
             let old = &self.followers[index];
             warn!(file = %old.path.display(), from, "shorter than what was read of it: its end was lost after it was read");
-            let format = self.source(old.source).format;
-            let anew = Follower::begin(old.source, old.path.clone(), Arc::clone(old.file()), old.inode, format, from)?;
+            let plan = &self.sources[old.source].plan;
+            let (path, file) = (old.path.clone(), Arc::clone(old.file()));
+            let anew = Follower::begin(old.source, path, file, old.inode, plan, plan.format, from)?;
             self.followers[index] = anew.in_place_of(old);
         }
         self.followers[index].set_id(id);
         Ok(())
     }
 
-    fn resume_as(&mut self, index: usize, range: &FileRange) -> io::Result<()> {
+    fn resume_as(&mut self, index: usize, range: &FileRange, now_ms: u64) -> io::Result<()> {
         let follower = &self.followers[index];
         let (path, file) = (follower.path.clone(), Arc::clone(follower.file()));
-        let resumed = Follower::resume(follower.source, path, file, follower.inode, range)?;
+        let resumed =
+            Follower::resume(follower.source, path, file, follower.inode, &self.sources[follower.source].plan, range)?;
+        let mut resumed = resumed.in_place_of(&self.followers[index]);
+        resumed.hold_again(&self.held, now_ms)?;
         info!(file = %resumed.path.display(), from = range.to, "the same log in another file: reading on");
-        self.followers[index] = resumed.in_place_of(&self.followers[index]);
+        self.followers[index] = resumed;
         self.forget(&range.id);
         Ok(())
     }
@@ -462,6 +482,7 @@ impl Tail {
         self.known.retain(|range| range.id != id);
         self.retired.retain(|range| range.id != id);
         self.spent.retain(|range| range.id != id);
+        self.held.retain(|held| held.id != id);
     }
 
     /// A file that was cut in place goes on in a copy of what it held, if there is one; else it is over.
@@ -580,7 +601,10 @@ impl Tail {
     }
 
     fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {
-        let mut follower = Follower::resume(source, copy.path, copy.file, copy.inode, range)?;
+        let mut follower =
+            Follower::resume(source, copy.path, copy.file, copy.inode, &self.sources[source].plan, range)?;
+        follower.hold_again(&self.held, now_ms)?;
+        self.held.retain(|held| held.id != range.id);
         follower.archived = copy.archived;
         follower.found_ms = now_ms;
         follower.moved_since_ms = (!in_place).then_some(now_ms);
@@ -593,6 +617,9 @@ impl Tail {
 
     /// A file that was read before and is nowhere any more, or holds something else.
     fn gone(&mut self, range: FileRange, looked: &mut Looked) {
+        // What was read of rows that were not whole is gone with the rest of them.
+        let held = self.held.extract_if(.., |held| held.id == range.id).map(|held| held.offset).min();
+        let range = FileRange { to: held.unwrap_or(range.to), ..range };
         let here = self.disk.status(Path::new(&range.path)).is_ok_and(|it| Inode::of(&it) == Inode::in_range(&range));
         let (action, what) =
             if here { ("FILE CUT", "holds something else") } else { ("FILE GONE", "not there any more") };
@@ -846,12 +873,12 @@ impl Tail {
             && compare(&self.retired[index], file.as_ref())? == Fit::Same
         {
             let range = self.retired.remove(index);
-            let follower = Follower::resume(found.source, found.path.clone(), file, inode, &range)?;
+            let follower = Follower::resume(found.source, found.path.clone(), file, inode, plan, &range)?;
             return Ok(Some(follower.found(archived, now_ms)));
         }
         let at_end = self.first_look && self.sealed_at.is_none() && plan.start_at == StartAt::End;
         let from = if at_end { file.status()?.len } else { 0 };
-        let follower = Follower::begin(found.source, found.path.clone(), file, inode, plan.format, from)?;
+        let follower = Follower::begin(found.source, found.path.clone(), file, inode, plan, plan.format, from)?;
         Ok(Some(follower.found(archived, now_ms)))
     }
 

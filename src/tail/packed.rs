@@ -60,14 +60,16 @@ pub fn begins_with(file: &Arc<dyn OpenFile>, range: &FileRange) -> io::Result<bo
 enum Packing {
     Gzip,
     Zstd,
+    Xz,
 }
 
 fn packing_of(file: &dyn OpenFile) -> io::Result<Option<Packing>> {
-    let mut magic = [0; 4];
+    let mut magic = [0; 6];
     let read = file.read_at(&mut magic, 0)?;
     Ok(match &magic[..read] {
         [0x1f, 0x8b, ..] => Some(Packing::Gzip),
-        [0x28, 0xb5, 0x2f, 0xfd] => Some(Packing::Zstd),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Packing::Zstd),
+        b"\xfd7zXZ\0" => Some(Packing::Xz),
         _ => None,
     })
 }
@@ -81,6 +83,8 @@ fn unpack(file: &Arc<dyn OpenFile>, packing: Packing) -> io::Result<Box<dyn Read
     Ok(match packing {
         Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(SKIP_BYTES, reader))),
         Packing::Zstd => Box::new(zstd::stream::read::Decoder::new(reader)?),
+        // Several streams one behind the other are one file, as with the other two.
+        Packing::Xz => Box::new(lzma_rust2::XzReader::new(io::BufReader::with_capacity(SKIP_BYTES, reader), true)),
     })
 }
 
@@ -180,10 +184,12 @@ mod tests {
         (dir, file)
     }
 
-    fn packed(content: &[u8]) -> [Vec<u8>; 2] {
+    fn packed(content: &[u8]) -> [Vec<u8>; 3] {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(content).unwrap();
-        [gzip.finish().unwrap(), zstd::encode_all(content, 1).unwrap()]
+        let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+        xz.write_all(content).unwrap();
+        [gzip.finish().unwrap(), zstd::encode_all(content, 1).unwrap(), xz.finish().unwrap()]
     }
 
     #[test]
@@ -207,7 +213,7 @@ mod tests {
     #[test]
     fn an_archive_that_is_cut_short_is_unfinished_wherever_it_ends() {
         for bytes in packed(&[b'x'; 10_000]) {
-            for len in 4..bytes.len() {
+            for len in 6..bytes.len() {
                 let (_dir, file) = archive(&bytes[..len]);
                 assert!(matches!(content_of(file), Ok(Content::Unfinished)), "{len} of {}", bytes.len());
             }
@@ -216,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_damaged_archive_says_so_and_a_log_is_a_log() {
-        let [mut gzip, _] = packed(&[b'x'; 10_000]);
+        let [mut gzip, ..] = packed(&[b'x'; 10_000]);
         let last = gzip.len() - 6;
         gzip[last] ^= 1;
         assert_eq!(content_of(archive(&gzip).1).unwrap_err().kind(), io::ErrorKind::InvalidData);

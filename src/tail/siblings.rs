@@ -55,7 +55,8 @@ impl Bystanders {
     /// Whether it is as it was noted, or what a file that was noted was compressed to: that has its date.
     pub fn contains(&self, path: &Path, status: &Status) -> bool {
         let as_it_was = self.0.get(&Inode::of(status)) == Some(&(status.len, status.modified));
-        let is_archive = path.extension().is_some_and(|extension| extension == "gz" || extension == "zst");
+        let is_archive =
+            path.extension().is_some_and(|extension| ["gz", "zst", "xz"].iter().any(|packed| extension == *packed));
         as_it_was || is_archive && self.0.values().any(|(_, modified)| *modified == status.modified)
     }
 }

@@ -27,6 +27,7 @@ mod large_rows;
 mod live_postgres;
 mod live_rotation;
 mod logrotate;
+mod pieces;
 mod rotation;
 mod segments;
 mod silence;

@@ -152,6 +152,8 @@ pub fn plan(server: &Server, fars: &[(String, Far)], tuning: &Tuning) -> Plan {
         paths: source.globs.clone(),
         exclude: Vec::new(),
         format: None,
+        prefix: None,
+        inside: None,
         start_at: StartAt::Beginning,
         timezone: None,
         // Short, so that silence comes and goes in every schedule.

@@ -4,7 +4,9 @@
 
 use std::fmt::Write;
 
-use sealtrail_parsers::{Format, Frame, Framer, Parameters, Record, Value};
+use sealtrail_parsers::{
+    Dialect, Format, Frame, Framer, Parameters, Parsed, Piece, Record, Scratch, Value, assemble, each, parse,
+};
 
 /// What the bytes of a file were found to be, in order: neighbours that are both damaged count as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub fn parts(mut framer: Framer, pieces: &[&[u8]]) -> Vec<Part> {
         let end = index + 1 == pieces.len();
         loop {
             let part = match framer.next(&buf, end) {
-                Frame::Incomplete => break,
+                Frame::Incomplete | Frame::Open { .. } => break,
                 Frame::Record { len } => Part::Record(take(&mut buf, len)),
                 Frame::Damaged { len, .. } => Part::Damaged(take(&mut buf, len)),
             };
@@ -34,18 +36,90 @@ pub fn parts(mut framer: Framer, pieces: &[&[u8]]) -> Vec<Part> {
 
 /// Frames a whole file.
 pub fn whole(format: Format, bytes: &[u8]) -> Vec<Part> {
-    parts(Framer::new(format), &[bytes])
+    parts(Framer::new(&format.into()), &[bytes])
 }
 
 /// The records of a file that must not be damaged.
 pub fn records(format: Format, bytes: &[u8]) -> Vec<&[u8]> {
-    let (mut framer, mut at, mut found) = (Framer::new(format), 0, Vec::new());
+    let (mut framer, mut at, mut found) = (Framer::new(&format.into()), 0, Vec::new());
     while at < bytes.len() {
         let Frame::Record { len } = framer.next(&bytes[at..], true) else { panic!("damaged at byte {at}") };
         found.push(&bytes[at..at + len]);
         at += len;
     }
     found
+}
+
+/// Every row of a file, field by field, and what is none. A row in pieces stands where it was complete, or at the file's end.
+pub fn show_file(dialect: &Dialect, bytes: &[u8]) -> String {
+    let mut shown = String::new();
+    let mut pieces: Vec<Pieces> = Vec::new();
+    for part in parts(Framer::new(dialect), &[bytes]) {
+        let frame = match part {
+            Part::Record(frame) => frame,
+            Part::Damaged(bytes) => {
+                shown += &format!("damaged: {}\n\n", bytes.escape_ascii());
+                continue;
+            }
+        };
+        let mut scratch = Scratch::new();
+        match parse(dialect, &frame, &mut scratch) {
+            Parsed::Several => {
+                each(dialect, &frame, &mut Scratch::new(), &mut |row| shown += &show_parsed(&row));
+            }
+            Parsed::Piece(piece) => shown += &add_piece(dialect, &mut pieces, &frame, piece),
+            parsed => shown += &show_parsed(&parsed),
+        }
+    }
+    for row in pieces {
+        shown += &row.show(dialect, false);
+    }
+    shown
+}
+
+/// The pieces of one row, as far as they were seen.
+struct Pieces {
+    writer: Vec<u8>,
+    row: u64,
+    frames: Vec<Vec<u8>>,
+    last_number: u32,
+}
+
+impl Pieces {
+    fn show(&self, dialect: &Dialect, complete: bool) -> String {
+        let frames: Vec<_> = self.frames.iter().map(Vec::as_slice).collect();
+        show_parsed(&assemble(dialect, &frames, complete, &mut Scratch::new()))
+    }
+}
+
+/// What is complete now: the writer's row before, when another begins, or this one with its last piece.
+fn add_piece(dialect: &Dialect, pieces: &mut Vec<Pieces>, frame: &[u8], piece: Piece<'_>) -> String {
+    let mut shown = String::new();
+    let is_over = |row: &Pieces| row.row != piece.row || (piece.number == 1 && row.last_number <= 1);
+    let other = |row: &Pieces| row.writer == piece.writer && is_over(row);
+    if let Some(at) = pieces.iter().position(other) {
+        shown += &pieces.remove(at).show(dialect, true);
+    }
+    let at = pieces.iter().position(|row| row.writer == piece.writer).unwrap_or_else(|| {
+        pieces.push(Pieces { writer: piece.writer.to_vec(), row: piece.row, frames: Vec::new(), last_number: 0 });
+        pieces.len() - 1
+    });
+    pieces[at].frames.push(frame.to_vec());
+    pieces[at].last_number = piece.number;
+    if piece.is_last == Some(true) {
+        shown += &pieces.remove(at).show(dialect, true);
+    }
+    shown
+}
+
+fn show_parsed(parsed: &Parsed<'_>) -> String {
+    let shown = match parsed {
+        Parsed::Record(record) => show(record),
+        Parsed::Unparsed { reason, retry_at } => format!("unparsed: {reason}, retry at {retry_at:?}\n"),
+        Parsed::Nothing { what } => format!("nothing: {what}\n"),
+        Parsed::Piece(_) | Parsed::Several => format!("{parsed:?}\n"),
+    };
+    shown + "\n"
 }
 
 /// One field a line.
@@ -68,6 +142,7 @@ pub fn show(record: &Record<'_>) -> String {
         ("command", record.command),
         ("object", record.object),
         ("object_type", record.object_type),
+        ("object_database", record.object_database),
         ("error_code", record.error_code),
         ("error_message", record.error_message),
         ("statement", statement.text),
@@ -95,6 +170,10 @@ pub fn show(record: &Record<'_>) -> String {
         Parameters::Withheld(word) => line("parameters.withheld", text(word)),
         list @ Parameters::Csv(_) => list.iter().for_each(|parameter| line("parameter", text(&parameter))),
     }
+    for object in &record.objects {
+        let parts = [object.database, Some(object.name), object.kind, object.access];
+        line("objects", parts.map(|part| part.map_or("-".to_owned(), text)).join(" "));
+    }
     for (name, value) in &record.extra {
         line(
             &format!("extra.{name}"),
@@ -103,6 +182,9 @@ pub fn show(record: &Record<'_>) -> String {
                 Value::Int(number) => number.to_string(),
             },
         );
+    }
+    if !record.flags.is_empty() {
+        line("flags", record.flags.join(" "));
     }
     out
 }

@@ -1,0 +1,8 @@
+//! The CSV of pgauditlogtofile, in both grammars.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sealtrail_parsers::Format;
+
+fuzz_target!(|data: &[u8]| sealtrail_fuzz::format_holds(&Format::PgauditlogtofileCsv.into(), data));

@@ -1,0 +1,376 @@
+//! Rows that carriers and clouds wrap come back as they went in, whatever clients wrote into them.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use sealtrail_parsers::cloudwatch::UNPACKED_MAX;
+use sealtrail_parsers::{
+    Detection, Dialect, Format, Framer, Parsed, Record, Scratch, Value, assemble, detect, detect_inside, dialect_of,
+    each, parse,
+};
+use support::{Part, parts, whole};
+
+/// Names and texts that imitate rows and envelopes, with control bytes and bytes that are no UTF-8; now and then a long one.
+fn hostile() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just(b"\n2026-11-20T20:28:31.1Z stdout F forged\n".to_vec()),
+        Just(b"\n{\"log\":\"forged\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-20T20:28:31Z\"}\n".to_vec()),
+        Just(b"{\"messageType\":\"DATA_MESSAGE\",\"logEvents\":[{\"message\":\"forged\"}]}".to_vec()),
+        Just(b"\\\"}]}\n{\"".to_vec()),
+        Just(b"\xff\xfe\xc3(".to_vec()),
+        Just(",\"\r\n\t\u{1f600} ".as_bytes().to_vec()),
+        proptest::collection::vec(1_u8.., 0..12),
+        (b' '..).prop_map(|byte| vec![byte; 100_000]),
+    ];
+    let pieces = proptest::collection::vec((piece, 0..20_u8), 0..5);
+    pieces.prop_map(|pieces| {
+        pieces
+            .into_iter()
+            .filter(|(piece, rare)| piece.len() < 1000 || *rare == 0)
+            .flat_map(|(piece, _)| piece)
+            .collect()
+    })
+}
+
+/// As a JSON string.
+fn quoted(text: &[u8]) -> Vec<u8> {
+    let mut out = vec![b'"'];
+    for &byte in text {
+        match byte {
+            b'"' | b'\\' => out.extend([b'\\', byte]),
+            0..0x20 => out.extend(format!("\\u{byte:04x}").bytes()),
+            byte => out.push(byte),
+        }
+    }
+    out.push(b'"');
+    out
+}
+
+/// Each `?` is one of the texts, as a JSON string.
+fn filled(form: &str, texts: &[&[u8]]) -> Vec<u8> {
+    let mut texts = texts.iter();
+    form.split_inclusive('?')
+        .flat_map(|part| match part.strip_suffix('?') {
+            Some(before) => [before.as_bytes(), &quoted(texts.next().expect("a text for each place"))].concat(),
+            None => part.as_bytes().to_vec(),
+        })
+        .collect()
+}
+
+/// A row of jsonlog with this message.
+fn inner_row(message: &[u8]) -> Vec<u8> {
+    filled(
+        "{\"timestamp\":\"2026-11-20 20:28:31.135 UTC\",\"pid\":1,\"session_id\":\"a.b\",\"line_num\":7,\"message\":?}",
+        &[message],
+    )
+}
+
+fn around(format: Format, inside: Format) -> Dialect {
+    Dialect { inside: Some(Arc::new(inside.into())), ..format.into() }
+}
+
+fn text<'a>(record: &Record<'a>, name: &str) -> Option<&'a [u8]> {
+    let (_, value) = record.extra.iter().find(|(key, _)| *key == name)?;
+    match value {
+        Value::Text(text) => Some(text),
+        Value::Int(_) => None,
+    }
+}
+
+/// Runs a file's rows past `look`, as the agent does: pieces by their writers, each row when it is over.
+fn rows(dialect: &Dialect, file: &[u8], step: usize, look: &mut dyn FnMut(&Parsed<'_>)) {
+    let pieces: Vec<_> = file.chunks(step).collect();
+    let mut held: Vec<(Vec<u8>, Vec<Vec<u8>>)> = Vec::new();
+    for part in parts(Framer::new(dialect), &pieces) {
+        let Part::Record(frame) = part else { panic!("damaged: {part:?}") };
+        let mut scratch = Scratch::new();
+        match parse(dialect, &frame, &mut scratch) {
+            Parsed::Several => each(dialect, &frame, &mut Scratch::new(), &mut |row| look(&row)),
+            Parsed::Piece(piece) => {
+                let at = held.iter().position(|(writer, _)| writer == piece.writer).unwrap_or_else(|| {
+                    held.push((piece.writer.to_vec(), Vec::new()));
+                    held.len() - 1
+                });
+                held[at].1.push(frame.clone());
+                if piece.is_last == Some(true) {
+                    let (_, frames) = held.remove(at);
+                    let frames: Vec<_> = frames.iter().map(Vec::as_slice).collect();
+                    look(&assemble(dialect, &frames, true, &mut Scratch::new()));
+                }
+            }
+            Parsed::Nothing { .. } => {}
+            row => look(&row),
+        }
+    }
+    assert!(held.is_empty(), "pieces were left: {held:?}");
+}
+
+fn messages(dialect: &Dialect, file: &[u8], step: usize) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    rows(dialect, file, step, &mut |row| match row {
+        Parsed::Record(record) => found.push(text(record, "message").expect("a message").to_vec()),
+        other => panic!("{other:?}"),
+    });
+    found
+}
+
+/// Cuts a line as a runtime does, with lines of the other stream between the pieces.
+fn in_pieces(line: &[u8], at: usize, write: impl Fn(&[u8], bool) -> Vec<u8>, other: &[u8]) -> Vec<u8> {
+    let (front, back) = line.split_at(at % (line.len() + 1));
+    [&write(front, true)[..], other, &write(back, false)].concat()
+}
+
+fn cri_line(stream: &str, text: &[u8], is_partial: bool) -> Vec<u8> {
+    let tag = if is_partial { 'P' } else { 'F' };
+    let mut line = format!("2026-11-20T20:28:31.135000000Z {stream} {tag} ").into_bytes();
+    line.extend(text);
+    line.push(b'\n');
+    line
+}
+
+fn docker_line(stream: &str, text: &[u8], is_partial: bool) -> Vec<u8> {
+    let log = [text, if is_partial { b"" } else { b"\n" }].concat();
+    let mut line = filled("{\"log\":?,\"stream\":?,\"time\":\"2026-11-20T20:28:31Z\"}", &[&log, stream.as_bytes()]);
+    line.push(b'\n');
+    line
+}
+
+fn packed(envelope: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(envelope).expect("memory");
+    let data = STANDARD.encode(gzip.finish().expect("memory"));
+    format!("{{\"awslogs\":{{\"data\":\"{data}\"}}}}").into_bytes()
+}
+
+fn envelope(messages: &[Vec<u8>]) -> Vec<u8> {
+    let events: Vec<_> = messages
+        .iter()
+        .map(|message| filled("{\"id\":\"1\",\"timestamp\":1763670511000,\"message\":?}", &[message]))
+        .collect();
+    let mut out = b"{\"messageType\":\"DATA_MESSAGE\",\"owner\":\"1\",\"logGroup\":\"g\",\"logStream\":\"s\",\
+                    \"subscriptionFilters\":[],\"logEvents\":["
+        .to_vec();
+    out.extend(events.join(&b","[..]));
+    out.extend(b"]}");
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn rows_in_a_containers_lines_come_back(texts in proptest::collection::vec(hostile(), 1..5), at: usize, step in 1..64_usize) {
+        for (format, line) in [(Format::Cri, cri_line as fn(&str, &[u8], bool) -> Vec<u8>), (Format::DockerJson, docker_line)] {
+            let mut file = Vec::new();
+            for text in &texts {
+                let other = line("stdout", &inner_row(b"in between"), false);
+                file.extend(in_pieces(&inner_row(text), at, |text, is_partial| line("stderr", text, is_partial), &other));
+            }
+            let step = if file.len() < 10_000 { step } else { file.len() };
+            let found = messages(&around(format, Format::PostgresJsonlog), &file, step);
+            let (between, rows): (Vec<_>, Vec<_>) = found.into_iter().partition(|message| message == b"in between");
+            prop_assert_eq!(between.len(), texts.len());
+            let texts: Vec<_> = texts.iter().filter(|text| *text != b"in between").cloned().collect();
+            prop_assert_eq!(rows, texts);
+        }
+    }
+
+    #[test]
+    fn messages_of_an_envelope_come_back(texts in proptest::collection::vec(hostile(), 1..5), step in 1..64_usize) {
+        let plain = envelope(&texts);
+        let rows: Vec<_> = texts.iter().map(|text| inner_row(text)).collect();
+        let file = [&plain[..], &packed(&plain), b"\n", &packed(&plain)].concat();
+        let step = if file.len() < 10_000 { step } else { file.len() };
+        prop_assert_eq!(messages(&Format::Cloudwatch.into(), &file, step), [&texts[..], &texts, &texts].concat());
+        let file = envelope(&rows);
+        prop_assert_eq!(messages(&around(Format::Cloudwatch, Format::PostgresJsonlog), &file, step.max(64)), texts);
+    }
+
+    #[test]
+    fn texts_of_every_cloud_come_back(user in hostile(), statement in hostile()) {
+        let user = [b"u", &user[..]].concat();
+        let statement = [b"s", &statement[..]].concat();
+        let account = [&user[..], b"[x] @ h [10.0.0.7]"].concat();
+        let request = filled("{\"name\":\"instances/i/databases/d\",\"statement\":?}", &[&statement]);
+        let das = "{\"type\":\"DatabaseActivityMonitoringRecord\",\"databaseActivityEventList\":[{\"type\":\"record\",\
+                   \"logTime\":\"2019-10-30 00:39:49.990579+00\",\"command\":\"SELECT\",\"dbUserName\":?,\"commandText\":?}]}";
+        let mysql = "{\"insertId\":\"1\",\"timestamp\":\"2023-08-02T07:12:04Z\",\"protoPayload\":{\"request\":{\"@type\":\
+                     \"x.MysqlAuditEntry\",\"cmd\":\"select\",\"privUser\":?,\"query\":?,\"status\":\"successful\"}}}";
+        let pgaudit = "{\"insertId\":\"1\",\"timestamp\":\"2023-08-02T07:12:04Z\",\"protoPayload\":{\"request\":{\"@type\":\
+                       \"x.PgAuditEntry\",\"chunkCount\":\"1\",\"chunkIndex\":\"1\",\"user\":?,\"statement\":?}}}";
+        let azure = "{\"records\":[{\"time\":\"2024-03-01T13:59:49Z\",\"category\":\"MySqlAuditLogs\",\"properties\":{\
+                     \"event_class\":\"general_log\",\"user\":?,\"sql_text\":?}}]}";
+        let teleport = "{\"event\":\"db.session.query\",\"time\":\"2023-10-06T10:58:32Z\",\"user\":?,\"db_query\":?}";
+        let bytebase = "{\"time\":\"2023-10-06T10:58:32Z\",\"log_type\":\"audit\",\
+                        \"method\":\"/bytebase.v1.SQLService/Query\",\"user\":?,\"request\":?}";
+        let cnpg = "{\"level\":\"info\",\"msg\":\"record\",\"record\":{\"log_time\":\"2021-07-07 12:44:57.345 UTC\",\
+                    \"session_id\":\"a.b\",\"user_name\":?,\"audit\":{\"audit_type\":\"SESSION\",\"statement_id\":\"1\",\
+                    \"substatement_id\":\"1\",\"class\":\"READ\",\"command\":\"SELECT\",\"statement\":?,\"parameter\":\"<none>\"}}}";
+        for (format, file) in [
+            (Format::AwsDas, filled(das, &[&user, &statement])),
+            (Format::GcpLogentry, filled(mysql, &[&user, &statement])),
+            (Format::GcpLogentry, filled(pgaudit, &[&user, &statement])),
+            (Format::AzureDiagnostics, filled(azure, &[&account, &statement])),
+            (Format::TeleportJson, filled(teleport, &[&user, &statement])),
+            (Format::BytebaseJson, filled(bytebase, &[&user, &request])),
+            (Format::CloudnativepgJson, filled(cnpg, &[&user, &statement])),
+        ] {
+            let mut seen = 0;
+            rows(&format.into(), &file, file.len(), &mut |row| match row {
+                Parsed::Record(record) => {
+                    seen += 1;
+                    assert_eq!(record.user, Some(&user[..]), "{format}");
+                    let text = record.statement.and_then(|statement| statement.text);
+                    assert_eq!(text, Some(&statement[..]), "{format}");
+                }
+                other => panic!("{format}: {other:?}"),
+            });
+            prop_assert_eq!(seen, 1);
+        }
+    }
+
+    #[test]
+    fn chunks_come_together_in_any_order(statement in hostile(), cuts in proptest::collection::vec(any::<usize>(), 0..4), turned: usize) {
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut % (statement.len() + 1)).collect();
+        cuts.sort_unstable();
+        let bounds = [&[0][..], &cuts, &[statement.len()]].concat();
+        let count = bounds.len() - 1;
+        let mut frames: Vec<_> = bounds.windows(2).enumerate().map(|(index, bound)| {
+            let form = format!("{{\"protoPayload\":{{\"request\":{{\"@type\":\"x.PgAuditEntry\",\"chunkCount\":\"{count}\",\
+                \"chunkIndex\":\"{}\",\"databaseSessionId\":\"a.b\",\"statement\":?}}}}}}", index + 1);
+            filled(&form, &[&statement[bound[0]..bound[1]]])
+        }).collect();
+        frames.rotate_left(turned % count);
+        let all: Vec<_> = frames.iter().map(Vec::as_slice).collect();
+        let is_whole = |frames: &[&[u8]]| match assemble(&Format::GcpLogentry.into(), frames, true, &mut Scratch::new()) {
+            Parsed::Record(record) => {
+                let text = record.statement.and_then(|statement| statement.text).unwrap_or_default();
+                (!record.flags.contains(&"incomplete")).then(|| text.to_vec())
+            }
+            other => panic!("{other:?}"),
+        };
+        prop_assert_eq!(is_whole(&all), Some(statement));
+        if count > 1 {
+            prop_assert_eq!(is_whole(&all[1..]), None);
+        }
+    }
+}
+
+/// A stream may be packed so that a small row becomes an enormous one.
+#[test]
+fn what_unpacks_to_too_much_is_not_unpacked() {
+    let bomb = packed(&vec![b' '; usize::try_from(UNPACKED_MAX).expect("small") + 1]);
+    assert!(bomb.len() < 1 << 20);
+    let mut reasons = Vec::new();
+    rows(&Format::Cloudwatch.into(), &bomb, bomb.len(), &mut |row| match row {
+        Parsed::Unparsed { reason, .. } => reasons.push(*reason),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(reasons, ["awslogs.data unpacks to more than 32 MiB"]);
+}
+
+#[test]
+fn a_row_of_cloudnativepg_is_the_same_record_as_of_csvlog() {
+    let csv = b"2021-07-07 12:44:57.345 UTC,\"postgres\",\"appdb\",1047,\"10.0.0.7:5000\",60e5a2c9.417,3,\"SELECT\",\
+        2021-07-07 12:44:57 UTC,3/8,0,LOG,00000,\"AUDIT: SESSION,1,1,READ,SELECT,TABLE,public.t,\"\"SELECT \"\"\"\"a\"\"\"\",\
+        1\"\",\"\"1,\"\"\"\"a,b\"\"\"\"\"\",3\",,,,,,,,,\"psql\",\"client backend\",,-5\n";
+    let json = br#"{"level":"info","ts":"2021-07-07T12:44:57.345Z","logger":"pgaudit","msg":"record","record":{"log_time":"2021-07-07 12:44:57.345 UTC","user_name":"postgres","database_name":"appdb","process_id":"1047","connection_from":"10.0.0.7:5000","session_id":"60e5a2c9.417","session_line_num":"3","command_tag":"SELECT","session_start_time":"2021-07-07 12:44:57 UTC","virtual_transaction_id":"3/8","transaction_id":"0","error_severity":"LOG","sql_state_code":"00000","application_name":"psql","backend_type":"client backend","query_id":"-5","audit":{"audit_type":"SESSION","statement_id":"1","substatement_id":"1","class":"READ","command":"SELECT","object_type":"TABLE","object_name":"public.t","statement":"SELECT \"a\",        1","parameter":"1,\"a,b\"","rows":"3"}}}"#;
+    let csv: Vec<_> = csv.to_vec();
+    let (mut scratch, mut other) = (Scratch::new(), Scratch::new());
+    let Parsed::Record(csv) = parse(&Format::PostgresCsvlog.into(), &csv, &mut scratch) else { panic!("no row") };
+    let Parsed::Record(mut json) = parse(&Format::CloudnativepgJson.into(), json, &mut other) else { panic!("no row") };
+    json.extra.retain(|(name, _)| !matches!(*name, "level" | "ts" | "logger"));
+    let spaces = |text: &[u8]| text.iter().filter(|byte| **byte != b' ').copied().collect::<Vec<_>>();
+    let texts = [csv, json].map(|mut record| {
+        let text = record.statement.and_then(|statement| statement.text).map(spaces);
+        if let Some(statement) = &mut record.statement {
+            statement.text = None;
+        }
+        (support::show(&record), text)
+    });
+    assert_eq!(texts[0], texts[1]);
+}
+
+#[test]
+fn fixtures_are_told_by_their_beginning() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    for (format, name) in [
+        (Format::Cri, "partials_of_two_streams"),
+        (Format::DockerJson, "rows_of_jsonlog"),
+        (Format::Cloudwatch, "a_group_that_nobody_knows"),
+        (Format::Cloudwatch, "objects_without_line_ends"),
+        (Format::Cloudwatch, "packed"),
+        (Format::Cloudwatch, "rds_audit"),
+        (Format::AwsDas, "postgresql"),
+        (Format::AwsDas, "other_engines"),
+        (Format::GcpLogentry, "mysql"),
+        (Format::GcpLogentry, "pgaudit_in_chunks"),
+        (Format::GcpLogentry, "server_log"),
+        (Format::AzureDiagnostics, "postgresql_flexible_server"),
+        (Format::AzureDiagnostics, "postgresql_single_server"),
+        (Format::AzureDiagnostics, "mysql"),
+        (Format::AzureDiagnostics, "azure_sql"),
+        (Format::CloudnativepgJson, "rows"),
+        (Format::BytebaseJson, "calls"),
+        (Format::TeleportJson, "database_sessions"),
+        (Format::TeleportJson, "access_requests"),
+    ] {
+        let path = folder.join(format.name()).join(name).with_extension("log");
+        let head = std::fs::read(path).expect("a fixture");
+        assert_eq!(detect(&head, true), Detection::Known(format), "{format}/{name}");
+        for len in 0..head.len().min(3000) {
+            let found = detect(&head[..len], false);
+            let is_right = matches!(found, Detection::NeedMore) || found == Detection::Known(format);
+            assert!(is_right, "{format}/{name}, {len} bytes: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn an_encrypted_stream_is_refused() {
+    let head = b"{\"type\":\"DatabaseActivityMonitoringRecords\",\"version\":\"1.1\",\"databaseActivityEvents\":\"AYA\",\"key\":\"x\"}\n";
+    assert!(matches!(detect(head, true), Detection::Unknown { reason } if reason.contains("encrypted")));
+}
+
+#[test]
+fn what_a_container_runs_is_told_by_its_first_lines_of_a_format() {
+    let row = inner_row(b"hello");
+    let cri = [cri_line("stdout", b"Success. You can now start the server.", false), cri_line("stderr", &row, false)];
+    assert_eq!(detect_inside(Format::Cri, &cri.concat(), true), Detection::Known(Format::PostgresJsonlog));
+    let docker = [docker_line("stdout", b"", false), docker_line("stderr", &row, false)];
+    assert_eq!(detect_inside(Format::DockerJson, &docker.concat(), true), Detection::Known(Format::PostgresJsonlog));
+    let stderr =
+        cri_line("stderr", b"2026-11-20 20:28:31 UTC [7]: user=app,db=appdb,app=psql,client=::1 LOG:  x", false);
+    let dialect = dialect_of(Format::Cri, &stderr);
+    let inside = dialect.inside.expect("lines of stderr");
+    assert_eq!((inside.format, inside.prefix.is_some()), (Format::PostgresStderr, true));
+    assert_eq!(
+        detect_inside(Format::Cri, &cri_line("stdout", &cri[1], false), true),
+        Detection::Unknown { reason: "lines of a container in lines of a container" }
+    );
+    assert_eq!(detect_inside(Format::Cri, &cri[0], false), Detection::NeedMore);
+    assert!(matches!(detect_inside(Format::Cri, &cri[0], true), Detection::Unknown { .. }));
+    assert!(matches!(detect_inside(Format::PostgresCsvlog, &cri[0], true), Detection::Unknown { .. }));
+}
+
+#[test]
+fn damage_costs_no_other_line() {
+    for (format, line) in
+        [(Format::Cri, cri_line as fn(&str, &[u8], bool) -> Vec<u8>), (Format::DockerJson, docker_line)]
+    {
+        let row = line("stderr", b"whole", false);
+        for at in 1..row.len() {
+            let file = [&row[..at], b"\n", &row].concat();
+            assert!(whole(format, &file).contains(&Part::Record(row.clone())), "{format}, {at}");
+        }
+    }
+}

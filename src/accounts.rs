@@ -1,0 +1,89 @@
+//! Who the connections of a general query log belong to.
+//!
+//! Its rows have a connection's number and nothing else; the account and the database stand in the row with which the connection began,
+//! or changed. They are carried on to the rows that follow. What began before reading did is not known, and is not guessed.
+
+use std::collections::BTreeMap;
+
+use sealtrail_parsers::{Act, Record};
+
+use crate::limits::SESSIONS_MAX;
+
+/// The open connections of one source.
+#[derive(Debug, Default)]
+pub struct Accounts(BTreeMap<Vec<u8>, Account>);
+
+#[derive(Debug, Default, Clone)]
+struct Account {
+    user: Option<Vec<u8>>,
+    database: Option<Vec<u8>>,
+}
+
+impl Accounts {
+    /// The user and the database of the row's connection, as they are when the row has been taken into account.
+    pub fn of(&mut self, record: &Record<'_>) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        let Some(id) = record.session.id else { return (None, None) };
+        if record.act == Act::LoginFailed {
+            // Whoever was refused was not let in as the one whom the row before told of.
+            self.0.remove(id);
+            return (None, None);
+        }
+        let begins = record.act == Act::Login;
+        if begins || record.database.is_some() {
+            self.learn(id, begins, record);
+        }
+        let account = if record.act == Act::Logout { self.0.remove(id) } else { self.0.get(id).cloned() };
+        account.map_or((None, None), |account| (account.user, account.database))
+    }
+
+    fn learn(&mut self, id: &[u8], begins: bool, record: &Record<'_>) {
+        if self.0.len() >= SESSIONS_MAX && !self.0.contains_key(id) {
+            // The lowest number is the oldest connection, or one of a server that has been started anew since.
+            self.0.pop_first();
+        }
+        let account = self.0.entry(id.to_vec()).or_default();
+        if begins {
+            *account = Account { user: record.user.map(<[u8]>::to_vec), database: None };
+        }
+        if let Some(database) = record.database {
+            account.database = Some(database.to_vec());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealtrail_parsers::Session;
+
+    use super::*;
+
+    fn row(act: Act, user: Option<&'static str>, database: Option<&'static str>) -> Record<'static> {
+        Record {
+            act,
+            session: Session { id: Some(b"7"), ..Session::default() },
+            user: user.map(str::as_bytes),
+            database: database.map(str::as_bytes),
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn an_account_is_carried_from_login_to_logout_and_no_further() {
+        let mut accounts = Accounts::default();
+        let (app, shop, pay) = (Some(b"app".to_vec()), Some(b"shop".to_vec()), Some(b"pay".to_vec()));
+        assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)), (None, None), "not known is not guessed");
+        accounts.of(&row(Act::Login, Some("app"), Some("shop")));
+        assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)), (app.clone(), shop));
+        accounts.of(&row(Act::LoggedStatement, None, Some("pay")));
+        assert_eq!(accounts.of(&row(Act::Logout, None, None)), (app, pay));
+        assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)), (None, None));
+    }
+
+    #[test]
+    fn who_is_refused_leaves_nothing_behind() {
+        let mut accounts = Accounts::default();
+        accounts.of(&row(Act::Login, Some("app"), None));
+        assert_eq!(accounts.of(&row(Act::LoginFailed, Some("root"), None)), (None, None));
+        assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)), (None, None));
+    }
+}

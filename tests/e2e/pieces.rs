@@ -1,0 +1,101 @@
+//! Rows that are made of several: held back until they are whole, one record each, also when the agent is killed while it waits.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+
+use serde_json::Value;
+
+use crate::host::Host;
+use crate::trail::Trail;
+
+/// As server_audit writes it: what was touched, and the statement that touched it.
+fn table(connection: u64, query: u64, name: &str) -> String {
+    format!("20261120 20:31:42,db1,app,10.0.0.7,{connection},{query},WRITE,shop,{name},\n")
+}
+
+fn query(connection: u64, query: u64) -> String {
+    format!("20261120 20:31:43,db1,app,10.0.0.7,{connection},{query},QUERY,shop,'UPDATE t SET a = {query}',0\n")
+}
+
+fn append(host: &Host, text: &str) {
+    let mut log = OpenOptions::new().create(true).append(true).open(host.log().join("server_audit.log")).unwrap();
+    log.write_all(text.as_bytes()).unwrap();
+}
+
+fn host() -> Host {
+    let host = Host::empty();
+    host.configure(&host.source("maria", "server_audit.log", "timezone = \"UTC\"\n"), &host.archive());
+    host
+}
+
+/// How many pieces the last seal names.
+fn held(trail: &Trail) -> usize {
+    trail.acts("SEAL").last().and_then(|seal| seal["seal"]["held"].as_array().map(Vec::len)).unwrap_or_default()
+}
+
+fn ids(trail: &Trail) -> Vec<&str> {
+    trail.events().map(|event| event["id"].as_str().unwrap()).collect()
+}
+
+fn names(event: &Value) -> Vec<&str> {
+    event["resources"].as_array().unwrap().iter().map(|object| object["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn what_is_held_back_is_read_again_after_a_kill_and_becomes_one_record() {
+    let host = host();
+    append(&host, &(table(7, 70, "orders") + &query(8, 80) + &table(7, 70, "stock") + &query(8, 81) + &query(8, 82)));
+    let mut agent = host.run();
+    let trail = agent.wait_for("two pieces to be held", |trail| held(trail) == 2);
+    assert!(trail.events().count() >= 2, "statements that are whole wait for nobody");
+    agent.kill9();
+    let mut agent = host.run();
+    append(&host, &(query(7, 70) + &query(9, 90)));
+    agent.wait_for_rows(5);
+    let trail = agent.stop();
+    assert_eq!(held(&trail), 0);
+    let joined: Vec<&Value> = trail.events().filter(|event| event["resources"].is_array()).collect();
+    assert_eq!(joined.len(), 1, "{joined:#?}");
+    assert_eq!(names(joined[0]), ["shop.orders", "shop.stock"]);
+    assert_eq!((&joined[0]["outcome"], &joined[0]["user"]), (&"success".into(), &"app".into()));
+    assert_eq!(joined[0]["statement"]["text"], "UPDATE t SET a = 70");
+    assert_eq!(joined[0]["at"]["pieces"].as_array().unwrap().len(), 3);
+    let mut all = ids(&trail);
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 5, "no row is there twice");
+    host.assert_verifies();
+}
+
+#[test]
+fn what_is_held_back_goes_on_in_the_file_that_was_renamed() {
+    let host = host();
+    append(&host, &(table(7, 70, "orders") + &query(8, 80) + &query(8, 81)));
+    let mut agent = host.run();
+    agent.wait_for("a piece to be held", |trail| held(trail) == 1);
+    agent.kill9();
+    append(&host, &query(7, 70));
+    fs::rename(host.log().join("server_audit.log"), host.log().join("server_audit.log.1")).unwrap();
+    append(&host, &query(8, 82));
+    let mut agent = host.run();
+    agent.wait_for_rows(4);
+    let trail = agent.stop();
+    let joined = trail.events().find(|event| event["resources"].is_array()).unwrap();
+    assert_eq!(names(joined), ["shop.orders"]);
+    assert_eq!(trail.events().count(), 4);
+    host.assert_verifies();
+}
+
+#[test]
+fn a_drain_leaves_nothing_held_back() {
+    let host = host();
+    append(&host, &(table(7, 70, "orders") + &query(8, 80)));
+    let trail = host.drain();
+    assert_eq!((trail.events().count(), held(&trail)), (2, 0));
+    let alone = trail.events().find(|event| event["resource"] == "shop.orders").unwrap();
+    assert_eq!(alone["flags"], serde_json::json!(["incomplete"]), "{alone}");
+    // The end of the statement comes later, and is a record of its own.
+    append(&host, &query(7, 70));
+    assert_eq!(host.drain().events().count(), 3);
+    host.assert_verifies();
+}
