@@ -617,20 +617,18 @@ impl Tail {
 
     /// A file that was read before and is nowhere any more, or holds something else.
     fn gone(&mut self, range: FileRange, looked: &mut Looked) {
-        // What was read of rows that were not whole is gone with the rest of them.
+        // What was read of rows that were not whole is gone with the rest of them. The seals account for its bytes all the same.
         let held = self.held.extract_if(.., |held| held.id == range.id).map(|held| held.offset).min();
-        let range = FileRange { to: held.unwrap_or(range.to), ..range };
+        let lost = FileRange { to: held.unwrap_or(range.to), ..range.clone() };
         let here = self.disk.status(Path::new(&range.path)).is_ok_and(|it| Inode::of(&it) == Inode::in_range(&range));
         let (action, what) =
             if here { ("FILE CUT", "holds something else") } else { ("FILE GONE", "not there any more") };
         let message = format!(
             "{what}; it was read up to byte {}, and what it held behind that, if anything, was not seen",
-            range.to
+            lost.to
         );
         warn!(file = range.path, "{message}");
-        looked
-            .acts
-            .push(Act::new(action, message).of_file(&range.path).unknown().with_gap(bytes_missing(&range, None)));
+        looked.acts.push(Act::new(action, message).of_file(&range.path).unknown().with_gap(bytes_missing(&lost, None)));
         let ended = over(range);
         spend(&mut self.spent, ended.clone());
         looked.ended.push(ended);

@@ -87,6 +87,25 @@ fn what_is_held_back_goes_on_in_the_file_that_was_renamed() {
 }
 
 #[test]
+fn what_is_held_back_of_a_file_that_is_deleted_is_told_and_the_trail_still_verifies() {
+    let host = host();
+    append(&host, &(table(7, 70, "orders") + &query(8, 80) + &query(8, 81)));
+    let mut agent = host.run();
+    agent.wait_for("a piece to be held", |trail| held(trail) == 1);
+    agent.kill9();
+    fs::remove_file(host.log().join("server_audit.log")).unwrap();
+    append(&host, &(query(9, 90) + &query(9, 91)));
+    let mut agent = host.run();
+    agent.wait_for("the new file to be read", |trail| trail.events().any(|event| event["session"]["id"] == "9"));
+    let trail = agent.stop();
+    // The new file may have been given the old one's inode.
+    let gone = [trail.acts("FILE GONE"), trail.acts("FILE CUT")].concat();
+    assert_eq!(gone.len(), 1, "{gone:#?}");
+    assert_eq!(gone[0]["gap"]["from"], 0, "from the piece on that was held");
+    host.assert_authentic();
+}
+
+#[test]
 fn a_drain_leaves_nothing_held_back() {
     let host = host();
     append(&host, &(table(7, 70, "orders") + &query(8, 80)));
