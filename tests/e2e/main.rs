@@ -28,6 +28,7 @@ mod live_postgres;
 mod live_rotation;
 mod logrotate;
 mod pieces;
+mod read_relations;
 mod rotation;
 mod segments;
 mod silence;

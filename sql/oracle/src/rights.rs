@@ -1,0 +1,187 @@
+//! GRANT, REVOKE and roles, out of a parse tree.
+
+use serde_json::Value;
+
+use crate::definitions::granted;
+use crate::facts::Items;
+use crate::kinds::kind;
+use crate::tree::{dotted, is, list, node, number, role, some, string, text};
+
+/// Privileges, objects, grantees, options and grantor.
+pub fn grant(statement: &str, fields: &Value) -> Items {
+    match statement {
+        "GrantStmt" => of_objects(fields),
+        "GrantRoleStmt" => of_roles(fields),
+        "AlterDefaultPrivilegesStmt" => defaults(fields),
+        _ => Items::new(),
+    }
+}
+
+fn of_objects(fields: &Value) -> Items {
+    let mut items = Items::new();
+    for privilege in list(fields, "privileges").iter().filter_map(node) {
+        items.insert(format!("privilege {}", privilege_name(privilege.1)));
+    }
+    if list(fields, "privileges").is_empty() {
+        items.insert("privilege ALL".into());
+    }
+    let kind = kind(number(fields, "objtype"));
+    let kind = match number(fields, "targtype") {
+        2 => format!("ALL {} IN SCHEMA", plural(kind)),
+        3 => plural(kind),
+        _ => kind.into(),
+    };
+    items.extend(granted(fields).into_iter().map(|name| format!("on {kind} {name}")));
+    if number(fields, "targtype") == 3 {
+        items.insert(format!("on {kind}"));
+    }
+    people(fields, "grantees", &mut items);
+    if is(fields, "grant_option") {
+        items.insert("GRANT OPTION".into());
+    }
+    items
+}
+
+fn privilege_name(fields: &Value) -> String {
+    let name = match text(fields, "priv_name") {
+        "" => "ALL".into(),
+        name => name.to_ascii_uppercase(),
+    };
+    let columns: Vec<&str> = list(fields, "cols").iter().map(string).collect();
+    if columns.is_empty() { name } else { format!("{name} ({})", columns.join(", ")) }
+}
+
+fn plural(kind: &str) -> String {
+    format!("{kind}S")
+}
+
+fn of_roles(fields: &Value) -> Items {
+    let mut items = Items::new();
+    for (_, granted) in list(fields, "granted_roles").iter().filter_map(node) {
+        items.insert(format!("role {}", text(granted, "priv_name")));
+    }
+    people(fields, "grantee_roles", &mut items);
+    for (_, option) in list(fields, "opt").iter().filter_map(node) {
+        if text(option, "defname") == "admin" {
+            items.insert("ADMIN OPTION".into());
+        }
+    }
+    items
+}
+
+/// Grantees and grantor, and CASCADE.
+fn people(fields: &Value, grantees: &str, items: &mut Items) {
+    items.extend(list(fields, grantees).iter().map(|one| format!("to {}", role(one))));
+    items.extend(some(fields, "grantor").map(|grantor| format!("by {}", role(grantor))));
+    if number(fields, "behavior") == pg_query::protobuf::DropBehavior::DropCascade as i32 {
+        items.insert("CASCADE".into());
+    }
+}
+
+fn defaults(fields: &Value) -> Items {
+    let mut items = of_objects(&fields["action"]);
+    if is(&fields["action"], "is_grant") {
+        items.insert("GRANT".into());
+    } else {
+        items.insert("REVOKE".into());
+    }
+    for (_, option) in list(fields, "options").iter().filter_map(node) {
+        let members = node(&option["arg"]).map(|(_, list_node)| list(list_node, "items")).unwrap_or_default();
+        match text(option, "defname") {
+            "schemas" => items.extend(members.iter().map(|schema| format!("in SCHEMA {}", string(schema)))),
+            "roles" => items.extend(members.iter().map(|one| format!("for {}", role(one)))),
+            _ => {}
+        }
+    }
+    items
+}
+
+/// Which roles, and what becomes of them.
+pub fn roles(statement: &str, fields: &Value) -> Items {
+    let mut items = Items::new();
+    match statement {
+        "CreateRoleStmt" => {
+            items.insert(format!("subject {}", text(fields, "role")));
+            items.extend(attributes(fields, true));
+            // CREATE USER can log in unless it says otherwise.
+        }
+        "AlterRoleStmt" => {
+            items.insert(format!("subject {}", role(&fields["role"])));
+            items.extend(attributes(fields, number(fields, "action") >= 0));
+        }
+        "AlterRoleSetStmt" => {
+            let subject = some(fields, "role").map_or_else(|| "ALL".into(), role);
+            items.insert(format!("subject {subject}"));
+            items.extend([text(fields, "database")].iter().filter(|name| !name.is_empty()).map(|name| format!("in DATABASE {name}")));
+            items.insert(format!("sets {}", setting(&fields["setstmt"])));
+        }
+        "DropRoleStmt" => items.extend(list(fields, "roles").iter().map(|one| format!("subject {}", role(one)))),
+        "DropOwnedStmt" => items.extend(list(fields, "roles").iter().map(|one| format!("owner {}", role(one)))),
+        "ReassignOwnedStmt" => {
+            items.extend(list(fields, "roles").iter().map(|one| format!("owner {}", role(one))));
+            items.insert(format!("becomes {}", role(&fields["newrole"])));
+        }
+        "RenameStmt" if kind(number(fields, "rename_type")) == "ROLE" => {
+            items.insert(format!("subject {}", text(fields, "subname")));
+            items.insert(format!("becomes {}", text(fields, "newname")));
+        }
+        _ => {}
+    }
+    items
+}
+
+fn setting(fields: &Value) -> String {
+    match text(fields, "name") {
+        "" => "ALL".into(),
+        name => name.to_ascii_lowercase(),
+    }
+}
+
+fn attributes(fields: &Value, adds: bool) -> Items {
+    let options = list(fields, "options").iter().filter_map(node);
+    options.flat_map(|(_, option)| attribute(option, adds)).collect()
+}
+
+fn attribute(option: &Value, adds: bool) -> Items {
+    let argument = node(&option["arg"]);
+    let flag = |name: &str| match argument {
+        Some(("Boolean", fields)) if !is(fields, "boolval") => [format!("{name} off")].into(),
+        _ => [format!("{name} on")].into(),
+    };
+    let listed = |part: &str| match argument {
+        Some(("List", fields)) => list(fields, "items").iter().map(|one| format!("{part} {}", role(one))).collect(),
+        _ => Items::new(),
+    };
+    match text(option, "defname") {
+        "superuser" => flag("SUPERUSER"),
+        "inherit" => flag("INHERIT"),
+        "createrole" => flag("CREATEROLE"),
+        "createdb" => flag("CREATEDB"),
+        "canlogin" => flag("LOGIN"),
+        "isreplication" => flag("REPLICATION"),
+        "bypassrls" => flag("BYPASSRLS"),
+        "connectionlimit" => [format!("CONNECTION LIMIT {}", value(argument))].into(),
+        "validUntil" => [format!("VALID UNTIL {}", value(argument))].into(),
+        "sysid" => [format!("SYSID {}", value(argument))].into(),
+        "password" if argument.is_none() => ["PASSWORD null".into()].into(),
+        "password" => ["PASSWORD set".into()].into(),
+        "addroleto" => listed("member of"),
+        "rolemembers" if adds => listed("member"),
+        "rolemembers" => listed("no longer member"),
+        "adminmembers" => listed("member with admin"),
+        _ => Items::new(),
+    }
+}
+
+fn value(argument: Option<(&str, &Value)>) -> String {
+    match argument {
+        Some(("Integer", fields)) => number(fields, "ival").to_string(),
+        Some(("String", fields)) => text(fields, "sval").into(),
+        _ => String::new(),
+    }
+}
+
+/// The names of a list of lists of `String`s.
+pub fn names(nodes: &[Value]) -> Vec<String> {
+    nodes.iter().map(|one| node(one).map(|(_, fields)| dotted(list(fields, "items"))).unwrap_or_default()).collect()
+}
