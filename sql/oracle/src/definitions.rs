@@ -44,7 +44,10 @@ pub fn of(statement: &str, fields: &Value) -> Items {
             add(if is_procedure { "PROCEDURE" } else { "FUNCTION" }, dotted(list(fields, "funcname")));
         }
         "AlterFunctionStmt" => add(kind(number(fields, "objtype")), dotted(list(&fields["func"], "objname"))),
-        "CreateSchemaStmt" => add("SCHEMA", schema(fields)),
+        "CreateSchemaStmt" => {
+            add("SCHEMA", schema(fields));
+            items.extend(list(fields, "schema_elts").iter().filter_map(node).flat_map(|(kind, fields)| of(kind, fields)));
+        }
         "CreatedbStmt" | "DropdbStmt" | "AlterDatabaseStmt" | "AlterDatabaseSetStmt" | "AlterDatabaseRefreshCollStmt" => {
             add("DATABASE", named("dbname"));
         }
@@ -61,33 +64,67 @@ pub fn of(statement: &str, fields: &Value) -> Items {
         "CreateOpFamilyStmt" | "AlterOpFamilyStmt" => add("OPERATOR FAMILY", dotted(list(fields, "opfamilyname"))),
         "AlterOperatorStmt" => add("OPERATOR", dotted(list(&fields["opername"], "objname"))),
         "CreateConversionStmt" => add("CONVERSION", dotted(list(fields, "conversion_name"))),
-        "CreateStatsStmt" | "AlterStatsStmt" => add("STATISTICS", dotted(list(fields, "defnames"))),
+        "CreateStatsStmt" => {
+            add("STATISTICS", dotted(list(fields, "defnames")));
+            let tables = list(fields, "relations").iter().filter_map(node).filter(|(kind, _)| *kind == "RangeVar");
+            tables.for_each(|(_, table)| add("on", relation(table)));
+        }
+        "AlterStatsStmt" => add("STATISTICS", dotted(list(fields, "defnames"))),
         "AlterTsdictionaryStmt" => add("TEXT SEARCH DICTIONARY", dotted(list(fields, "dictname"))),
         "AlterTsconfigurationStmt" => add("TEXT SEARCH CONFIGURATION", dotted(list(fields, "cfgname"))),
         "AlterCollationStmt" => add("COLLATION", dotted(list(fields, "collname"))),
         "DefineStmt" => add(kind(number(fields, "kind")), dotted(list(fields, "defnames"))),
         "AlterTableStmt" => add(kind(number(fields, "objtype")), table("relation")),
         "RefreshMatViewStmt" => add("MATERIALIZED VIEW", table("relation")),
+        "VacuumStmt" => list(fields, "rels").iter().filter_map(node).for_each(|(_, one)| add("TABLE", relation(&one["relation"]))),
+        "ClusterStmt" => add("TABLE", table("relation")),
+        "ReindexStmt" => match number(fields, "kind") {
+            1 => add("INDEX", table("relation")),
+            2 => add("TABLE", table("relation")),
+            3 => add("SCHEMA", named("name")),
+            _ => add("DATABASE", named("name")),
+        },
+        "ImportForeignSchemaStmt" => add("SCHEMA", named("local_schema")),
+        "AlterTableMoveAllStmt" => add("on", named("orig_tablespacename")),
+        "CallStmt" => add("PROCEDURE", dotted(list(&fields["funccall"], "funcname"))),
+        "DeclareCursorStmt" => add("CURSOR", named("portalname")),
+        "PrepareStmt" | "ExecuteStmt" => add("PREPARED STATEMENT", named("name")),
+        "ExplainStmt" => items.extend(node(&fields["query"]).map(|(kind, fields)| of(kind, fields)).unwrap_or_default()),
         "DropStmt" => {
             for object in list(fields, "objects") {
                 items.extend(named_by(number(fields, "remove_type"), object));
             }
         }
+        "RenameStmt" if renamed(fields) == "ROLE" => {}
         "RenameStmt" => items.extend(changed(fields, "rename_type", renamed(fields))),
         "AlterObjectSchemaStmt" | "AlterOwnerStmt" | "AlterObjectDependsStmt" => {
             items.extend(changed(fields, "object_type", kind(number(fields, "object_type"))));
         }
+        "CommentStmt" | "SecLabelStmt" if kind(number(fields, "objtype")) == "ROLE" => {}
         "CommentStmt" | "SecLabelStmt" => items.extend(named_by(number(fields, "objtype"), &fields["object"])),
         _ => {}
     }
     items.into_iter().filter(|item| !item.ends_with(' ')).collect()
 }
 
-/// `CREATE SCHEMA AUTHORIZATION r` makes one of the role's name.
+/// `CREATE SCHEMA AUTHORIZATION r` makes one of the role's name; who `CURRENT_ROLE` is the text does not say.
 fn schema(fields: &Value) -> String {
     match text(fields, "schemaname") {
-        "" => some(fields, "authrole").map(role).unwrap_or_default(),
+        "" => some(fields, "authrole").map(|role| text(role, "rolename").to_owned()).unwrap_or_default(),
         name => name.into(),
+    }
+}
+
+/// Tables that `INTO` makes, wherever a query has one.
+pub fn made(value: &Value) -> Items {
+    match value {
+        Value::Array(values) => values.iter().flat_map(made).collect(),
+        Value::Object(fields) => {
+            let target = fields.get("into_clause").and_then(|clause| some(clause, "rel"));
+            let here = target.map(|target| format!("TABLE {}", relation(target)));
+            fields.values().flat_map(made).chain(here).collect()
+        }
+        _ => Items::new(),
     }
 }
 
@@ -115,7 +152,7 @@ fn named_by(number: i32, object: &Value) -> Items {
         None => Items::new(),
     };
     match kind(number) {
-        part @ ("TRIGGER" | "RULE" | "POLICY") => parted(part),
+        part @ ("TRIGGER" | "RULE" | "POLICY" | "COLUMN") => parted(part),
         "CONSTRAINT" if number == pg_query::protobuf::ObjectType::ObjectTabconstraint as i32 => parted("CONSTRAINT"),
         "CONSTRAINT" => match strings {
             [domain, name] => [format!("CONSTRAINT {}", string(name)), format!("on {}", simple(domain))].into(),

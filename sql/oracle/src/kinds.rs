@@ -3,7 +3,7 @@
 use pg_query::protobuf::{self, TransactionStmtKind};
 use serde_json::Value;
 
-use crate::tree::{is, list, number, some, text};
+use crate::tree::{is, number, some, text};
 
 /// An object type in the words of SQL.
 pub fn kind(number: i32) -> &'static str {
@@ -75,7 +75,7 @@ pub fn action(statement: &str, fields: &Value) -> String {
         "RenameStmt" => format!("ALTER {}", renamed(fields)),
         "GrantStmt" => either("is_grant", "GRANT", "REVOKE"),
         "GrantRoleStmt" => either("is_grant", "GRANT ROLE", "REVOKE ROLE"),
-        "VariableSetStmt" => if number(fields, "kind") >= 5 { "RESET" } else { "SET" }.into(),
+        "VariableSetStmt" => set(fields),
         "DiscardStmt" => ["", "DISCARD ALL", "DISCARD PLANS", "DISCARD SEQUENCES", "DISCARD TEMP"][number(fields, "target") as usize].into(),
         "ClosePortalStmt" => if text(fields, "portalname").is_empty() { "CLOSE CURSOR ALL" } else { "CLOSE CURSOR" }.into(),
         "DeallocateStmt" => if text(fields, "name").is_empty() { "DEALLOCATE ALL" } else { "DEALLOCATE" }.into(),
@@ -150,6 +150,17 @@ fn spaced(name: &str) -> String {
     spaced
 }
 
+fn set(fields: &Value) -> String {
+    let verb = if number(fields, "kind") >= protobuf::VariableSetKind::VarReset as i32 { "RESET" } else { "SET" };
+    match text(fields, "name") {
+        "role" => format!("{verb} ROLE"),
+        "session_authorization" => format!("{verb} SESSION AUTHORIZATION"),
+        name @ ("TRANSACTION" | "SESSION CHARACTERISTICS") => format!("{verb} {name}"),
+        "TRANSACTION SNAPSHOT" => "SET TRANSACTION".into(),
+        _ => verb.into(),
+    }
+}
+
 fn makes_table(fields: &Value) -> bool {
     let below = || ["larg", "rarg"].iter().filter_map(|arm| some(fields, arm)).any(makes_table);
     some(fields, "into_clause").is_some() || below()
@@ -181,9 +192,4 @@ pub fn renamed(fields: &Value) -> &'static str {
         ObjectAttribute => "TYPE",
         _ => kind(number(fields, "rename_type")),
     }
-}
-
-/// Whether a list of a statement has anything.
-pub fn any(fields: &Value, field: &str) -> bool {
-    !list(fields, field).is_empty()
 }

@@ -23,7 +23,7 @@ pub fn truth(statement: &Value) -> Facts {
     Facts {
         action: kinds::action(kind, fields),
         relations: relations::of(statement),
-        objects: definitions::of(kind, fields),
+        objects: definitions::of(kind, fields).into_iter().chain(definitions::made(statement)).collect(),
         grant: rights::grant(kind, fields),
         role: rights::roles(kind, fields),
     }

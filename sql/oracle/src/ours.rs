@@ -23,7 +23,9 @@ impl One<'_> {
     fn facts(&self) -> Facts {
         let action = self.statement.action;
         let grants = action.starts_with("GRANT") || action.starts_with("REVOKE") || action == "ALTER DEFAULT PRIVILEGES";
-        let is_role = action.ends_with(" ROLE") && !grants || action.ends_with(" OWNED");
+        let makes_roles = action.ends_with(" ROLE") && !grants || action.ends_with(" OWNED");
+        let subject = |one: &Principal| one.who == Who::Subject;
+        let is_role = makes_roles || !grants && self.reading.principals(self.statement).iter().any(subject);
         Facts {
             action: action.into(),
             relations: self.relations(),
@@ -55,7 +57,11 @@ impl One<'_> {
         }
         for object in self.reading.objects(self.statement) {
             match object.part {
-                Part::Target => _ = items.insert(format!("on {} {}", object.kind, self.name(object.name)).trim_end().to_owned()),
+                Part::Target => {
+                    // The parser takes the one for the other.
+                    let kind = if object.kind == "ROUTINES" { "FUNCTIONS" } else { object.kind };
+                    items.insert(format!("on {kind} {}", self.name(object.name)).trim_end().to_owned());
+                }
                 _ => _ = items.insert(format!("in {} {}", object.kind, self.name(object.name))),
             }
         }
@@ -101,6 +107,7 @@ impl One<'_> {
             let name = if setting.canonical.is_empty() { self.plain(setting.parameter.of(self.text)) } else { setting.canonical.into() };
             items.insert(format!("sets {name}"));
         }
+        items.extend(self.statement.options.has(Options::ADMIN_OPTION).then(|| "ADMIN OPTION".to_owned()));
         items
     }
 

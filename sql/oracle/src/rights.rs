@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::definitions::granted;
 use crate::facts::Items;
 use crate::kinds::kind;
-use crate::tree::{dotted, is, list, node, number, role, some, string, text};
+use crate::tree::{is, list, node, number, role, some, string, text};
 
 /// Privileges, objects, grantees, options and grantor.
 pub fn grant(statement: &str, fields: &Value) -> Items {
@@ -103,7 +103,6 @@ pub fn roles(statement: &str, fields: &Value) -> Items {
         "CreateRoleStmt" => {
             items.insert(format!("subject {}", text(fields, "role")));
             items.extend(attributes(fields, true));
-            // CREATE USER can log in unless it says otherwise.
         }
         "AlterRoleStmt" => {
             items.insert(format!("subject {}", role(&fields["role"])));
@@ -115,11 +114,15 @@ pub fn roles(statement: &str, fields: &Value) -> Items {
             items.extend([text(fields, "database")].iter().filter(|name| !name.is_empty()).map(|name| format!("in DATABASE {name}")));
             items.insert(format!("sets {}", setting(&fields["setstmt"])));
         }
+        "VariableSetStmt" => items.extend(becomes(fields)),
+        "CommentStmt" | "SecLabelStmt" if kind(number(fields, "objtype")) == "ROLE" => {
+            items.insert(format!("subject {}", string(&fields["object"])));
+        }
         "DropRoleStmt" => items.extend(list(fields, "roles").iter().map(|one| format!("subject {}", role(one)))),
-        "DropOwnedStmt" => items.extend(list(fields, "roles").iter().map(|one| format!("owner {}", role(one)))),
+        "DropOwnedStmt" => items.extend(list(fields, "roles").iter().map(|one| format!("subject {}", role(one)))),
         "ReassignOwnedStmt" => {
-            items.extend(list(fields, "roles").iter().map(|one| format!("owner {}", role(one))));
-            items.insert(format!("becomes {}", role(&fields["newrole"])));
+            items.extend(list(fields, "roles").iter().map(|one| format!("subject {}", role(one))));
+            items.insert(format!("owner {}", role(&fields["newrole"])));
         }
         "RenameStmt" if kind(number(fields, "rename_type")) == "ROLE" => {
             items.insert(format!("subject {}", text(fields, "subname")));
@@ -128,6 +131,13 @@ pub fn roles(statement: &str, fields: &Value) -> Items {
         _ => {}
     }
     items
+}
+
+/// `SET ROLE r`, `SET SESSION AUTHORIZATION r`
+fn becomes(fields: &Value) -> Option<String> {
+    let is_role = matches!(text(fields, "name"), "role" | "session_authorization");
+    let value = list(fields, "args").first().and_then(node).map(|(_, constant)| text(&constant["val"]["Sval"], "sval"));
+    value.filter(|value| is_role && *value != "none").map(|name| format!("subject {name}"))
 }
 
 fn setting(fields: &Value) -> String {
@@ -166,9 +176,8 @@ fn attribute(option: &Value, adds: bool) -> Items {
         "password" if argument.is_none() => ["PASSWORD null".into()].into(),
         "password" => ["PASSWORD set".into()].into(),
         "addroleto" => listed("member of"),
-        "rolemembers" if adds => listed("member"),
-        "rolemembers" => listed("no longer member"),
-        "adminmembers" => listed("member with admin"),
+        "rolemembers" => listed("member").into_iter().chain([if adds { "ADD MEMBER on".into() } else { "DROP MEMBER on".into() }]).collect(),
+        "adminmembers" => listed("member").into_iter().chain(["ADMIN OPTION".into()]).collect(),
         _ => Items::new(),
     }
 }
@@ -179,9 +188,4 @@ fn value(argument: Option<(&str, &Value)>) -> String {
         Some(("String", fields)) => text(fields, "sval").into(),
         _ => String::new(),
     }
-}
-
-/// The names of a list of lists of `String`s.
-pub fn names(nodes: &[Value]) -> Vec<String> {
-    nodes.iter().map(|one| node(one).map(|(_, fields)| dotted(list(fields, "items"))).unwrap_or_default()).collect()
 }
