@@ -720,6 +720,9 @@ impl Read<'_, '_> {
         while !self.at_end() && self.kind() != Kind::Close {
             if self.kind() == Kind::Open || begins_query(self.word()) {
                 self.query();
+                if self.is(Engine::Tsql) {
+                    return;
+                }
             } else if self.is(Engine::Tsql) && self.word().is_in(&[Word::EXEC, Word::EXECUTE]) {
                 return self.skip_to_end_of_inner();
             } else if MEANING[self.word() as usize] & AT_CLAUSE != 0 {
