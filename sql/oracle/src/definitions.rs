@@ -66,8 +66,7 @@ pub fn of(statement: &str, fields: &Value) -> Items {
         "CreateConversionStmt" => add("CONVERSION", dotted(list(fields, "conversion_name"))),
         "CreateStatsStmt" => {
             add("STATISTICS", dotted(list(fields, "defnames")));
-            let tables = list(fields, "relations").iter().filter_map(node).filter(|(kind, _)| *kind == "RangeVar");
-            tables.for_each(|(_, table)| add("on", relation(table)));
+            items.extend(list(fields, "relations").iter().flat_map(named_in));
         }
         "AlterStatsStmt" => add("STATISTICS", dotted(list(fields, "defnames"))),
         "AlterTsdictionaryStmt" => add("TEXT SEARCH DICTIONARY", dotted(list(fields, "dictname"))),
@@ -105,6 +104,16 @@ pub fn of(statement: &str, fields: &Value) -> Items {
         _ => {}
     }
     items.into_iter().filter(|item| !item.ends_with(' ')).collect()
+}
+
+/// Tables of a FROM that may hold none but one.
+fn named_in(item: &Value) -> Items {
+    match node(item) {
+        Some(("RangeVar", fields)) => [format!("on {}", relation(fields))].into(),
+        Some(("JoinExpr", fields)) => ["larg", "rarg"].iter().flat_map(|arm| named_in(&fields[arm])).collect(),
+        Some(("RangeTableSample", fields)) => named_in(&fields["relation"]),
+        _ => Items::new(),
+    }
 }
 
 /// `CREATE SCHEMA AUTHORIZATION r` makes one of the role's name; who `CURRENT_ROLE` is the text does not say.

@@ -18,10 +18,14 @@ pub struct Facts {
     pub grant: Items,
     /// Roles: which, and their attributes.
     pub role: Items,
+    /// Parameters that are set or put back: `search_path set`.
+    pub settings: Items,
+    /// Data that leaves or enters as a whole: `out program cat`.
+    pub transfers: Items,
 }
 
 /// The classes of facts, by name.
-pub const CLASSES: &[&str] = &["relations", "objects", "grant", "role"];
+pub const CLASSES: &[&str] = &["relations", "objects", "grant", "role", "settings", "transfers"];
 
 impl Facts {
     /// The items of a class of [`CLASSES`].
@@ -30,7 +34,9 @@ impl Facts {
             "relations" => &self.relations,
             "objects" => &self.objects,
             "grant" => &self.grant,
-            _ => &self.role,
+            "role" => &self.role,
+            "settings" => &self.settings,
+            _ => &self.transfers,
         }
     }
 }

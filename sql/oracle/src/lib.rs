@@ -11,6 +11,7 @@ pub mod ours;
 pub mod relations;
 pub mod rights;
 pub mod script;
+pub mod session;
 pub mod tally;
 pub mod tree;
 
@@ -26,5 +27,7 @@ pub fn truth(statement: &Value) -> Facts {
         objects: definitions::of(kind, fields).into_iter().chain(definitions::made(statement)).collect(),
         grant: rights::grant(kind, fields),
         role: rights::roles(kind, fields),
+        settings: session::settings(kind, fields),
+        transfers: session::transfers(kind, fields),
     }
 }

@@ -1,6 +1,8 @@
 //! What the statement reader read, in the words of [`Facts`].
 
-use sealtrail_sql::{Access, Dialect, Kind, Name, Options, Part, Principal, Reading, Span, Statement, Tokens, Value, Who};
+use sealtrail_sql::{
+    Access, Dialect, Direction, Kind, Means, Name, Options, Part, Principal, Reading, Setting, Span, Statement, Tokens, Value, Who,
+};
 
 use crate::facts::{Facts, Items};
 
@@ -32,6 +34,8 @@ impl One<'_> {
             objects: if grants || is_role { Items::new() } else { self.objects() },
             grant: if grants { self.grant() } else { Items::new() },
             role: if is_role { self.role() } else { Items::new() },
+            settings: self.settings(),
+            transfers: self.transfers(),
         }
     }
 
@@ -103,12 +107,33 @@ impl One<'_> {
         for attribute in self.reading.attributes(self.statement) {
             items.insert(format!("{} {}", attribute.name, self.value(attribute.value)));
         }
-        for setting in self.reading.settings(self.statement) {
-            let name = if setting.canonical.is_empty() { self.plain(setting.parameter.of(self.text)) } else { setting.canonical.into() };
-            items.insert(format!("sets {name}"));
-        }
         items.extend(self.statement.options.has(Options::ADMIN_OPTION).then(|| "ADMIN OPTION".to_owned()));
         items
+    }
+
+    fn settings(&self) -> Items {
+        let name = |setting: &Setting| match setting.canonical {
+            "" => self.name_or_word(setting.parameter),
+            name => name.to_ascii_lowercase(),
+        };
+        let how = |value| match value {
+            Value::Default => "default",
+            Value::Current => "current",
+            _ => "set",
+        };
+        let all = self.reading.settings(self.statement).iter();
+        all.map(|setting| format!("{} {}", name(setting), how(setting.value))).collect()
+    }
+
+    fn transfers(&self) -> Items {
+        let way = |direction| if direction == Direction::Out { "out" } else { "in" };
+        let all = self.reading.transfers(self.statement).iter();
+        let texts = all.map(|one| match one.means {
+            Means::Client => format!("{} client", way(one.direction)),
+            Means::Program => format!("{} program {}", way(one.direction), self.plain(one.target.of(self.text))),
+            _ => format!("{} file {}", way(one.direction), self.plain(one.target.of(self.text))),
+        });
+        texts.collect()
     }
 
     fn value(&self, value: Value) -> String {
@@ -128,7 +153,12 @@ impl One<'_> {
     }
 
     fn principal(&self, principal: &Principal) -> String {
-        let written = principal.name.of(self.text);
+        self.name_or_word(principal.name)
+    }
+
+    /// A name, or a word that stands for one.
+    fn name_or_word(&self, span: Span) -> String {
+        let written = span.of(self.text);
         let upper = String::from_utf8_lossy(written).to_ascii_uppercase();
         let is_word = ["PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER", "ALL"].contains(&upper.as_str());
         if is_word { upper } else { self.plain(written) }

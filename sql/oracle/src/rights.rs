@@ -102,11 +102,11 @@ pub fn roles(statement: &str, fields: &Value) -> Items {
     match statement {
         "CreateRoleStmt" => {
             items.insert(format!("subject {}", text(fields, "role")));
-            items.extend(attributes(fields, true));
+            items.extend(attributes(fields, 0));
         }
         "AlterRoleStmt" => {
             items.insert(format!("subject {}", role(&fields["role"])));
-            items.extend(attributes(fields, number(fields, "action") >= 0));
+            items.extend(attributes(fields, number(fields, "action")));
         }
         "AlterRoleSetStmt" => {
             let subject = some(fields, "role").map_or_else(|| "ALL".into(), role);
@@ -147,12 +147,12 @@ fn setting(fields: &Value) -> String {
     }
 }
 
-fn attributes(fields: &Value, adds: bool) -> Items {
+fn attributes(fields: &Value, change: i32) -> Items {
     let options = list(fields, "options").iter().filter_map(node);
-    options.flat_map(|(_, option)| attribute(option, adds)).collect()
+    options.flat_map(|(_, option)| attribute(option, change)).collect()
 }
 
-fn attribute(option: &Value, adds: bool) -> Items {
+fn attribute(option: &Value, change: i32) -> Items {
     let argument = node(&option["arg"]);
     let flag = |name: &str| match argument {
         Some(("Boolean", fields)) if !is(fields, "boolval") => [format!("{name} off")].into(),
@@ -176,7 +176,10 @@ fn attribute(option: &Value, adds: bool) -> Items {
         "password" if argument.is_none() => ["PASSWORD null".into()].into(),
         "password" => ["PASSWORD set".into()].into(),
         "addroleto" => listed("member of"),
-        "rolemembers" => listed("member").into_iter().chain([if adds { "ADD MEMBER on".into() } else { "DROP MEMBER on".into() }]).collect(),
+        "rolemembers" => {
+            let how = ["DROP MEMBER on", "", "ADD MEMBER on"][(change + 1) as usize];
+            listed("member").into_iter().chain([how.to_owned()]).filter(|item| !item.is_empty()).collect()
+        }
         "adminmembers" => listed("member").into_iter().chain(["ADMIN OPTION".into()]).collect(),
         _ => Items::new(),
     }
