@@ -113,7 +113,7 @@ impl One<'_> {
 
     fn settings(&self) -> Items {
         let name = |setting: &Setting| match setting.canonical {
-            "" => self.name_or_word(setting.parameter),
+            "" => self.parts(setting.parameter),
             name => name.to_ascii_lowercase(),
         };
         let how = |value| match value {
@@ -125,7 +125,19 @@ impl One<'_> {
         all.map(|setting| format!("{} {}", name(setting), how(setting.value))).collect()
     }
 
+    /// `app."user id"`, part by part.
+    fn parts(&self, span: Span) -> String {
+        let written = span.of(self.text);
+        let parts = Tokens::new(self.dialect, written).filter(|token| token.kind != Kind::Dot);
+        let parts = parts.map(|token| self.plain(token.span.of(written))).collect::<Vec<_>>().join(".").to_ascii_lowercase();
+        if parts == "all" { "ALL".into() } else { parts }
+    }
+
+    /// Those of COPY: what functions and foreign servers move the parse tree does not say.
     fn transfers(&self) -> Items {
+        if !self.statement.action.starts_with("COPY") {
+            return Items::new();
+        }
         let way = |direction| if direction == Direction::Out { "out" } else { "in" };
         let all = self.reading.transfers(self.statement).iter();
         let texts = all.map(|one| match one.means {

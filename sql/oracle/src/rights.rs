@@ -112,7 +112,6 @@ pub fn roles(statement: &str, fields: &Value) -> Items {
             let subject = some(fields, "role").map_or_else(|| "ALL".into(), role);
             items.insert(format!("subject {subject}"));
             items.extend([text(fields, "database")].iter().filter(|name| !name.is_empty()).map(|name| format!("in DATABASE {name}")));
-            items.insert(format!("sets {}", setting(&fields["setstmt"])));
         }
         "VariableSetStmt" => items.extend(becomes(fields)),
         "CommentStmt" | "SecLabelStmt" if kind(number(fields, "objtype")) == "ROLE" => {
@@ -138,13 +137,6 @@ fn becomes(fields: &Value) -> Option<String> {
     let is_role = matches!(text(fields, "name"), "role" | "session_authorization");
     let value = list(fields, "args").first().and_then(node).map(|(_, constant)| text(&constant["val"]["Sval"], "sval"));
     value.filter(|value| is_role && *value != "none").map(|name| format!("subject {name}"))
-}
-
-fn setting(fields: &Value) -> String {
-    match text(fields, "name") {
-        "" => "ALL".into(),
-        name => name.to_ascii_lowercase(),
-    }
 }
 
 fn attributes(fields: &Value, change: i32) -> Items {

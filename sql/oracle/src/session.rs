@@ -4,15 +4,23 @@ use pg_query::protobuf::VariableSetKind;
 use serde_json::Value;
 
 use crate::facts::Items;
-use crate::tree::{is, number, some, text};
+use crate::tree::{is, list, node, number, some, text};
 
 /// Parameters that are set or put back.
 pub fn settings(statement: &str, fields: &Value) -> Items {
     match statement {
         "VariableSetStmt" => setting(fields),
         "AlterSystemStmt" | "AlterDatabaseSetStmt" | "AlterRoleSetStmt" => setting(&fields["setstmt"]),
+        // Those that a function runs with.
+        "CreateFunctionStmt" => of_options(list(fields, "options")),
+        "AlterFunctionStmt" => of_options(list(fields, "actions")),
         _ => Items::new(),
     }
+}
+
+fn of_options(options: &[Value]) -> Items {
+    let options = options.iter().filter_map(node).filter(|(_, option)| text(option, "defname") == "set");
+    options.filter_map(|(_, option)| node(&option["arg"])).flat_map(|(_, fields)| setting(fields)).collect()
 }
 
 fn setting(fields: &Value) -> Items {
@@ -21,8 +29,7 @@ fn setting(fields: &Value) -> Items {
         VariableSetKind::VarSetValue => [format!("{name} set")].into(),
         VariableSetKind::VarSetCurrent => [format!("{name} current")].into(),
         VariableSetKind::VarResetAll => ["ALL default".into()].into(),
-        // What a transaction is like is no parameter.
-        VariableSetKind::VarSetMulti => Items::new(),
+        VariableSetKind::VarSetMulti => ["transaction_characteristics set".into()].into(),
         _ => [format!("{name} default")].into(),
     }
 }
