@@ -134,7 +134,7 @@ impl Read<'_, '_> {
         let block = match self.word() {
             BEGIN => !self.next_word().is_in(&[TRAN, TRANSACTION, DISTRIBUTED]),
             END | ELSE | GO => true,
-            TRY | CATCH => self.at.last.word.is_in(&[BEGIN, END]),
+            TRY | CATCH => self.at.last().word.is_in(&[BEGIN, END]),
             _ => false,
         };
         let found = self.kind() == Kind::Semicolon || (block && self.is(Engine::Tsql));
@@ -156,7 +156,7 @@ impl Read<'_, '_> {
             self.skip_to_end();
         }
         self.close_stretches();
-        self.statement.span = start.to(self.at.last.span);
+        self.statement.span = start.to(self.at.last().span);
         if self.kind() == Kind::End && (self.at.broken || self.at.ends_inside_comment() || self.cut_at != u32::MAX) {
             self.statement.doubts.set(Doubts::CUT);
         }
@@ -201,22 +201,22 @@ impl Read<'_, '_> {
 impl Read<'_, '_> {
     #[inline]
     fn now(&self) -> Token {
-        self.at.now
+        self.at.now()
     }
 
     #[inline]
     fn kind(&self) -> Kind {
-        self.at.now.kind
+        self.at.now().kind
     }
 
     #[inline]
     fn word(&self) -> Word {
-        self.at.now.word
+        self.at.now().word
     }
 
     #[inline]
     fn next_word(&self) -> Word {
-        self.at.next.word
+        self.at.next().word
     }
 
     #[inline]
