@@ -92,6 +92,7 @@ impl Reader {
             statement: Statement::default(),
             runs: true,
             depth: 0,
+            inserts_into: Name::NONE,
             cut_at: if cut { text.len() as u32 } else { u32::MAX },
         };
         read.all();
@@ -110,6 +111,8 @@ struct Read<'a, 'r> {
     runs: bool,
     /// Of queries and parentheses that are entered by calling.
     depth: u16,
+    /// Where the INSERT at hand adds rows: its `ON CONFLICT DO UPDATE` changes some.
+    inserts_into: Name,
     /// What ends here is half a name.
     cut_at: u32,
 }
@@ -147,7 +150,7 @@ impl Read<'_, '_> {
     fn one(&mut self) {
         self.room.ctes.clear();
         self.room.aliases.clear();
-        (self.runs, self.depth) = (true, 0);
+        (self.runs, self.depth, self.inserts_into) = (true, 0, Name::NONE);
         let start = self.now().span;
         self.statement = Statement::default();
         self.open_stretches();

@@ -49,7 +49,7 @@ impl Word {
     /// The word that the first `len` bytes of `text` spell. Faster where `text` is longer: its bytes need not be copied then.
     #[inline]
     pub(crate) fn at(text: &[u8], len: usize) -> Word {
-        if len < 2 || len > WORD_BYTES_MAX {
+        if !(2..=WORD_BYTES_MAX).contains(&len) {
             return Word::Other;
         }
         let key = match text.first_chunk::<WORD_BYTES_MAX>() {

@@ -29,6 +29,7 @@ mod live_rotation;
 mod live_stderr;
 mod logrotate;
 mod pieces;
+mod read_relations;
 mod rotation;
 mod segments;
 mod silence;

@@ -435,7 +435,10 @@ impl Read<'_, '_> {
             && let Some(name) = self.name()
         {
             self.object("SCHEMA", name, Part::Target);
-        } else if self.next_word() != Word::Other || matches!(self.at.next().kind, Kind::Word | Kind::Quoted) {
+        } else if matches!(self.at.next().kind, Kind::Word | Kind::Quoted)
+            && !self.next_word().is_in(&[Word::CURRENT_ROLE, Word::CURRENT_USER, Word::SESSION_USER])
+        {
+            // It is named after its owner. Who the current user is the text does not say.
             self.object("SCHEMA", Name::of(self.at.next().span), Part::Target);
         }
         if self.eat(Word::AUTHORIZATION) {
@@ -526,7 +529,16 @@ impl Read<'_, '_> {
         self.object("STATISTICS", name.unwrap_or(Name::NONE), Part::Target);
         self.expression(super::query::AT_CLAUSE);
         if self.eat(Word::FROM) {
-            self.names(|read, name| read.object("TABLE", name, Part::On));
+            self.statistics_of();
+        }
+    }
+
+    /// One table; whatever else the grammar lets stand there is refused later. A name before `(` is a function.
+    fn statistics_of(&mut self) {
+        if let Some(name) = self.name()
+            && self.kind() != Kind::Open
+        {
+            self.object("TABLE", name, Part::On);
         }
     }
 }

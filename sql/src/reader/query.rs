@@ -48,7 +48,7 @@ const fn meanings() -> [u8; COUNT] {
     ];
     let joins = [JOIN, LEFT, RIGHT, FULL, INNER, OUTER, CROSS, NATURAL, STRAIGHT_JOIN, ON, USING];
     let specials = [
-        SELECT, DISTINCT, FOR, CASE, END, SET_CONFIG, LO_EXPORT, LO_IMPORT, PG_READ_FILE, PG_READ_BINARY_FILE, LOAD_FILE, DBLINK, DBLINK_EXEC,
+        SELECT, DISTINCT, FOR, CASE, END, DO, KEY, SET_CONFIG, LO_EXPORT, LO_IMPORT, PG_READ_FILE, PG_READ_BINARY_FILE, LOAD_FILE, DBLINK, DBLINK_EXEC,
         QUERY_TO_XML, OPENQUERY, OPENROWSET, OPENDATASOURCE,
     ];
     let mut at = 0;
@@ -638,6 +638,11 @@ impl Read<'_, '_> {
                 }
                 0
             }
+            Word::DO | Word::KEY => {
+                self.upsert();
+                self.bump();
+                0
+            }
             _ => self.known_function(),
         }
     }
@@ -689,11 +694,22 @@ impl Read<'_, '_> {
         if self.is(Engine::Oracle) && self.word().is_in(&[ALL, FIRST]) {
             return self.insert_all();
         }
+        let outer = std::mem::replace(&mut self.inserts_into, Name::NONE);
         self.insert_target();
         if self.kind() == Kind::Open && !begins_query(self.next_word()) && self.at.next().kind != Kind::Open {
             self.parentheses();
         }
         self.rows_of_insert();
+        self.inserts_into = outer;
+    }
+
+    /// At `DO UPDATE` of ON CONFLICT, `KEY UPDATE` of ON DUPLICATE: rows that are there are changed.
+    fn upsert(&mut self) {
+        // Not so in `FOR NO KEY UPDATE` of the rows that are added.
+        let changes = self.word() == Word::DO || (self.word() == Word::KEY && self.at.last().word == Word::DUPLICATE);
+        if changes && self.next_word() == Word::UPDATE {
+            self.relation(self.inserts_into, Access::Update);
+        }
     }
 
     fn insert_target(&mut self) {
@@ -703,7 +719,10 @@ impl Read<'_, '_> {
         self.eat(Word::INTO);
         self.eat(Word::TABLE);
         match self.name() {
-            Some(name) => self.relation(name, Access::Insert),
+            Some(name) => {
+                self.inserts_into = name;
+                self.relation(name, Access::Insert);
+            }
             None if self.kind() == Kind::Variable => self.bump(),
             None => self.doubt(if self.kind() == Kind::End { Doubts::CUT } else { Doubts::UNSURE }),
         }
@@ -728,6 +747,7 @@ impl Read<'_, '_> {
             } else if MEANING[self.word() as usize] & AT_CLAUSE != 0 {
                 self.clauses();
             } else {
+                self.upsert();
                 self.bump();
                 self.expression_to_query();
             }
@@ -828,9 +848,24 @@ impl Read<'_, '_> {
             self.bump();
         }
         if self.eat(Word::USING) {
-            self.relation_item();
+            self.merged();
         }
         self.expression(0);
+    }
+
+    /// What is merged: a relation or several that are joined, up to WHEN. A comma there is one of an expression.
+    fn merged(&mut self) {
+        self.relation_item();
+        loop {
+            self.expression(AT_CLAUSE | AT_JOIN);
+            if self.word().is_in(&[Word::ON, Word::USING]) {
+                self.bump();
+            } else if MEANING[self.word() as usize] & AT_JOIN == 0 {
+                return;
+            } else if self.join_words() {
+                self.relation_item();
+            }
+        }
     }
 
     /// What stands in an inner statement that cannot be read; up to the parenthesis that closes it.

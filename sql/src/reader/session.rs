@@ -17,11 +17,11 @@ impl Read<'_, '_> {
             Word::EXPLAIN | Word::DESCRIBE | Word::DESC => self.explain(),
             Word::PREPARE => self.prepare(),
             Word::EXECUTE | Word::EXEC => self.execute(),
-            Word::DEALLOCATE => self.simple("DEALLOCATE"),
+            Word::DEALLOCATE => self.one_or_all("DEALLOCATE", "DEALLOCATE ALL"),
             Word::DECLARE => self.declare(),
             Word::FETCH => self.simple("FETCH"),
             Word::MOVE => self.simple("MOVE"),
-            Word::CLOSE => self.simple("CLOSE CURSOR"),
+            Word::CLOSE => self.one_or_all("CLOSE CURSOR", "CLOSE CURSOR ALL"),
             Word::CALL => self.call(),
             _ => {
                 self.simple("DO");
@@ -31,6 +31,12 @@ impl Read<'_, '_> {
                 }
             }
         }
+    }
+
+    fn one_or_all(&mut self, one: &'static str, all: &'static str) {
+        self.bump();
+        self.eat(Word::PREPARE);
+        self.action(if self.word() == Word::ALL { all } else { one });
     }
 
     fn simple(&mut self, action: &'static str) {
