@@ -235,8 +235,8 @@ impl Follower {
             return Ok(0);
         }
         self.last_read_ms = now_ms;
-        // Compared after the read: what was there then is what was read.
-        if self.has_other_content(read)? {
+        // Compared after the read: what was there then is what was read. An archive whose bytes change does not unpack.
+        if !self.archived && self.has_other_content(read)? {
             self.frames.unread(read);
             self.rewritten = true;
             return Ok(0);

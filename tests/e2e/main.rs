@@ -19,6 +19,7 @@ mod trail;
 mod writer;
 
 // The tests.
+mod archives;
 mod bad_input;
 mod crash;
 mod destinations;

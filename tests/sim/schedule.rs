@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use rustix::io::Errno;
 
-use crate::agent::Tuning;
+use crate::agent::{TURNS_MAX, Tuning};
 use crate::check::{self, Wrong};
 use crate::disk::Fault;
 use crate::far::Mood;
@@ -156,6 +156,8 @@ impl Script {
             // No less is accepted.
             journal_max_bytes: rng.choice([4 * segment_max_bytes, 1 << 30]).unwrap(),
             poll_ms: rng.choice([1000, 10_000]).unwrap(),
+            unpack_bytes: rng.choice([500, 2000, 1 << 20]).unwrap(),
+            turns: rng.choice([2, 5, TURNS_MAX]).unwrap(),
         };
         let sources = rng.usize(1..=2);
         // Not everything in every schedule: what is rare beside everything else comes about by itself.
