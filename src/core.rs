@@ -214,6 +214,7 @@ impl Core {
     fn look(&mut self, now: u64) {
         let mut looked = self.tail.look(now, &self.health.sources);
         self.last_look_ms = Some(now);
+        self.tail.tell_watch(&self.health.watch);
         self.measure_lag();
         let acts = self.lookout.look(now, &self.tail, &mut looked, &self.health);
         looked.acts.extend(acts);

@@ -32,7 +32,7 @@ use tracing::{info, warn};
 use crate::config::plan::{SourcePlan, StartAt};
 use crate::disk::{Disk, OpenFile};
 use crate::event::file_id;
-use crate::health::SourceHealth;
+use crate::health::{SourceHealth, WatchHealth};
 use crate::hex::hex;
 use crate::host::Host;
 use crate::journal::write::Act;
@@ -226,6 +226,11 @@ impl Tail {
     /// Whether a name in some folder has changed since this was last asked.
     pub fn names_changed(&self) -> bool {
         self.watch.names_changed()
+    }
+
+    /// Puts into the health which folders are watched.
+    pub fn tell_watch(&self, health: &WatchHealth) {
+        self.watch.tell(health);
     }
 
     /// Whether some folder has to be looked at on a timer.
