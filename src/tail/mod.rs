@@ -193,6 +193,7 @@ impl Tail {
                 self.rotated.extend(rotated(follower.source, &live, follower.file().as_ref()));
             }
         }
+        self.let_go_of_stale(&mut looked);
         self.go_on_in_copies(&found, now_ms, &mut looked);
         self.find_known(&found, now_ms, &mut looked);
         self.forget_deleted(&mut looked);
@@ -552,6 +553,19 @@ impl Tail {
                 Copies::Later => {}
                 Copies::Unfinished if now_ms.saturating_sub(last_read_ms) < ROTATED_QUIET_MS => {}
                 Copies::Unfinished | Copies::None => self.followers[index].cut = true,
+            }
+        }
+    }
+
+    /// A file whose handle is stale is looked for anew, like one of before at a start: it may be there still, or a copy of it, or it is gone.
+    fn let_go_of_stale(&mut self, looked: &mut Looked) {
+        for mut follower in self.followers.extract_if(.., |follower| follower.is_stale()) {
+            warn!(file = %follower.path.display(), "the handle is stale: looking for the file anew");
+            self.held.extend(follower.held_places());
+            let range = follower.seal(&self.sources[follower.source].plan.name);
+            if !range.id.is_empty() {
+                self.known.push(FileRange { from: range.to, sha256: String::new(), rows: 0, ..range.clone() });
+                looked.ended.push(range);
             }
         }
     }

@@ -28,6 +28,7 @@ const KINDS: &[(Kind, &str, u32)] = &[
     (Kind::Symlink, "symbolic link moved", 2),
     (Kind::LateFile, "file appears late, dated back", 2),
     (Kind::Unreadable, "unreadable for a while", 2),
+    (Kind::Stale, "handles gone stale", 2),
     (Kind::ClockJump, "wall clock turned", 1),
     (Kind::Crash, "agent killed", 4),
     (Kind::PowerCut, "power cut", 3),
@@ -63,6 +64,7 @@ enum Kind {
     Symlink,
     LateFile,
     Unreadable,
+    Stale,
     ClockJump,
     Crash,
     PowerCut,
@@ -290,6 +292,10 @@ impl Schedule {
             Kind::Symlink => return server.symlink(source),
             Kind::LateFile => return server.late_file(source, rng.usize(1..6)),
             Kind::Unreadable => return server.set_readable(source, rng.bool()),
+            Kind::Stale => {
+                world.disk.make_handles_stale();
+                world.server.forget_handles();
+            }
             Kind::ClockJump => world.clock.turn(rng.i64(-7_200_000..7_200_000)),
             Kind::Crash => world.crash().await,
             Kind::PowerCut => world.cut_power().await,
