@@ -28,6 +28,7 @@ mod forged;
 mod large_rows;
 mod live_postgres;
 mod live_rotation;
+mod live_stderr;
 mod logrotate;
 mod mounts;
 mod pieces;
