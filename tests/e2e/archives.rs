@@ -57,7 +57,8 @@ fn an_archive_is_read_once_however_often_reading_it_is_interrupted() {
         for _ in 0..2 {
             let before = seen(&Trail::so_far(&host.journal()));
             let mut agent = host.run();
-            agent.wait_for("more rows", |trail| seen(trail) > before);
+            // On a slow machine it may have read all of them before anybody noticed.
+            agent.wait_for("more rows", |trail| seen(trail) > before || seen(trail) == ROWS as usize);
             agent.kill9();
             if path.exists() && !host.log().join("pg.csv.1").exists() {
                 fs::rename(&path, host.log().join("pg.csv.1")).unwrap();
