@@ -11,6 +11,7 @@ mod account;
 mod collector;
 mod csvlog;
 mod host;
+mod namespace;
 mod oracle;
 mod postgres;
 mod s3;
@@ -19,6 +20,7 @@ mod trail;
 mod writer;
 
 // The tests.
+mod archives;
 mod bad_input;
 mod crash;
 mod destinations;
@@ -28,6 +30,7 @@ mod live_postgres;
 mod live_rotation;
 mod live_stderr;
 mod logrotate;
+mod mounts;
 mod pieces;
 mod read_relations;
 mod rotation;
@@ -37,3 +40,4 @@ mod state;
 mod sessions;
 mod stopping;
 mod tamper;
+mod watch;
