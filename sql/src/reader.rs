@@ -137,7 +137,7 @@ impl Read<'_, '_> {
         let block = match self.word() {
             BEGIN => !self.next_word().is_in(&[TRAN, TRANSACTION, DISTRIBUTED]),
             END | ELSE | GO => true,
-            TRY | CATCH => self.at.last.word.is_in(&[BEGIN, END]),
+            TRY | CATCH => self.at.last().word.is_in(&[BEGIN, END]),
             _ => false,
         };
         let found = self.kind() == Kind::Semicolon || (block && self.is(Engine::Tsql));
@@ -158,12 +158,23 @@ impl Read<'_, '_> {
         if !self.at_boundary() {
             self.skip_to_end();
         }
+        if self.is_made_without_rows() {
+            self.nothing_runs();
+        }
         self.close_stretches();
-        self.statement.span = start.to(self.at.last.span);
+        self.statement.span = start.to(self.at.last().span);
         if self.kind() == Kind::End && (self.at.broken || self.at.ends_inside_comment() || self.cut_at != u32::MAX) {
             self.statement.doubts.set(Doubts::CUT);
         }
         self.out.statements.push(std::mem::take(&mut self.statement));
+    }
+
+    /// What was found to be read is only named.
+    fn nothing_runs(&mut self) {
+        let from = usize::from(self.statement.relations.from);
+        for relation in self.out.relations[from..].iter_mut().filter(|relation| relation.access == Access::Read) {
+            relation.runs = false;
+        }
     }
 
     fn count_the_rest(&mut self) {
@@ -204,22 +215,22 @@ impl Read<'_, '_> {
 impl Read<'_, '_> {
     #[inline]
     fn now(&self) -> Token {
-        self.at.now
+        self.at.now()
     }
 
     #[inline]
     fn kind(&self) -> Kind {
-        self.at.now.kind
+        self.at.now().kind
     }
 
     #[inline]
     fn word(&self) -> Word {
-        self.at.now.word
+        self.at.now().word
     }
 
     #[inline]
     fn next_word(&self) -> Word {
-        self.at.next.word
+        self.at.next().word
     }
 
     #[inline]

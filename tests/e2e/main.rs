@@ -12,6 +12,7 @@ mod collector;
 mod csvlog;
 mod host;
 mod mariadb;
+mod namespace;
 mod oracle;
 mod postgres;
 mod s3;
@@ -20,6 +21,7 @@ mod trail;
 mod writer;
 
 // The tests.
+mod archives;
 mod bad_input;
 mod crash;
 mod destinations;
@@ -29,6 +31,7 @@ mod live_postgres;
 mod live_rotation;
 mod live_stderr;
 mod logrotate;
+mod mounts;
 mod pieces;
 mod read_relations;
 mod rotation;
@@ -38,3 +41,4 @@ mod state;
 mod sessions;
 mod stopping;
 mod tamper;
+mod watch;

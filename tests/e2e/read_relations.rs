@@ -49,7 +49,7 @@ fn relations_read_from_the_text_are_those_that_server_audit_names() {
     let mut server = Mariadb::start();
     let statements = statements(include_str!("statements/mariadb.sql"));
     assert!(statements.len() >= MARIADB_STATEMENTS_MIN, "only {} statements", statements.len());
-    run(&server, include_str!("statements/mariadb_setup.sql"));
+    server.run("root", include_str!("statements/mariadb_setup.sql"));
     run(&server, &format!("USE shop;\n{}", numbered(&statements)));
     server.stop();
     let named = named_by_server_audit(&server.logs(), statements.len());
