@@ -2,8 +2,6 @@
 //!
 //! Prints precision and recall by kind of statement, and holds them to what the documentation promises. What was missed is written
 //! to `misses.txt` beside the suite; `docs/sql.md` explains it.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -44,7 +42,9 @@ fn what_is_read_is_what_postgresqls_own_parser_says() {
     fs::write(suite.join("../misses.txt"), &all.misses).unwrap();
     let Comparison { statements, refused, commands, data_lines, with_variables, .. } = all;
     println!("{statements} statements of PostgreSQL 15's regression suite, by the parser of PostgreSQL 18");
-    println!("left out: {refused} that the parser refuses, {with_variables} with variables of psql's, {commands} commands of psql's, {data_lines} lines of data for COPY\n");
+    println!(
+        "left out: {refused} that the parser refuses, {with_variables} with variables of psql's, {commands} commands of psql's, {data_lines} lines of data for COPY\n"
+    );
     println!("{}", all.actions.table("statement kind"));
     for (class, tally) in CLASSES.iter().zip(&all.classes) {
         println!("{}", tally.table(class));
