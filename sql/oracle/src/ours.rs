@@ -1,8 +1,8 @@
 //! What the statement reader read, in the words of [`Facts`].
 
 use sealtrail_sql::{
-    Access, Dialect, Direction, Kind, Means, Name, Options, Part, Principal, Reading, Setting, Span, Statement, Tokens,
-    Value, Who,
+    Access, Dialect, Direction, Kind, Means, Name, Options, Part, Principal, Reader, Reading, Setting, Span, Statement,
+    Tokens, Value, Who,
 };
 
 use crate::facts::{Facts, Items};
@@ -13,6 +13,15 @@ pub fn facts(text: &str, backslash: bool) -> Vec<Facts> {
     let reading = sealtrail_sql::read(dialect, text.as_bytes());
     let one = |statement| One { text: text.as_bytes(), dialect, reading: &reading, statement }.facts();
     reading.statements.iter().map(one).collect()
+}
+
+/// The relations of the first statement of a text that was cut.
+pub fn relations_of_cut(text: &str, backslash: bool) -> Items {
+    let dialect = Dialect { backslash, ..Dialect::POSTGRES };
+    let mut reading = Reading::new();
+    Reader::new().read_cut(dialect, text.as_bytes(), &mut reading);
+    let one = |statement| One { text: text.as_bytes(), dialect, reading: &reading, statement }.relations();
+    reading.statements.first().map(one).unwrap_or_default()
 }
 
 struct One<'r> {

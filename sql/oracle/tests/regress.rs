@@ -19,6 +19,9 @@ const STATEMENTS_MIN: usize = 35_000;
 /// Statements that are read as one text, to see that they are told apart.
 const TOGETHER: usize = 20;
 
+/// A statement is cut at so many places, less one.
+const CUTS: usize = 6;
+
 /// Everything that was compared.
 #[derive(Default)]
 struct Comparison {
@@ -81,6 +84,27 @@ fn statements_of_one_text_are_read_as_each_alone() {
         }
     }
     assert!(compared >= STATEMENTS_MIN, "only {compared} statements were compared");
+}
+
+#[test]
+fn a_cut_statement_names_no_relation_that_the_whole_does_not() {
+    let (mut cuts, mut wrong) = (0, String::new());
+    for path in scripts(&suite()) {
+        for piece in pieces(&path).pieces.iter().filter(|piece| is_one(piece)) {
+            let whole = ours::facts(&piece.text, piece.backslash);
+            for part in 1..CUTS {
+                let end = piece.text.floor_char_boundary(piece.text.len() * part / CUTS);
+                let cut = ours::relations_of_cut(&piece.text[..end], piece.backslash);
+                let more: Vec<_> = cut.iter().filter(|one| !whole[0].relations.contains(*one)).collect();
+                cuts += 1;
+                if !more.is_empty() {
+                    let _ = writeln!(wrong, "{} {more:?}\n{}", path.display(), &piece.text[..end]);
+                }
+            }
+        }
+    }
+    println!("{cuts} cuts, wrong:\n{wrong}");
+    assert_eq!(wrong, "");
 }
 
 impl Comparison {
