@@ -26,6 +26,7 @@ mod forged;
 mod large_rows;
 mod live_postgres;
 mod live_rotation;
+mod live_stderr;
 mod logrotate;
 mod pieces;
 mod rotation;
