@@ -22,6 +22,19 @@ pub(crate) fn find2(one: u8, two: u8, text: &[u8]) -> Option<usize> {
     look(text, |word| zeros(word ^ one_wide) | zeros(word ^ two_wide), |rest| memchr2(one, two, rest))
 }
 
+/// Where `part` stands: a few bytes, of which the first is rare in the text.
+pub(crate) fn find_part(part: &[u8], text: &[u8]) -> Option<usize> {
+    let Some(&first) = part.first() else { return Some(0) };
+    let mut at = 0;
+    loop {
+        at += find(first, text.get(at..)?)?;
+        if text[at..].starts_with(part) {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
 /// Whether one of the three stands anywhere.
 #[inline]
 pub(crate) fn has_any(bytes: [u8; 3], text: &[u8]) -> bool {
@@ -68,6 +81,7 @@ mod tests {
         fn the_first_is_found_wherever_it_stands(text in proptest::collection::vec(prop_oneof![0_u8..4, any::<u8>()], 0..60), one in 0_u8..4, two in any::<u8>()) {
             prop_assert_eq!(find(one, &text), memchr(one, &text));
             prop_assert_eq!(find2(one, two, &text), memchr2(one, two, &text));
+            prop_assert_eq!(find_part(&[one, two], &text), memchr::memmem::find(&text, &[one, two]));
             prop_assert_eq!(has_any([one, two, 3], &text), memchr3(one, two, 3, &text).is_some());
         }
     }
