@@ -49,10 +49,12 @@ lint: deny-tool ## format, clippy, licences and sources of dependencies
 advisories: deny-tool ## known vulnerabilities of dependencies; fetches the RustSec database
 	cargo deny check --hide-inclusion-graph advisories
 
-bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept in target/bench
+bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept in target/bench; then every format, a line each
 	@packaging/install-packages.sh test
 	cargo build --release --locked --package sealtrail
+	cargo build --release --locked --package sealtrail-parsers --example throughput
 	bench/bench.py all
+	bench/formats.py
 
 oracle: deny-tool ## judge the statement reader by PostgreSQL's own parser; precision and recall by kind of statement
 	@packaging/install-packages.sh test
