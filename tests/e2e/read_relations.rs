@@ -76,7 +76,9 @@ const POSTGRES_KINDS: &[Kind] = &[
             && case.missing().iter().all(|one| names(&case.read).contains(name(one)))
     }),
     ("what stands behind a view", |case| case.is_behind(POSTGRES_VIEWS)),
-    ("a function of SQL, put in its place by the planner", |case| case.is_behind(&[("customers_of(", &["public.customers"])])),
+    ("a function of SQL, put in its place by the planner", |case| {
+        case.is_behind(&[("customers_of(", &["public.customers"])])
+    }),
     ("named, not touched: pgAudit tells what a plan or a prepared statement would touch", Case::is_named_only),
 ];
 
@@ -100,7 +102,9 @@ const MARIADB_KINDS: &[Kind] = &[
     ("a foreign key's other table", |case| case.is_behind(&[("DELETE FROM parent", &["shop.child"])])),
     ("locked to be written", |case| {
         let (read, named) = (case.extra(), case.missing());
-        read.iter().all(|one| one.starts_with("READ ")) && named.iter().all(|one| one.starts_with("WRITE ")) && names(&read) == names(&named)
+        read.iter().all(|one| one.starts_with("READ "))
+            && named.iter().all(|one| one.starts_with("WRITE "))
+            && names(&read) == names(&named)
     }),
     ("temporary tables: server_audit does not name them", |case| {
         case.missing().is_empty() && case.statement.contains("TEMPORARY")
@@ -126,7 +130,12 @@ struct Case {
 }
 
 impl Case {
-    fn read(dialect: Dialect, statement: &str, verb: &dyn Fn(Access) -> &'static str, qualified: &dyn Fn(&str) -> String) -> Self {
+    fn read(
+        dialect: Dialect,
+        statement: &str,
+        verb: &dyn Fn(Access) -> &'static str,
+        qualified: &dyn Fn(&str) -> String,
+    ) -> Self {
         let text = statement.as_bytes();
         let reading = sealtrail_sql::read(dialect, text);
         let whole = |name: Name| qualified(&String::from_utf8(name.normalized(dialect, text)).unwrap());
@@ -140,7 +149,8 @@ impl Case {
             case.objects.extend(tables.map(|table| whole(table.name)));
             let verb = one.action.split(' ').next().unwrap_or_default();
             if dialect == Dialect::MYSQL && matches!(verb, "CREATE" | "ALTER" | "DROP" | "RENAME") {
-                let tables = reading.objects(one).iter().filter(|object| object.kind == "TABLE" && object.part == Part::Target);
+                let tables =
+                    reading.objects(one).iter().filter(|object| object.kind == "TABLE" && object.part == Part::Target);
                 case.read.extend(tables.map(|table| format!("{verb} {}", whole(table.name))));
             }
         }
@@ -160,7 +170,8 @@ impl Case {
     /// Whether the statement has a word behind which there is all that only the engine names.
     fn is_behind(&self, known: &[(&str, &[&str])]) -> bool {
         let missing = self.missing();
-        let hidden = known.iter().filter(|(word, _)| self.statement.contains(word)).flat_map(|(_, behind)| behind.iter());
+        let hidden =
+            known.iter().filter(|(word, _)| self.statement.contains(word)).flat_map(|(_, behind)| behind.iter());
         let hidden: BTreeSet<&str> = hidden.copied().collect();
         !missing.is_empty() && missing.iter().all(|one| hidden.contains(name(one)))
     }
@@ -197,7 +208,8 @@ impl Differences {
         if case.read == case.named {
             return;
         }
-        let told = format!("{}\n      engine only: {:?}, reader only: {:?}", case.statement, case.missing(), case.extra());
+        let told =
+            format!("{}\n      engine only: {:?}, reader only: {:?}", case.statement, case.missing(), case.extra());
         match kinds.iter().find(|(_, is)| is(case)) {
             Some((kind, _)) => self.kinds.entry(kind).or_default().push(told),
             None => self.unexplained.push(told),
@@ -207,7 +219,9 @@ impl Differences {
     fn report(&self, statements: usize) {
         let others: usize = self.kinds.values().map(Vec::len).sum();
         let alike = statements - others - self.unexplained.len();
-        eprintln!("{statements} statements: of {alike} the same relations, of {others} what no text says or no audit names:");
+        eprintln!(
+            "{statements} statements: of {alike} the same relations, of {others} what no text says or no audit names:"
+        );
         for (kind, statements) in &self.kinds {
             eprintln!("  {kind}: {}\n    {}", statements.len(), statements.join("\n    "));
         }
