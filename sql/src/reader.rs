@@ -5,17 +5,21 @@
 //!
 //! What is not understood is passed over up to the end of the statement, subqueries in it included.
 
+mod change;
+mod create;
 mod cursor;
-mod define;
+mod expression;
 mod grants;
 mod kinds;
 mod names;
 mod query;
 mod roles;
+mod rows;
 mod session;
 mod settings;
 mod statements;
 mod transfers;
+mod upkeep;
 
 use crate::dialect::{Dialect, Engine};
 use crate::lexer::{Kind, Token};
