@@ -348,6 +348,8 @@ impl Read<'_, '_> {
         loop {
             self.expression(AT_CLAUSE | AT_JOIN | AT_COMMA | stops);
             match self.word() {
+                // `ON CONFLICT` of an INSERT around this query.
+                Word::ON if self.next_word().is_in(&[Word::CONFLICT, Word::DUPLICATE]) => return false,
                 Word::ON | Word::USING => self.bump(),
                 word if MEANING[word as usize] & AT_JOIN != 0 => {
                     if self.join_words() {
