@@ -118,6 +118,7 @@ impl Read<'_, '_> {
                 }
                 Kind::Open if begins_query(self.at.next().word) => self.nested(Self::query),
                 Kind::Open => {
+                    self.narrowed = true;
                     parens += 1;
                     self.bump();
                 }

@@ -8,7 +8,7 @@ use super::{CTES_MAX, DEPTH_MAX, Read, same_part};
 use crate::dialect::Engine;
 use crate::lexer::Kind;
 use crate::name::Name;
-use crate::reading::{Access, Doubts, Part};
+use crate::reading::{Access, Direction, Doubts, Means, Options, Part, Transfer};
 use crate::span::Span;
 use crate::words::Word;
 
@@ -40,6 +40,7 @@ impl Read<'_, '_> {
         if tell {
             self.action(action);
         }
+        let whole = tell && self.runs && self.room.ctes.len() == scope && self.begins_whole_table();
         match self.word() {
             Word::INSERT | Word::REPLACE => self.insert(),
             Word::UPDATE => self.update(),
@@ -47,7 +48,28 @@ impl Read<'_, '_> {
             Word::MERGE => self.merge(),
             _ => self.query_body(),
         }
+        if whole {
+            self.whole_table();
+        }
         self.room.ctes.truncate(scope);
+    }
+
+    /// `SELECT * FROM`, `TABLE t`.
+    fn begins_whole_table(&mut self) -> bool {
+        self.narrowed = false;
+        match self.word() {
+            Word::SELECT => self.at.next().kind == Kind::Star && self.at.after_next().word == Word::FROM,
+            word => word == Word::TABLE,
+        }
+    }
+
+    /// Behind such a query: whether nothing made it less than all of one table.
+    fn whole_table(&mut self) {
+        let relations = self.out.relations.len() - usize::from(self.statement.relations.from);
+        let ends = self.at_end() || self.kind() == Kind::Close;
+        if ends && !self.narrowed && relations == 1 && !self.is_cut() {
+            self.option(Options::WHOLE_TABLE);
+        }
     }
 
     /// Whether a query or a statement that changes rows begins here.
@@ -179,6 +201,7 @@ impl Read<'_, '_> {
             self.doubt(Doubts::TOO_DEEP);
             return self.parentheses_unread();
         }
+        self.narrowed = true;
         self.bump();
         self.depth += 1;
         inner(self);
@@ -231,6 +254,7 @@ impl Read<'_, '_> {
         match self.word() {
             Word::SELECT | Word::VALUES => {
                 self.bump();
+                self.dump_mark();
                 self.expression(AT_CLAUSE);
             }
             Word::TABLE => {
@@ -246,6 +270,17 @@ impl Read<'_, '_> {
         }
     }
 
+    /// What mysqldump writes behind SELECT, and nobody by hand: `/*!40001 SQL_NO_CACHE */`.
+    fn dump_mark(&mut self) {
+        if self.word() == Word::SQL_NO_CACHE {
+            let before = &self.at.text[..self.now().span.start as usize];
+            if before.trim_ascii_end().ends_with(b"/*!40001") {
+                self.transfer(Transfer { direction: Direction::Out, means: Means::Dump, target: Span::NONE });
+            }
+            self.bump();
+        }
+    }
+
     /// Clause after clause, until something follows that begins none.
     pub(super) fn clauses(&mut self) {
         loop {
@@ -256,11 +291,14 @@ impl Read<'_, '_> {
                 }
                 Word::INTO => self.into(),
                 Word::UNION | Word::INTERSECT | Word::EXCEPT | Word::MINUS => {
+                    self.narrowed = true;
                     self.bump();
                     self.eat_all(&[Word::ALL, Word::DISTINCT]);
                     self.operand();
                 }
                 word if MEANING[word as usize] & AT_CLAUSE != 0 => {
+                    // An order or a lock leaves a table whole.
+                    self.narrowed |= !matches!(word, Word::ORDER | Word::FOR);
                     self.bump();
                     self.expression(AT_CLAUSE);
                 }
@@ -313,6 +351,8 @@ impl Read<'_, '_> {
         loop {
             self.expression(AT_CLAUSE | AT_JOIN | AT_COMMA | stops);
             match self.word() {
+                // `ON CONFLICT` of an INSERT around this query.
+                Word::ON if self.next_word().is_in(&[Word::CONFLICT, Word::DUPLICATE]) => return false,
                 Word::ON | Word::USING => self.bump(),
                 word if MEANING[word as usize] & AT_JOIN != 0 => {
                     if self.join_words() {

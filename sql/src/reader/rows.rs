@@ -71,6 +71,8 @@ impl Read<'_, '_> {
                 }
             } else if self.is(Engine::Tsql) && self.word().is_in(&[Word::EXEC, Word::EXECUTE]) {
                 return self.skip_to_end_of_inner();
+            } else if self.word() == Word::ON {
+                self.expression(AT_CLAUSE);
             } else if MEANING[self.word() as usize] & AT_CLAUSE != 0 {
                 self.clauses();
             } else {
