@@ -337,3 +337,178 @@ fn only_schema(path: &[u8]) -> Option<Vec<u8>> {
     let is_one = !name.is_empty() && name.iter().all(is_name);
     is_one.then(|| if quoted { name.to_vec() } else { name.to_ascii_lowercase() })
 }
+
+#[cfg(test)]
+mod tests {
+    use sealtrail_parsers::{Dialect, Format, Session as RowSession, Statement as RowStatement};
+
+    use super::super::Readings;
+    use super::*;
+
+    /// One session, told in statements.
+    #[derive(Default)]
+    struct Told {
+        memory: Memory,
+        readings: Readings,
+        rows: u64,
+    }
+
+    fn row<'a>(act: Act, session: &'a str, text: &'a str) -> Record<'a> {
+        Record {
+            act,
+            user: Some(b"app"),
+            session: RowSession { id: Some(session.as_bytes()), ..RowSession::default() },
+            statement: Some(RowStatement {
+                text: Some(text.as_bytes()),
+                class: Some(b"READ"),
+                ..RowStatement::default()
+            }),
+            ..Record::default()
+        }
+    }
+
+    impl Told {
+        fn learn(&mut self, record: &Record<'_>) -> RowId {
+            self.rows += 1;
+            let at = RowId { offset: self.rows, ..RowId::default() };
+            let told = self.readings.told(&Dialect::from(Format::PostgresCsvlog), record, false);
+            self.memory.learn(record, told.as_ref(), at, &UtcTime::from_rfc3339(b"2026-11-20T20:28:31Z"));
+            at
+        }
+
+        fn runs(&mut self, text: &str) {
+            self.learn(&row(Act::LoggedStatement, "s", text));
+        }
+
+        fn fails(&mut self, text: &str) {
+            self.learn(&row(Act::FailedStatement, "s", text));
+        }
+
+        fn acting_as(&mut self) -> Option<String> {
+            let known = self.memory.known(&row(Act::Statement, "s", "SELECT 1")).acting_as;
+            known.map(|role| String::from_utf8_lossy(role).into_owned())
+        }
+
+        fn schema(&mut self) -> Option<String> {
+            let known = self.memory.known(&row(Act::Statement, "s", "SELECT 1")).schema;
+            known.map(|schema| String::from_utf8_lossy(schema).into_owned())
+        }
+    }
+
+    #[test]
+    fn a_role_is_taken_until_it_is_put_back() {
+        let mut told = Told::default();
+        told.runs("SET ROLE Dba");
+        assert_eq!(told.acting_as().as_deref(), Some("dba"));
+        told.runs("RESET ROLE");
+        assert_eq!(told.acting_as(), None);
+        told.runs("SET SESSION AUTHORIZATION bob");
+        told.runs("SET ROLE dba");
+        told.runs("SET ROLE NONE");
+        assert_eq!(told.acting_as().as_deref(), Some("bob"));
+        told.runs("DISCARD ALL");
+        assert_eq!(told.acting_as(), None);
+        told.runs("SET ROLE app");
+        assert_eq!(told.acting_as(), None, "the user itself is no other role");
+    }
+
+    #[test]
+    fn what_a_transaction_set_goes_with_it() {
+        let mut told = Told::default();
+        for (end, left) in [("COMMIT", Some("dba")), ("ROLLBACK", None), ("ROLLBACK TO SAVEPOINT x", None)] {
+            told.runs("RESET ROLE");
+            told.runs("BEGIN");
+            told.runs("SET ROLE dba");
+            told.runs(end);
+            assert_eq!(told.acting_as().as_deref(), left, "{end}");
+            told.runs("ROLLBACK");
+        }
+        told.runs("BEGIN");
+        told.runs("SET LOCAL ROLE dba");
+        assert_eq!(told.acting_as().as_deref(), Some("dba"));
+        told.runs("COMMIT");
+        assert_eq!(told.acting_as(), None);
+        told.runs("SET LOCAL ROLE dba");
+        assert_eq!(told.acting_as(), None, "outside of a transaction it has no effect");
+    }
+
+    #[test]
+    fn a_transaction_in_which_something_failed_keeps_nothing() {
+        let mut told = Told::default();
+        told.runs("BEGIN");
+        told.runs("SET ROLE dba");
+        told.fails("SELECT 1/0");
+        told.runs("COMMIT");
+        assert_eq!(told.acting_as(), None);
+    }
+
+    #[test]
+    fn a_setting_that_failed_was_not_made() {
+        let mut told = Told::default();
+        told.runs("SET ROLE dba");
+        told.runs("SET ROLE root");
+        told.fails("SET ROLE root");
+        assert_eq!(told.acting_as().as_deref(), Some("dba"));
+    }
+
+    #[test]
+    fn only_a_search_path_of_one_schema_says_where_names_are() {
+        let mut told = Told::default();
+        for (statement, schema) in [
+            ("SET search_path TO Shop", Some("shop")),
+            ("SET search_path = 'shop'", Some("shop")),
+            ("SET search_path = \"Shop\"", Some("Shop")),
+            ("SET search_path = shop, public", None),
+            ("SET search_path = \"$user\"", None),
+            ("SELECT set_config('search_path', 'shop', false)", Some("shop")),
+            ("RESET search_path", None),
+        ] {
+            told.runs(statement);
+            assert_eq!(told.schema().as_deref(), schema, "{statement}");
+        }
+        told.runs("SET search_path TO shop");
+        told.runs("CREATE TEMP TABLE orders (id int)");
+        assert_eq!(told.schema(), None, "a temporary table would be found first");
+    }
+
+    #[test]
+    fn a_failure_refers_to_its_statement_and_to_no_other() {
+        let transaction = |id: &'static str| ("virtual_transaction_id", Value::Text(id.as_bytes()));
+        let failure = |text, id, code: &'static str, tag: &'static str| {
+            let mut row = row(Act::FailedStatement, "s", text);
+            row.error_code = Some(code.as_bytes());
+            row.extra.extend([transaction(id), ("command_tag", Value::Text(tag.as_bytes()))]);
+            row
+        };
+        for (text, id, code, tag, refers) in [
+            ("SELECT 1", "3/7", "22012", "SELECT", true),
+            ("SELECT 2", "3/7", "22012", "SELECT", false),
+            ("SELECT 1", "3/8", "22012", "SELECT", false),
+            ("SELECT 1", "3/0", "22012", "SELECT", false),
+            ("SELECT 1", "3/7", "42501", "SELECT", false),
+            ("SELECT 1", "3/7", "25P02", "SELECT", false),
+            ("SELECT 1", "3/7", "22P02", "BIND", false),
+        ] {
+            let mut told = Told::default();
+            let mut begun = row(Act::Statement, "s", "SELECT 1");
+            begun.extra.push(transaction("3/7"));
+            let at = told.learn(&begun);
+            let known = told.memory.known(&failure(text, id, code, tag)).refers_to;
+            assert_eq!(known, refers.then_some(at), "{text} {id} {code} {tag}");
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_stays_within_its_bound_and_the_sessions_in_use_stay() {
+        let mut told = Told::default();
+        told.runs("SET ROLE dba");
+        for number in 0..2 * SESSIONS_MAX {
+            let session = format!("x{number}");
+            told.learn(&row(Act::LoggedStatement, &session, "SET ROLE other"));
+            if number % 1000 == 0 {
+                assert_eq!(told.acting_as().as_deref(), Some("dba"));
+            }
+        }
+        assert!(told.memory.newer.len() + told.memory.older.len() <= SESSIONS_MAX);
+    }
+}
