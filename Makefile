@@ -16,7 +16,7 @@ MINUTES ?= 30
 # bash has a variable of that name, but make has not.
 SECONDS ?= 120
 
-.PHONY: help demo test lint advisories bench sim sim-mutants live soak limits fuzz tools deny-tool
+.PHONY: help demo test lint advisories bench sim sim-mutants oracle live soak limits fuzz tools deny-tool
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,10 +49,16 @@ lint: deny-tool ## format, clippy, licences and sources of dependencies
 advisories: deny-tool ## known vulnerabilities of dependencies; fetches the RustSec database
 	cargo deny check --hide-inclusion-graph advisories
 
-bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept in target/bench
+bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept in target/bench; then every format, a line each
 	@packaging/install-packages.sh test
 	cargo build --release --locked --package sealtrail
+	cargo build --release --locked --package sealtrail-parsers --example throughput
 	bench/bench.py all
+	bench/formats.py
+
+oracle: deny-tool ## judge the statement reader by PostgreSQL's own parser; precision and recall by kind of statement
+	@packaging/install-packages.sh test
+	sql/oracle/run.sh --nocapture --test-threads 1
 
 live: ## rotate, fill and break a live PostgreSQL's log, and rotate under load with logrotate, SECONDS each: make live SECONDS=120
 	@packaging/install-packages.sh test

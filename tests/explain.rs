@@ -37,7 +37,8 @@ fn a_machine_gets_one_object_a_row_with_the_rule_and_the_marks() {
     assert_eq!(told["record"]["flags"], serde_json::json!(["audit_tampering"]));
     let text = explained(&["--json"], "2026-11-20 20:28:31.865 UTC", "DELETE FROM a USING b");
     let told: Value = serde_json::from_str(&text).unwrap();
-    let whats: Vec<&str> = told["marks"].as_array().unwrap().iter().map(|mark| mark["what"].as_str().unwrap()).collect();
+    let whats: Vec<&str> =
+        told["marks"].as_array().unwrap().iter().map(|mark| mark["what"].as_str().unwrap()).collect();
     assert_eq!(whats, ["delete", "read"]);
 }
 

@@ -243,7 +243,7 @@ fn put_words(told: &Told<'_>, span: Span, put: &mut dyn FnMut(&[u8])) {
     let words = span.of(told.text).split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
     for (index, word) in words.enumerate() {
         put(if index == 0 { b"" } else { b" " });
-        word.iter().for_each(|byte| put(&[byte.to_ascii_uppercase()]));
+        put(&word.to_ascii_uppercase());
     }
 }
 

@@ -11,6 +11,7 @@ mod account;
 mod collector;
 mod csvlog;
 mod host;
+mod mariadb;
 mod namespace;
 mod oracle;
 mod postgres;
