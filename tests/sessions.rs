@@ -731,7 +731,7 @@ fn count(log: &[u8], format: Format, zone: &str, record_max_bytes: usize) -> (Se
         Ok::<_, ()>(log.len())
     };
     frames.fill(log.len(), read).unwrap();
-    let origin = intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), format.into(), "log");
+    let origin = Arc::new(intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), format.into(), "log"));
     intake.take(
         0,
         &origin,

@@ -12,6 +12,7 @@ pub mod elsewhere;
 pub mod find;
 pub mod follow;
 pub mod identity;
+pub mod lineage;
 pub mod packed;
 pub mod sight;
 pub mod siblings;
@@ -30,15 +31,18 @@ use tracing::{info, warn};
 
 use crate::config::plan::{SourcePlan, StartAt};
 use crate::disk::{Disk, OpenFile};
-use crate::event::file_id;
+use crate::event::{Place, file_id};
 use crate::health::SourceHealth;
+use crate::held::Held as Pieces;
 use crate::hex::hex;
 use crate::host::Host;
 use crate::journal::write::Act;
-use crate::limits::{ENDED_KEPT_MAX, FILES_MAX, HEAD_BYTES_MAX, ROTATED_QUIET_MS};
+use crate::limits::{ENDED_KEPT_MAX, FILES_MAX, HEAD_BYTES_MAX, LISTINGS_MAX, ROTATED_QUIET_MS};
+use crate::sessions::numbered::{FileId, file_id as file_id_of};
 use find::{Found, Patterns, base_dir, files_in};
 use follow::{Aside, Follower, Refused};
 use identity::{Fit, Inode, bytes_before, compare, first_bytes};
+use lineage::{Lineage, by_age, live_name};
 use packed::{Content, content_of};
 use siblings::{Bystanders, Rotated};
 use sight::{Sight, Unreadable};
@@ -49,8 +53,13 @@ use watch::Watch;
 pub struct Tail {
     disk: Arc<dyn Disk>,
     sources: Vec<Source>,
-    /// In the order in which they are read: oldest first within a discovery.
+    /// In the order in which they are read: oldest first within a discovery, and within a lineage.
     pub followers: Vec<Follower>,
+    /// The logs that the followers' files are of, by their numbers, which are never used again.
+    lineages: BTreeMap<u64, Lineage>,
+    lineages_ever: u64,
+    /// Files that this listing of the folders has opened, and names that led to another file by then.
+    opened: usize,
     /// What the last seals say of files that have not been found again yet.
     known: Vec<FileRange>,
     /// Read to their end under a name that no pattern matches: not read twice if they come back.
@@ -149,6 +158,9 @@ impl Tail {
             disk: Arc::clone(&host.disk),
             sources: sources.collect(),
             followers: Vec::new(),
+            lineages: BTreeMap::new(),
+            lineages_ever: 0,
+            opened: 0,
             known,
             retired: Vec::new(),
             passed_over: Vec::new(),
@@ -165,9 +177,26 @@ impl Tail {
         }
     }
 
-    /// Lists the folders: opens what is new, notices what has moved, shrunk or gone.
+    /// Looks at the folders: opens what is new, notices what has moved, shrunk or gone.
     pub fn look(&mut self, now_ms: u64, health: &[SourceHealth]) -> Looked {
         let mut looked = Looked::default();
+        // While the folders are listed, names go from one file to the next, and a file may be listed under none: what is new is taken
+        // to be all there is only when nothing more is found.
+        for _ in 0..LISTINGS_MAX {
+            self.opened = 0;
+            let found = self.list(now_ms, health, &mut looked);
+            looked.sights = self.sights(&found);
+            if self.opened == 0 {
+                break;
+            }
+        }
+        self.put_in_order();
+        looked.deleted = std::mem::take(&mut self.deleted);
+        self.first_look = false;
+        looked
+    }
+
+    fn list(&mut self, now_ms: u64, health: &[SourceHealth], looked: &mut Looked) -> Vec<Found> {
         self.watch.forget_missing(self.disk.as_ref());
         let found = self.find();
         let mut problems = self.unmatched(&found);
@@ -183,9 +212,9 @@ impl Tail {
                 self.rotated.extend(rotated(follower.source, &live, follower.file().as_ref()));
             }
         }
-        self.go_on_in_copies(&found, now_ms, &mut looked);
-        self.find_known(&found, now_ms, &mut looked);
-        self.forget_deleted(&mut looked);
+        self.go_on_in_copies(&found, now_ms, looked);
+        self.find_known(&found, now_ms, looked);
+        self.forget_deleted(looked);
         self.review_passed_over(&found);
         self.unopened.clear();
         self.adopt_siblings(now_ms, health, &mut problems);
@@ -194,11 +223,8 @@ impl Tail {
         for file in found.iter().filter(|file| !settled.contains(&file.inode)) {
             self.open(file.clone(), now_ms, health, &mut problems);
         }
-        looked.sights = self.sights(&found);
-        looked.deleted = std::mem::take(&mut self.deleted);
-        self.first_look = false;
         self.tell(health, problems);
-        looked
+        found
     }
 
     /// Whether a name in some folder has changed since this was last asked.
@@ -246,12 +272,57 @@ impl Tail {
 
     /// Pieces of rows that are read and in no line.
     pub fn held(&self) -> Vec<Held> {
-        self.followers.iter().flat_map(Follower::held_places).chain(self.held.iter().cloned()).collect()
+        let held = |id: &str, place: Place| Held { id: id.to_owned(), offset: place.offset, length: place.length };
+        let shared = self.lineages.values().flat_map(|lineage| lineage.held.places());
+        let before = self.followers.iter().flat_map(|follower| {
+            let id = follower.id().unwrap_or_default();
+            follower.held_before.iter().map(move |(place, _)| (id, *place))
+        });
+        let known = shared.chain(before).map(|(id, place)| held(id, place));
+        known.chain(self.held.iter().cloned()).collect()
     }
 
     /// When the first piece that is held is given up, or the first record that nothing ends is taken as it is; by the core's clock.
     pub fn due_ms(&self) -> Option<u64> {
-        self.followers.iter().filter_map(Follower::due_ms).min()
+        let held = self.lineages.values().filter_map(|lineage| lineage.held.due_ms());
+        self.followers.iter().filter_map(Follower::due_ms).chain(held).min()
+    }
+
+    /// A follower, and what is held of the log that its file is of.
+    pub fn with_held(&mut self, index: usize) -> (&mut Follower, &mut Pieces) {
+        let follower = &mut self.followers[index];
+        let lineage = self.lineages.entry(follower.lineage).or_insert_with(|| Lineage {
+            source: follower.source,
+            live: live_name(&follower.path),
+            held: Pieces::default(),
+        });
+        (follower, &mut lineage.held)
+    }
+
+    /// Logs of which something is held, by their numbers.
+    pub fn holding(&self) -> Vec<u64> {
+        let holds = |(number, lineage): (&u64, &Lineage)| (!lineage.held.is_empty()).then_some(*number);
+        self.lineages.iter().filter_map(holds).collect()
+    }
+
+    /// One of the logs of [`Tail::holding`].
+    pub fn lineage(&mut self, number: u64) -> Option<&mut Lineage> {
+        self.lineages.get_mut(&number)
+    }
+
+    /// The files that were written in the place of that one before it, and are followed: oldest first.
+    pub fn older(&self, index: usize) -> Vec<usize> {
+        let lineage = self.followers[index].lineage;
+        let older = self.followers[..index].iter().enumerate().filter(move |(_, other)| other.lineage == lineage);
+        older.map(|(index, _)| index).collect()
+    }
+
+    /// Counts a line that is of that file although it was written when another was read.
+    pub fn account_row_of(&mut self, file: FileId) {
+        let is_it = |follower: &&mut Follower| follower.id().and_then(file_id_of) == Some(file);
+        if let Some(follower) = self.followers.iter_mut().find(is_it) {
+            follower.account(1);
+        }
     }
 
     /// Where reading stands in every file, and what ended last, for a segment's snapshot.
@@ -265,9 +336,14 @@ impl Tail {
 
     /// Whether the follower's file is over: cut, or out of an archive and read to its end, or moved or deleted, read to its end, and
     /// quiet since.
-    pub fn is_over(follower: &Follower, now_ms: u64) -> bool {
+    pub fn is_over(&self, index: usize, now_ms: u64) -> bool {
+        let follower = &self.followers[index];
         if follower.cut {
             return true;
+        }
+        if self.holds_any_of(index) {
+            // The rest of its row may stand in the next file, and the line is one of this file.
+            return false;
         }
         let read_to_end = || follower.refused.is_some() || follower.is_read_to_end();
         if follower.archived {
@@ -276,6 +352,14 @@ impl Tail {
         let Some(moved_ms) = follower.moved_since_ms else { return false };
         let quiet_since = moved_ms.max(follower.last_read_ms);
         now_ms.saturating_sub(quiet_since) >= ROTATED_QUIET_MS && read_to_end()
+    }
+
+    /// Whether some piece of the follower's file is held back.
+    pub fn holds_any_of(&self, index: usize) -> bool {
+        let follower = &self.followers[index];
+        let shared = || self.lineages.get(&follower.lineage).map(|lineage| &lineage.held);
+        let is_held = |file| shared().is_some_and(|held| !held.is_empty() && held.has_any_of(file));
+        !follower.held_before.is_empty() || follower.id().and_then(file_id_of).is_some_and(is_held)
     }
 
     /// Stops following a file that is over, and says so for the next seal. Its position is kept while the file still has a name.
@@ -369,7 +453,7 @@ impl Tail {
                 }
                 Claim::Shortened(len) => from = from.max(len),
                 Claim::Same(range) => {
-                    self.resume_as(index, &range, now_ms)?;
+                    self.resume_as(index, &range)?;
                     break;
                 }
                 Claim::Copy(id) => {
@@ -465,13 +549,14 @@ impl Tail {
         Ok(())
     }
 
-    fn resume_as(&mut self, index: usize, range: &FileRange, now_ms: u64) -> io::Result<()> {
+    fn resume_as(&mut self, index: usize, range: &FileRange) -> io::Result<()> {
         let follower = &self.followers[index];
         let (path, file) = (follower.path.clone(), Arc::clone(follower.file()));
         let resumed =
             Follower::resume(follower.source, path, file, follower.inode, &self.sources[follower.source].plan, range)?;
         let mut resumed = resumed.in_place_of(&self.followers[index]);
-        resumed.hold_again(&self.held, now_ms)?;
+        resumed.hold_again(&self.held)?;
+        resumed.lineage = self.lineage_of(resumed.source, Path::new(&range.path));
         info!(file = %resumed.path.display(), from = range.to, "the same log in another file: reading on");
         self.followers[index] = resumed;
         self.forget(&range.id);
@@ -603,7 +688,8 @@ impl Tail {
     fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {
         let mut follower =
             Follower::resume(source, copy.path, copy.file, copy.inode, &self.sources[source].plan, range)?;
-        follower.hold_again(&self.held, now_ms)?;
+        follower.hold_again(&self.held)?;
+        follower.lineage = self.lineage_of(source, Path::new(&range.path));
         self.held.retain(|held| held.id != range.id);
         follower.archived = copy.archived;
         follower.found_ms = now_ms;
@@ -797,6 +883,45 @@ impl Tail {
         followed.chain(self.passed_over.iter().map(|file| file.inode)).collect()
     }
 
+    /// Has what this look has found read in its order: in each lineage oldest first, whatever order the files were found in.
+    fn put_in_order(&mut self) {
+        let begin = self.followers.partition_point(|follower| follower.ordered);
+        for index in begin..self.followers.len() {
+            if self.followers[index].lineage == 0 {
+                let (source, path) = (self.followers[index].source, self.followers[index].path.clone());
+                self.followers[index].lineage = self.lineage_of(source, &path);
+            }
+            self.followers[index].ordered = true;
+        }
+        // When it was written to last counts where names do not say; of what cannot be asked it is unknown.
+        let written = |follower: &Follower| follower.file().status().ok().map(|status| status.modified);
+        let by_age = |one: &Follower, other: &Follower| {
+            by_age(&one.path, &other.path).then_with(|| written(one).cmp(&written(other)))
+        };
+        for index in begin + 1..self.followers.len() {
+            for other in begin..index {
+                let (new, before) = (&self.followers[index], &self.followers[other]);
+                if new.lineage == before.lineage && by_age(new, before).is_lt() {
+                    self.followers.swap(index, other);
+                }
+            }
+        }
+        let used: BTreeSet<u64> = self.followers.iter().map(|follower| follower.lineage).collect();
+        self.lineages.retain(|number, lineage| used.contains(number) || !lineage.held.is_empty());
+    }
+
+    /// The number of the log that is written under a file's name without what rotation put behind it.
+    fn lineage_of(&mut self, source: usize, path: &Path) -> u64 {
+        let live = live_name(path);
+        let is_it = |lineage: &Lineage| lineage.source == source && lineage.live == live;
+        if let Some((number, _)) = self.lineages.iter().find(|(_, lineage)| is_it(lineage)) {
+            return *number;
+        }
+        self.lineages_ever += 1;
+        self.lineages.insert(self.lineages_ever, Lineage { source, live, held: Pieces::default() });
+        self.lineages_ever
+    }
+
     fn find(&mut self) -> Vec<Found> {
         let disk = self.disk.as_ref();
         let (mut found, mut inodes) = (Vec::new(), BTreeSet::new());
@@ -834,8 +959,12 @@ impl Tail {
         }
         match self.follow(&file, now_ms) {
             Ok(Some(follower)) => {
-                info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
-                self.followers.push(follower);
+                self.opened += 1;
+                // Under a name that has gone on to another file nobody knows which files stand before it: it is listed again.
+                if follower.inode == file.inode {
+                    info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
+                    self.followers.push(follower);
+                }
             }
             Ok(None) => {
                 self.passed_over.push(PassedOver {
