@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs with apt what a Debian-like machine lacks, as root or through sudo. Says what; says nothing when all is there.
 #   build   a C compiler: ring and zstd have C and assembly in them
-#   test    build, and: python3 with venv, zstd, systemd (systemd-analyze), logrotate, PostgreSQL 15 with pgAudit
+#   test    build, and: python3 with venv, zstd, systemd (systemd-analyze), logrotate, PostgreSQL 15 with pgAudit, MariaDB 10.11
 set -euo pipefail
 
 main() {
@@ -28,6 +28,7 @@ tests() {
   if [ ! -x /usr/lib/postgresql/15/bin/pgbench ] || [ ! -e /usr/share/postgresql/15/extension/pgaudit.control ]; then
     missing+=(postgresql-15 postgresql-15-pgaudit)
   fi
+  if [ ! -x /usr/sbin/mariadbd ] || [ ! -e /usr/lib/mysql/plugin/server_audit.so ]; then missing+=(mariadb-server); fi
 }
 
 install_missing() {

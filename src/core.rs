@@ -478,6 +478,7 @@ impl Core {
             let (follower, held) = self.tail.with_held(index);
             let source = follower.source;
             follower.give_back(held, &origin, self.host.clock.since_boot_ms());
+            self.intake.written(follower.written_ms());
             let health = &self.health.sources[source];
             let rows = self.intake.take(source, &origin, &mut follower.frames, held, end, BLOCK_BYTES_MAX, health);
             follower.account(rows);

@@ -19,7 +19,7 @@ use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::sessions::Sessions;
 use crate::sessions::numbered::{FileId, Numbered, RowId};
-use crate::shape::{Clock, UtcTime, meaning};
+use crate::shape::{Clock, Latest, UtcTime, meaning};
 use crate::tail::follow::Follower;
 
 /// Turns rows into lines, for all sources.
@@ -32,6 +32,8 @@ pub struct Intake {
     scratch: Scratch,
     /// The boot clock's, of the turn.
     now_ms: u64,
+    /// When the file at hand was written to last, in milliseconds since 1970.
+    written_ms: Option<u64>,
     /// Lines of rows that began in another file than the one that was taken from: the files' ids. Their files count them.
     pub begun_elsewhere: Vec<FileId>,
     /// What the next seal will cover.
@@ -73,6 +75,7 @@ impl Intake {
             sources: sources.collect(),
             scratch: Scratch::new(),
             now_ms: 0,
+            written_ms: None,
             begun_elsewhere: Vec::new(),
             block: Block::default(),
         }
@@ -92,6 +95,12 @@ impl Intake {
             .iter_mut()
             .filter_map(|source| source.sessions.as_mut())
             .for_each(|sessions| sessions.tick(now_ms));
+    }
+
+    /// When the file of the rows to come was written to last, in milliseconds since 1970, as far as that is known: the years of times without
+    /// one follow from it.
+    pub fn written(&mut self, written_ms: Option<u64>) {
+        self.written_ms = written_ms;
     }
 
     /// The count of one source's rows.
@@ -196,6 +205,7 @@ impl Intake {
             held,
             begun_elsewhere: &mut self.begun_elsewhere,
             now_ms: self.now_ms,
+            written_ms: self.written_ms,
         }
     }
 
@@ -225,6 +235,7 @@ struct Row<'i> {
     held: &'i mut Held,
     begun_elsewhere: &'i mut Vec<FileId>,
     now_ms: u64,
+    written_ms: Option<u64>,
 }
 
 impl Row<'_> {
@@ -305,6 +316,7 @@ impl Row<'_> {
             held: self.held,
             begun_elsewhere: self.begun_elsewhere,
             now_ms: self.now_ms,
+            written_ms: self.written_ms,
         }
     }
 
@@ -403,7 +415,7 @@ impl Row<'_> {
         oversize: Option<&Oversize<'_>>,
         pieces: &[At<'_>],
     ) {
-        let time = self.source.time(record.time, self.clock);
+        let time = self.source.time(record.time, self.written_ms, self.clock);
         let session_start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
         let meaning = meaning(record, self.server.as_bytes());
         if let Some(sessions) = &mut self.source.sessions {
@@ -450,11 +462,17 @@ const ZEROS: &str = "NUL bytes: a hole in the file";
 
 impl SourceIntake {
     /// The row's time; where it has none, that of the row before it, or the agent's own.
-    fn time(&mut self, text: &[u8], clock: &dyn WallClock) -> UtcTime {
-        match self.row_clock.utc(text) {
+    fn time(&mut self, text: &[u8], written_ms: Option<u64>, clock: &dyn WallClock) -> UtcTime {
+        let in_full = self.row_clock.utc(text);
+        match in_full.or_else(|| self.time_without_year(text, written_ms, clock)) {
             Some(time) => *self.last_time.insert(time),
             None => self.stand_in_time(clock),
         }
+    }
+
+    fn time_without_year(&mut self, text: &[u8], written_ms: Option<u64>, clock: &dyn WallClock) -> Option<UtcTime> {
+        let unix_ms = written_ms.unwrap_or_else(|| clock.unix_ms());
+        self.row_clock.utc_without_year(text, Latest { unix_ms, is_of_file: written_ms.is_some() })
     }
 
     fn stand_in_time(&self, clock: &dyn WallClock) -> UtcTime {

@@ -401,6 +401,13 @@ impl Follower {
         Ok(self.file.status()?.len)
     }
 
+    /// When it was written to last, in milliseconds since 1970, where times of its rows may lack a year.
+    pub fn written_ms(&self) -> Option<u64> {
+        self.format.filter(|format| format.may_lack_years())?;
+        let since_1970 = self.file.status().ok()?.modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        u64::try_from(since_1970.as_millis()).ok()
+    }
+
     /// The greatest length that the file was seen with.
     pub fn len_seen(&self) -> u64 {
         self.len_seen
