@@ -93,6 +93,14 @@ struct Source {
     patterns: Patterns,
 }
 
+impl Source {
+    /// Where the log was written that has this path: what the agent knew last may be a name that rotation gave it.
+    fn live_name(&self, path: &Path) -> PathBuf {
+        let live = live_name(path);
+        if self.patterns.lead_to(&live) { live } else { path.to_owned() }
+    }
+}
+
 /// A file that is not followed, until its length or that of its original says otherwise.
 #[derive(Debug)]
 struct PassedOver {
@@ -204,11 +212,12 @@ impl Tail {
         for follower in &mut self.followers {
             // What cannot be asked about now is asked again by the next read, which says what is wrong.
             let _ = follower.compare();
-            let live = follower.path.clone();
+            let path = follower.path.clone();
             place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms);
             // For as long as it is followed: what stands in its place now may be rotated away before it is seen. Also where a pattern
             // leads to it by another name: others may have had the old one since, and no name that matches.
-            if follower.moved_since_ms.is_some() || follower.path != live {
+            if follower.moved_since_ms.is_some() || follower.path != path {
+                let live = self.sources[follower.source].live_name(&path);
                 self.rotated.extend(rotated(follower.source, &live, follower.file().as_ref()));
             }
         }
@@ -620,9 +629,9 @@ impl Tail {
                 Ok(Again::Here(copy)) => {
                     let in_place = found.iter().any(|file| file.path == copy.path);
                     // What no pattern leads to was left behind itself, and others are not named after it.
-                    let live = Path::new(&range.path);
-                    if copy.path != live && self.sources[source].patterns.lead_to(live) {
-                        self.rotated.extend(rotated(source, live, copy.file.as_ref()));
+                    let live = self.sources[source].live_name(Path::new(&range.path));
+                    if copy.path != live && self.sources[source].patterns.lead_to(&live) {
+                        self.rotated.extend(rotated(source, &live, copy.file.as_ref()));
                     }
                     // What was packed was whole; what was copied may have been written on, wherever it is now.
                     let may_go_on = !copy.archived || self.is_there(&range, found);
@@ -641,7 +650,7 @@ impl Tail {
                 }
                 Ok(Again::Later) => self.known.push(range),
                 Ok(Again::Gone) => {
-                    let live = PathBuf::from(&range.path);
+                    let live = self.sources[source].live_name(Path::new(&range.path));
                     self.rotated.extend(self.sealed_at.map(|modified| Rotated { source, live, modified }));
                     self.gone(range, looked);
                 }
