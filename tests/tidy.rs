@@ -34,11 +34,11 @@ const THREADS: &[&str] = &["src/run.rs"];
 const NAMELESS: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc", "manager"];
 
 /// Crates that compute and do nothing else.
-const PURE: &[&str] = &["parsers/src/", "seal/src/"];
+const PURE: &[&str] = &["parsers/src/", "seal/src/", "sql/src/"];
 
 #[test]
 fn every_file_opens_with_what_it_is_for() {
-    let silent = sources(&["src", "tests", "parsers", "seal", "evidence", "fuzz"]);
+    let silent = sources(&["src", "tests", "parsers", "seal", "sql", "evidence", "fuzz"]);
     let silent: Vec<&str> =
         silent.iter().filter(|file| !file.text.starts_with("//! ")).map(|file| file.path.as_str()).collect();
     assert!(silent.is_empty(), "these files do not open with `//! `, a sentence on what they are for: {silent:#?}");
@@ -46,7 +46,7 @@ fn every_file_opens_with_what_it_is_for() {
 
 #[test]
 fn no_file_has_a_name_that_says_nothing() {
-    let all = sources(&["src", "tests", "parsers", "seal", "evidence", "fuzz"]);
+    let all = sources(&["src", "tests", "parsers", "seal", "sql", "evidence", "fuzz"]);
     let nameless: Vec<&str> =
         all.iter().map(|file| file.path.as_str()).filter(|path| path.split(['/', '.', '_']).any(is_nameless)).collect();
     assert!(nameless.is_empty(), "name these after what they hold: {nameless:#?}");
@@ -54,7 +54,7 @@ fn no_file_has_a_name_that_says_nothing() {
 
 #[test]
 fn durable_is_the_only_door_to_what_must_survive_a_power_cut() {
-    let folders = ["src/", "parsers/src/", "seal/src/"];
+    let folders = ["src/", "parsers/src/", "seal/src/", "sql/src/"];
     let lasting = ["fsync", "fdatasync", "sync_all", "sync_data", "fs::rename", "create_new(true)", ".set_len("];
     assert_absent(&folders, DURABLE, &lasting, "call a function of durable.rs instead");
     let writing = ["fs::write(", "File::create", "create(true)"];
@@ -64,13 +64,13 @@ fn durable_is_the_only_door_to_what_must_survive_a_power_cut() {
 #[test]
 fn tokio_lives_at_the_edge() {
     let words = ["tokio::", "async fn", ".await"];
-    assert_absent(&["src/", "parsers/src/", "seal/src/"], ASYNC, &words, "the core is synchronous");
+    assert_absent(&["src/", "parsers/src/", "seal/src/", "sql/src/"], ASYNC, &words, "the core is synchronous");
 }
 
 #[test]
 fn threads_begin_in_one_file() {
     let words = ["thread::spawn", "thread::Builder", "thread::scope"];
-    assert_absent(&["src/", "parsers/src/", "seal/src/"], THREADS, &words, "start threads in run.rs");
+    assert_absent(&["src/", "parsers/src/", "seal/src/", "sql/src/"], THREADS, &words, "start threads in run.rs");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn parsing_and_sealing_do_no_io() {
 fn nothing_is_sent_over_a_channel_without_a_bound() {
     let words = ["mpsc::channel(", "mpsc::channel::<", "unbounded_channel", "channel::unbounded"];
     assert_absent(
-        &["src/", "parsers/src/", "seal/src/"],
+        &["src/", "parsers/src/", "seal/src/", "sql/src/"],
         &[],
         &words,
         "use sync_channel or a bounded one, with a limit of limits.rs",
@@ -102,7 +102,14 @@ fn nothing_is_sent_over_a_channel_without_a_bound() {
 
 #[test]
 fn every_dependency_says_why_it_is_there() {
-    for manifest in ["Cargo.toml", "parsers/Cargo.toml", "seal/Cargo.toml", "evidence/Cargo.toml", "fuzz/Cargo.toml"] {
+    for manifest in [
+        "Cargo.toml",
+        "parsers/Cargo.toml",
+        "seal/Cargo.toml",
+        "sql/Cargo.toml",
+        "evidence/Cargo.toml",
+        "fuzz/Cargo.toml",
+    ] {
         if Path::new(manifest).exists() {
             let text = read(manifest);
             let silent = dependencies_without_reason(&text);
