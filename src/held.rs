@@ -15,7 +15,7 @@ use std::sync::Arc;
 use sealtrail_parsers::Piece;
 
 use crate::event::{At, Origin, Place};
-use crate::limits::{HELD_BYTES_MAX, HELD_CHUNK_MS, HELD_PART_MS, HELD_PIECES_MAX};
+use crate::limits::{HELD_BYTES_MAX, HELD_CHUNK_MS, HELD_NESTED_MAX, HELD_PART_MS, HELD_PIECES_MAX};
 use crate::sessions::numbered::FileId;
 
 /// The rows of one log that are not whole yet, in the order in which they began.
@@ -74,11 +74,16 @@ impl Held {
         Some(self.remove(index))
     }
 
-    /// A row of the same writer that is over, since this piece is of another, or is a first one behind pieces without numbers.
+    /// A row of the same writer that is over, since this piece is of another, or is a first one behind pieces without numbers. Where a row's
+    /// last piece says so, another may begin before it: a procedure's statements stand between the tables and the end of its call.
     pub fn take_row_before(&mut self, piece: &Piece<'_>, origin: &Origin) -> Option<Waiting> {
-        let is_over = |row: &Waiting| row.row != piece.row || (piece.number == 1 && row.last_number <= 1);
-        let is_it = |row: &Waiting| row.writer == piece.writer && is_over(row) && row.is_of_format_of(origin);
-        let index = self.rows.iter().position(is_it)?;
+        let of_writer = |row: &&Waiting| row.writer == piece.writer && row.is_of_format_of(origin);
+        let rows = self.rows.iter().filter(of_writer).count();
+        let is_over = |row: &Waiting| match row.row == piece.row {
+            true => piece.number == 1 && row.last_number <= 1,
+            false => !row.has_end || rows > HELD_NESTED_MAX,
+        };
+        let index = self.rows.iter().position(|row| of_writer(&row) && is_over(row))?;
         Some(self.remove(index))
     }
 

@@ -146,6 +146,10 @@ pub const HELD_PIECES_MAX: usize = 128 * KIB;
 /// The same in bytes. Chunks of a statement of many short lines are mostly headers: 1.2 MB of SQL come as 10 MB of syslog.
 pub const HELD_BYTES_MAX: usize = 16 * MIB;
 
+/// Rows of one connection that wait for their ends at a time: procedures and triggers call each other. Past it the oldest comes out as it is, which
+/// is all that becomes of rows whose ends are not logged.
+pub const HELD_NESTED_MAX: usize = 32;
+
 /// How long a chunk of a row waits for the next: the writer sends them one after the other.
 pub const HELD_CHUNK_MS: u64 = 2_000;
 

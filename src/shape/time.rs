@@ -145,7 +145,7 @@ const AHEAD_MS: u64 = 24 * 3_600_000;
 
 /// How a time is known that has neither zone nor year.
 fn without_year(zone: Option<&'static str>, is_of_file: bool) -> &'static str {
-    match (zone.is_some_and(|zone| zone.starts_with("config:")), is_of_file) {
+    match (zone == Some("config:timezone"), is_of_file) {
         (true, true) => "config:timezone,year:file",
         (true, false) => "config:timezone,year:agent-clock",
         (false, true) => "assumed:utc,year:file",

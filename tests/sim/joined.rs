@@ -343,6 +343,7 @@ impl Story {
 /// Each piece is one row of the statement, in the file that the record names; the id is that of the first one.
 fn stands_where_it_says(event: &Value, query: u64, rows: usize, logs: &BTreeMap<String, &Log>) -> bool {
     let (file, offset) = event["id"].as_str().unwrap().rsplit_once(':').unwrap();
+    let offset: u64 = offset.parse().unwrap();
     let whole = serde_json::json!([[event["at"]["offset"], event["at"]["length"]]]);
     let pieces = if event["at"]["pieces"].is_null() { &whole } else { &event["at"]["pieces"] };
     let pieces = pieces.as_array().unwrap();
@@ -352,7 +353,7 @@ fn stands_where_it_says(event: &Value, query: u64, rows: usize, logs: &BTreeMap<
         let row = log.and_then(|log| log.bytes.get(offset..offset + length)).map(String::from_utf8_lossy);
         row.is_some_and(|row| row.ends_with('\n') && row.contains(&format!(",{query},")))
     };
-    pieces.len() == rows && pieces[0][0].to_string() == offset && pieces.iter().all(is_row)
+    pieces.len() == rows && Some(offset) == pieces[0][0].as_u64() && pieces.iter().all(is_row)
 }
 
 /// The seals account for each byte of each file once, and for the lines of each file's id.
