@@ -419,8 +419,8 @@ impl Row<'_> {
         let session_start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
         let meaning = meaning(record, self.server.as_bytes());
         if let Some(sessions) = &mut self.source.sessions {
-            let at = RowId { file: self.origin.file, offset: place.offset };
-            if let Some(row) = Numbered::of_record(record, at, &self.origin.path, &time) {
+            let at = RowId { file: self.origin.file, offset: place.offset, part: place.part };
+            if let Some(row) = Numbered::of_record(self.origin.format, record, at, &self.origin.path, &time) {
                 sessions.saw(self.origin.format, &row);
             }
         }

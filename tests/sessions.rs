@@ -13,13 +13,15 @@ use sealtrail::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
 use sealtrail::event;
 use sealtrail::frames::Frames;
 use sealtrail::health::SourceHealth;
-use sealtrail::intake::Intake;
+use sealtrail::held::Held;
+use sealtrail::intake::{GivenUp, Intake};
 use sealtrail::limits::{BLOCK_BYTES_MAX, SESSIONS_MAX};
 use sealtrail::sessions::Sessions;
 use sealtrail::sessions::numbered::{FileId, Numbered, RowId, Says};
 use sealtrail::sessions::saved::{Saved, replay};
 use sealtrail::sessions::table::{Table, Told};
-use sealtrail_parsers::Format;
+use sealtrail_parsers::postgres_prefix::Prefix;
+use sealtrail_parsers::{Dialect, Format};
 use serde_json::Value;
 
 /// 2026-11-20 20:00:00 UTC.
@@ -29,6 +31,7 @@ const EIGHT: u64 = 1_795_204_800;
 struct Row {
     session: String,
     number: u64,
+    last: u64,
     file: u8,
     path: String,
     offset: u64,
@@ -42,7 +45,8 @@ impl Row {
         let (start, _) = session.split_once('.').unwrap();
         let time = time(u64::from_str_radix(start, 16).unwrap() - EIGHT);
         let session = session.to_owned();
-        Row { session, number, file: 1, path: path(1), offset: number, client: true, says: Says::Active, time }
+        let last = number;
+        Row { session, number, last, file: 1, path: path(1), offset: number, client: true, says: Says::Active, time }
     }
 
     fn says(self, says: Says) -> Self {
@@ -61,6 +65,11 @@ impl Row {
         Row { time: time(seconds), ..self }
     }
 
+    /// A row with further entries, up to the one with this number.
+    fn up_to(self, last: u64) -> Self {
+        Row { last, ..self }
+    }
+
     fn of_server(self) -> Self {
         Row { client: false, says: Says::Nothing, ..self }
     }
@@ -70,9 +79,11 @@ impl Row {
         Numbered {
             session: self.session.as_bytes(),
             number: self.number,
-            at: RowId { file, offset: self.offset },
+            last: self.last,
+            at: RowId { file, offset: self.offset, part: 0 },
             path: &self.path,
             client: self.client,
+            from_first: true,
             says: self.says,
             time: Some(self.time.as_bytes()),
         }
@@ -160,6 +171,53 @@ fn a_row_that_comes_after_it_was_told_is_no_repetition() {
     see(&mut table, rows(&one, [2, 6]));
     assert_eq!(table.given_up.repeats, 0);
     assert_eq!(brief(table.settle(0)), [rows_gap(&one, 5, 5)]);
+}
+
+#[test]
+fn a_row_of_several_entries_has_all_their_numbers() {
+    let (mut table, one) = (begun(), session(10, 7));
+    let row = |first, last| Row::new(&one, first).up_to(last);
+    see(&mut table, [row(1, 1), row(2, 5), row(6, 6), row(9, 11)]);
+    assert_eq!(brief(table.settle(0)), [rows_gap(&one, 7, 8)]);
+    // Rows that come late fill their places, whole.
+    see(&mut table, [row(20, 22), row(14, 16), row(12, 12), row(17, 18)]);
+    assert_eq!(brief(table.finish()), [rows_gap(&one, 13, 13), rows_gap(&one, 19, 19)]);
+    assert_eq!(table.given_up.repeats, 0);
+    see(&mut table, [row(10, 11)]);
+    assert_eq!(table.given_up.repeats, 1);
+}
+
+#[test]
+fn what_a_server_wrote_before_its_log_was_there_is_not_missed() {
+    let (mut table, postmaster) = (begun(), session(10, 7));
+    let row = Row::new(&postmaster, 3).of_server();
+    table.saw(&Numbered { from_first: false, ..row.numbered() });
+    see(&mut table, [Row::new(&postmaster, 5).of_server()]);
+    assert_eq!(brief(table.finish()), [rows_gap(&postmaster, 4, 4)]);
+}
+
+#[test]
+fn formats_of_one_server_are_counted_each_for_itself() {
+    let one = session(10, 7);
+    let mut sessions = Sessions::new(SOURCE);
+    let formats = [Format::PostgresCsvlog, Format::PostgresStderr];
+    for format in formats {
+        for number in [1, 2, 4] {
+            sessions.saw(format, &Row::new(&one, number).numbered());
+        }
+    }
+    let told = sessions.finish();
+    let of = |told: &Told| (told.gap.of.clone(), told.gap.format.clone().unwrap(), told.gap.from, told.gap.to.unwrap());
+    let gap = |of: &str, format: Format| (of.to_owned(), format.name().to_owned(), 3, 3);
+    let expected = [gap("rows", formats[0]), gap("entries", formats[1])];
+    assert_eq!(told.iter().map(of).collect::<Vec<_>>(), expected);
+    // The trail has told of one of them when the agent is killed.
+    let mut again = vec![Sessions::new(SOURCE)];
+    for (format, told) in formats.into_iter().zip([&told[..1], &[]]) {
+        let rows = [1, 2, 4].map(|number| Row::new(&one, number)).to_vec();
+        replay(&mut again, &lines_in(format, &Block { rows, told: told.to_vec() }));
+    }
+    assert_eq!(again[0].finish().iter().map(of).collect::<Vec<_>>(), expected[1..]);
 }
 
 #[test]
@@ -600,6 +658,10 @@ impl Model {
 
 /// A block as the journal has it.
 fn lines(block: &Block) -> Vec<u8> {
+    lines_in(Format::PostgresCsvlog, block)
+}
+
+fn lines_in(format: Format, block: &Block) -> Vec<u8> {
     let mut lines = Vec::new();
     for told in &block.told {
         let gap = serde_json::to_string(&told.gap).unwrap();
@@ -619,10 +681,11 @@ fn lines(block: &Block) -> Vec<u8> {
             "SERVER MESSAGE"
         };
         let client = if row.client { ",\"client\":{\"address\":\"[local]\"}" } else { "" };
-        let (time, session, number, path) = (&row.time, &row.session, row.number, &row.path);
+        let (time, session, number, path, format) = (&row.time, &row.session, row.number, &row.path, format.name());
         let line = format!(
             "{{\"v\":1,\"type\":\"event\",\"id\":\"{id}\",\"time\":\"{time}\",\"action\":\"{action}\",\"outcome\":\"success\",\
-             \"source\":\"{SOURCE}\",\"format\":\"postgres-csvlog\"{client},\"session\":{{\"id\":\"{session}\",\"line\":{number}}},\"at\":{{\"file\":\"{path}\"}}}}\n"
+             \"source\":\"{SOURCE}\",\"format\":\"{format}\"{client},\"session\":{{\"id\":\"{session}\",\"line\":{number}}},\
+             \"extra\":{{\"log_line_number\":{number}}},\"at\":{{\"file\":\"{path}\"}}}}\n"
         );
         lines.extend_from_slice(line.as_bytes());
     }
@@ -649,23 +712,67 @@ fn what_is_told_is_what_was_lost_whatever_the_order_and_whenever_the_agent_is_ki
     assert!(lost > 3_000, "only {lost} rows were lost");
 }
 
-/// Each capture with its format and the server's zone.
-const CAPTURES: [(&str, Format, &str); 5] = [
-    ("pg12-core.csv", Format::PostgresCsvlog, "UTC"),
-    ("pg15-pgaudit.csv", Format::PostgresCsvlog, "UTC"),
-    ("pg15-pgaudit.json", Format::PostgresJsonlog, "UTC"),
-    ("pg18-pgaudit.csv", Format::PostgresCsvlog, "Asia/Kolkata"),
-    ("pg18-pgaudit.json", Format::PostgresJsonlog, "Asia/Kolkata"),
+/// A captured log.
+struct Capture {
+    path: &'static str,
+    format: Format,
+    /// The server's.
+    zone: &'static str,
+    prefix: Option<&'static str>,
+    /// So many of its rows have numbers that count.
+    numbered: usize,
+}
+
+const fn capture(path: &'static str, format: Format, numbered: usize) -> Capture {
+    Capture { path, format, zone: "UTC", prefix: None, numbered }
+}
+
+const fn of_eighteen(capture: Capture) -> Capture {
+    Capture { zone: "Asia/Kolkata", ..capture }
+}
+
+const fn text(path: &'static str, format: Format, numbered: usize) -> Capture {
+    Capture {
+        prefix: Some("%m [%p] q=%q%u@%d app=%a r=%r h=%h c=%c l=%l s=%s v=%v x=%x i=%i e=%e b=%b "),
+        ..capture(path, format, numbered)
+    }
+}
+
+const CAPTURES: [Capture; 11] = [
+    capture("tests/captures/pg12-core.csv", Format::PostgresCsvlog, 93),
+    capture("tests/captures/pg15-pgaudit.csv", Format::PostgresCsvlog, 137),
+    capture("tests/captures/pg15-pgaudit.json", Format::PostgresJsonlog, 53),
+    of_eighteen(capture("tests/captures/pg18-pgaudit.csv", Format::PostgresCsvlog, 53)),
+    of_eighteen(capture("tests/captures/pg18-pgaudit.json", Format::PostgresJsonlog, 26)),
+    text("parsers/tests/fixtures/same_rows.log", Format::PostgresStderr, 65),
+    text("parsers/tests/fixtures/same_rows.syslog", Format::PostgresSyslog, 65),
+    text("parsers/tests/fixtures/postgres-stderr/entries_of_a_row.log", Format::PostgresStderr, 2),
+    text("parsers/tests/fixtures/postgres-syslog/entries_of_a_row.log", Format::PostgresSyslog, 1),
+    capture("parsers/tests/fixtures/pgauditlogtofile-csv/names_1_5.log", Format::PgauditlogtofileCsv, 8),
+    capture("parsers/tests/fixtures/pgauditlogtofile-csv/contexts_1_5.log", Format::PgauditlogtofileCsv, 3),
 ];
+
+impl Capture {
+    fn read(&self) -> Vec<u8> {
+        fs::read(format!("{}/{}", env!("CARGO_MANIFEST_DIR"), self.path)).unwrap()
+    }
+
+    fn dialect(&self) -> Dialect {
+        let prefix = self.prefix.map(|prefix| Arc::new(Prefix::compile(prefix).unwrap()));
+        Dialect { prefix, ..self.format.into() }
+    }
+}
 
 #[test]
 fn the_journals_lines_say_what_the_rows_said() {
-    for (name, format, zone) in CAPTURES {
-        let log = fs::read(format!("{}/tests/captures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        let (whole, _) = count(&log, format, zone, 1 << 20);
-        // Rows of which only the ends are kept count as well.
-        for record_max_bytes in [1 << 20, 1024] {
-            let (counted, lines) = count(&log, format, zone, record_max_bytes);
+    for capture in CAPTURES {
+        let (log, name) = (capture.read(), capture.path);
+        let (whole, lines) = count(&log, &capture, 1 << 20);
+        assert_eq!(numbers(&lines).count(), capture.numbered, "{name}");
+        // Rows of which only the ends are kept count as well, where they can be read.
+        let cut = matches!(capture.format, Format::PostgresCsvlog | Format::PostgresJsonlog).then_some(1024);
+        for record_max_bytes in [Some(1 << 20), cut].into_iter().flatten() {
+            let (counted, lines) = count(&log, &capture, record_max_bytes);
             let mut again = vec![Sessions::new(SOURCE)];
             replay(&mut again, &lines);
             assert_eq!(saved(&counted), saved(&again[0]), "{name}");
@@ -676,32 +783,71 @@ fn the_journals_lines_say_what_the_rows_said() {
 
 #[test]
 fn an_excerpt_of_a_log_misses_what_it_left_out_and_no_more() {
-    for (name, format, zone) in CAPTURES {
-        let log = fs::read(format!("{}/tests/captures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        let (mut counted, lines) = count(&log, format, zone, 1 << 20);
+    for capture in CAPTURES {
+        let (log, name) = (capture.read(), capture.path);
+        let (mut counted, lines) = count(&log, &capture, 1 << 20);
         let mut missing: BTreeSet<(String, u64)> = BTreeSet::new();
         for told in counted.finish() {
-            assert_eq!(told.gap.of, "rows", "{name}: {told:?}");
+            assert!(matches!(told.gap.of.as_str(), "rows" | "entries"), "{name}: {told:?}");
             let session = told.gap.session.clone().unwrap();
             missing.extend((told.gap.from..=told.gap.to.unwrap()).map(|number| (session.clone(), number)));
         }
         let mut last: BTreeMap<String, u64> = BTreeMap::new();
         let mut left_out = BTreeSet::new();
-        for (session, number) in numbers(&lines) {
-            let before = last.insert(session.clone(), number);
+        for (session, first, end) in numbers(&lines) {
+            let before = last.insert(session.clone(), end);
             // A session's first rows count only where the log shows that it was read by then.
-            left_out.extend((before.unwrap_or(number - 1) + 1..number).map(|number| (session.clone(), number)));
+            left_out.extend((before.unwrap_or(first - 1) + 1..first).map(|number| (session.clone(), number)));
         }
         assert!(missing.is_superset(&left_out), "{name}: {:?}", left_out.difference(&missing));
         let beginnings = missing.difference(&left_out).all(|(session, number)| {
-            numbers(&lines).find(|(other, _)| other == session).is_some_and(|(_, first)| *number < first)
+            numbers(&lines).find(|(other, ..)| other == session).is_some_and(|(_, first, _)| *number < first)
         });
         assert!(beginnings, "{name}");
     }
 }
 
+#[test]
+fn numbers_of_a_process_whose_session_nobody_knows_do_not_count() {
+    let line = |pid: u32, number: u32| format!("2026-11-20 20:28:31.135 UTC [{pid}] {number} LOG:  words\n");
+    let log: String = [line(1, 1), line(2, 1), line(1, 4), line(2, 9)].concat();
+    let capture = Capture { prefix: Some("%m [%p] %l "), ..capture("", Format::PostgresStderr, 0) };
+    let (mut counted, _) = count(log.as_bytes(), &capture, 1 << 20);
+    assert_eq!(counted.finish(), []);
+    // With the session they do.
+    let line = |pid: u32, number: u32| format!("2026-11-20 20:28:31.135 UTC 6b00ad6f.{pid} {number} LOG:  words\n");
+    let log: String = [line(1, 1), line(2, 1), line(1, 4), line(2, 9)].concat();
+    let capture = Capture { prefix: Some("%m %c %l "), ..capture };
+    let (mut counted, _) = count(log.as_bytes(), &capture, 1 << 20);
+    let gap = |session: &str, to| ("entries".to_owned(), session.to_owned(), 2, Some(to));
+    assert_eq!(brief(counted.finish()), [gap("6b00ad6f.1", 3), gap("6b00ad6f.2", 8)]);
+}
+
+#[test]
+fn an_entry_that_is_missing_in_the_middle_of_a_row_is_missed() {
+    let capture = text("parsers/tests/fixtures/postgres-stderr/entries_of_a_row.log", Format::PostgresStderr, 0);
+    let log = String::from_utf8(capture.read()).unwrap();
+    let entries = |log: &str| log.lines().filter(|line| !line.starts_with('\t')).count();
+    let all = entries(&log);
+    assert!(all > 3, "{log}");
+    let detail = log.find("DETAIL:  ").unwrap();
+    let begin = log[..detail].rfind('\n').unwrap() + 1;
+    let end = log[detail..].find("\n2026").unwrap() + detail + 1;
+    let without = format!("{}{}", &log[..begin], &log[end..]);
+    assert_eq!(entries(&without), all - 1);
+    assert_eq!(brief(count(log.as_bytes(), &capture, 1 << 20).0.finish()), []);
+    let (mut counted, lines) = count(without.as_bytes(), &capture, 1 << 20);
+    let told = brief(counted.finish());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].0.as_str(), told[0].2, told[0].3), ("entries", 99, Some(99)));
+    let mut again = vec![Sessions::new(SOURCE)];
+    replay(&mut again, &lines);
+    assert_eq!(brief(again[0].finish()), told);
+}
+
 /// The count of a log's rows, and their lines.
-fn count(log: &[u8], format: Format, zone: &str, record_max_bytes: usize) -> (Sessions, Vec<u8>) {
+fn count(log: &[u8], capture: &Capture, record_max_bytes: usize) -> (Sessions, Vec<u8>) {
+    let dialect = capture.dialect();
     let agent = AgentPlan {
         name: "db-1".to_owned(),
         origin: String::new(),
@@ -714,33 +860,28 @@ fn count(log: &[u8], format: Format, zone: &str, record_max_bytes: usize) -> (Se
         name: SOURCE.to_owned(),
         paths: Vec::new(),
         exclude: Vec::new(),
-        format: Some(format),
-        prefix: None,
+        format: Some(capture.format),
+        prefix: dialect.prefix.clone(),
         inside: None,
         start_at: StartAt::Beginning,
-        timezone: Some(zone.to_owned()),
+        timezone: Some(capture.zone.to_owned()),
         quiet_after: QuietAfter::Off,
         labels: BTreeMap::new(),
     };
     let mut intake = Intake::new(Arc::new(HostClock), &agent, &[source]);
     intake.count_rows(vec![Sessions::new(SOURCE)]);
     let mut frames = Frames::new(0, Vec::new());
-    frames.set_dialect(format.into(), true);
+    frames.set_dialect(dialect.clone(), true);
     let read = |room: &mut [u8], _| {
         room.copy_from_slice(log);
         Ok::<_, ()>(log.len())
     };
     frames.fill(log.len(), read).unwrap();
-    let origin = Arc::new(intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), format.into(), "log"));
-    intake.take(
-        0,
-        &origin,
-        &mut frames,
-        &mut sealtrail::held::Held::default(),
-        true,
-        BLOCK_BYTES_MAX,
-        &SourceHealth::default(),
-    );
+    let origin = Arc::new(intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), dialect, "log"));
+    let mut held = Held::default();
+    intake.take(0, &origin, &mut frames, &mut held, true, BLOCK_BYTES_MAX, &SourceHealth::default());
+    // Rows in pieces, of which the last is known to be whole by the file's end.
+    intake.give_up(0, &mut held, GivenUp::OfFile(origin.file), BLOCK_BYTES_MAX, &SourceHealth::default());
     let counted = std::mem::replace(intake.sessions_of(0).unwrap(), Sessions::new(SOURCE));
     (counted, intake.block.lines)
 }
@@ -749,11 +890,14 @@ fn saved(sessions: &Sessions) -> String {
     String::from_utf8(Saved::of(0, String::new(), [sessions].into_iter()).encode().unwrap()).unwrap()
 }
 
-/// Session and number of each line.
-fn numbers(lines: &[u8]) -> impl Iterator<Item = (String, u64)> {
+/// Session, first and last number of each line that has numbers.
+fn numbers(lines: &[u8]) -> impl Iterator<Item = (String, u64, u64)> {
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.filter_map(|line| {
         let line: Value = serde_json::from_slice(line).unwrap();
-        Some((line["session"]["id"].as_str()?.to_owned(), line["session"]["line"].as_u64()?))
+        let (session, extra) = (&line["session"], &line["extra"]);
+        let first = session["line"].as_u64().or(extra["log_line_number"].as_u64())?;
+        let last = extra["log_line_number_last"].as_u64().unwrap_or(first);
+        Some((session["id"].as_str()?.to_owned(), first, last))
     })
 }

@@ -5,8 +5,8 @@
 //!
 //! - The prefix is not escaped. A user name may hold a line end and a whole row behind it, and the server logs it before any password is
 //!   asked for. No row of such a prefix can be told from a forged one, so all of them are flagged.
-//! - Every entry counts in `%l`, so that rows have gaps in their numbers. They stand in `extra`, as `log_line_number` and
-//!   `log_line_number_last`, and not in the session's line.
+//! - Every entry counts in `%l`, so that a row has as many numbers. They stand in `extra`, as `log_line_number` and
+//!   `log_line_number_last`, and not in the session's line. An entry whose number does not follow is a row of its own.
 //! - Without the log collector several processes write at once: an entry of another process in between is a row of its own, and so
 //!   is what then stands behind it. Lines without a prefix, written by libraries, stay with the row before, in `other`.
 //! - Severities are translated. Where the prefix has no `%e`, a severity in a language that is not known says nothing of an outcome.
@@ -163,6 +163,19 @@ fn slot(part: Part) -> usize {
 impl<'p, 'a> Group<'p, 'a> {
     /// The entries of one process at the start of the frame, and their length. `None` when no entry stands there.
     pub(crate) fn read(prefix: Option<&'p Prefix>, frame: &'a [u8]) -> Option<(Self, usize)> {
+        Self::read_while(prefix, frame, |group, head| group.is_next(head) && group.is_counted_on(head))
+    }
+
+    /// The same of entries that are known to be of one row, though some of them may be lost.
+    pub(crate) fn read_row(prefix: Option<&'p Prefix>, frame: &'a [u8]) -> Option<(Self, usize)> {
+        Self::read_while(prefix, frame, Self::is_next)
+    }
+
+    fn read_while(
+        prefix: Option<&'p Prefix>,
+        frame: &'a [u8],
+        is_next: impl Fn(&Self, &Head<'_>) -> bool,
+    ) -> Option<(Self, usize)> {
         let line = line_len(frame);
         let (found, head) = read(prefix, &frame[..line]).or_else(|| read(prefix, frame))?;
         let mut group = Group {
@@ -179,7 +192,7 @@ impl<'p, 'a> Group<'p, 'a> {
         while let Some(rest) = frame.get(at..).filter(|rest| !rest.is_empty()) {
             let line = line_len(rest);
             match entry(found, rest, line) {
-                Some(head) if group.is_next(&head) => at += group.take(&head, rest),
+                Some(head) if is_next(&group, &head) => at += group.take(&head, rest),
                 Some(_) => break,
                 None => {
                     let len = stray_len(found, rest);
@@ -199,6 +212,13 @@ impl<'p, 'a> Group<'p, 'a> {
             && self.texts[slot(head.label.part)].is_none()
             && same(Escape::Pid)
             && same(Escape::Session)
+    }
+
+    /// Does the entry's number follow? An entry behind one that is missing may be of another row.
+    fn is_counted_on(&self, head: &Head<'_>) -> bool {
+        let last = self.last_line.and_then(number);
+        let next = head.fields.get(Escape::Line).and_then(number);
+        last.zip(next).is_none_or(|(last, next)| last.checked_add(1) == Some(next))
     }
 
     /// Takes the entry at the start of `bytes`; its length.

@@ -72,7 +72,7 @@ fn read<'a>(
     is_incomplete: bool,
     room: &mut Room<'a>,
 ) -> Parsed<'a> {
-    let Some((group, len)) = Group::read(dialect.prefix.as_deref(), text) else {
+    let Some((group, len)) = Group::read_row(dialect.prefix.as_deref(), text) else {
         return Parsed::Unparsed {
             reason: "this does not begin as log_line_prefix says: another program's, or one without its number",
             retry_at: None,

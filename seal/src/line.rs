@@ -81,22 +81,26 @@ pub struct AgentLine {
     pub checkpoint: Option<String>,
 }
 
-/// What is missing of a source, or may be: bytes of a file that were cut away, rows of a session by their numbers, or a session's end.
+/// What is missing of a source, or may be: bytes of a file that were cut away, rows of a session or their entries by their numbers,
+/// or a session's end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// `bytes`, `rows` or `tail`.
+    /// `bytes`, `rows`, `entries` or `tail`.
     pub of: String,
     /// Name of the `[[source]]`.
     pub source: String,
+    /// Of rows, entries and a tail: the format whose numbers these are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
     /// Of bytes: the file's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Of rows and of a tail: the session, as the server names it.
+    /// Of rows, entries and a tail: the session, as the server names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// The first byte, or the first row's number in its session, that is missing.
+    /// The first byte, or the first number in the session, that is missing.
     pub from: u64,
-    /// Of bytes: the first byte that is not missing any more. Of rows: the last number that is missing. Absent: not known.
+    /// Of bytes: the first byte that is not missing any more. Of rows and entries: the last number that is missing. Absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
     /// `id` of the record before, where there is one.

@@ -85,6 +85,8 @@ pub struct Tokens<'a> {
     dialect: Dialect,
     /// Inside MySQL's `/*! … */`, whose code counts.
     versioned: bool,
+    /// A comment reached the end of the text.
+    in_comment: bool,
 }
 
 /// Offsets are 32 bits wide. What lies beyond is not looked at; no server logs as much in one row.
@@ -94,7 +96,7 @@ impl<'a> Tokens<'a> {
     /// The tokens of `text`.
     pub fn new(dialect: Dialect, text: &'a [u8]) -> Self {
         let text = &text[..text.len().min(TEXT_BYTES_MAX)];
-        Tokens { text, at: 0, dialect, versioned: false }
+        Tokens { text, at: 0, dialect, versioned: false, in_comment: false }
     }
 
     /// The next token that is no comment.
@@ -111,6 +113,11 @@ impl<'a> Tokens<'a> {
     /// Whether the text ended inside a versioned comment: true only at the end.
     pub fn ends_inside_versioned(&self) -> bool {
         self.versioned && self.at >= self.text.len()
+    }
+
+    /// Whether the text ended inside a plain comment: true only at the end.
+    pub fn ends_inside_comment(&self) -> bool {
+        self.in_comment
     }
 
     fn byte(&self, at: usize) -> u8 {
@@ -523,6 +530,7 @@ impl Tokens<'_> {
             Engine::Postgres | Engine::Tsql => self.after_nested_comment(),
             Engine::Mysql | Engine::Oracle => self.after_comment(),
         };
+        self.in_comment = end.is_none();
         self.closed(Kind::Comment, end)
     }
 

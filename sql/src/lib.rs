@@ -8,7 +8,7 @@
 //! Neither does I/O, neither fails, neither panics, whatever the bytes. Both are linear in the length of the text. Wrong is worse
 //! than missing: where the reader is not sure that a name is a relation, the name is left out and [`Doubts`] says so.
 //!
-//! ```ignore
+//! ```
 //! use sealtrail_sql::{Access, Dialect, read};
 //!
 //! let text = b"WITH x AS (SELECT * FROM a) INSERT INTO s.b SELECT * FROM x";
@@ -16,7 +16,7 @@
 //! let statement = &reading.statements[0];
 //! assert_eq!(statement.action, "INSERT");
 //! let relations: Vec<_> = reading.relations(statement).iter().map(|one| (one.access, one.name.span().of(text))).collect();
-//! assert_eq!(relations, [(Access::Insert, &b"s.b"[..]), (Access::Read, &b"a"[..])]);
+//! assert_eq!(relations, [(Access::Read, &b"a"[..]), (Access::Insert, &b"s.b"[..])]);
 //! ```
 
 #![forbid(unsafe_code)]

@@ -356,7 +356,7 @@ impl Reading {
         self.transfers.clear();
     }
 
-    /// The relations of one of the statements. Those that are written come before those that are read where the text has them so.
+    /// The relations of one of the statements, in the order of the text as far as it lets.
     pub fn relations(&self, statement: &Statement) -> &[Relation] {
         stretch(&self.relations, statement.relations)
     }

@@ -1,5 +1,5 @@
 //! Whether the server's rows are all there: it numbers them in each session, and a number that is missing is a row that the agent
-//! never saw.
+//! never saw, or a part of one.
 //!
 //! [`numbered`] is what a row says to that, [`table`] keeps count and judges, [`saved`] brings the count over a restart. The journal is
 //! the truth about what was seen and told; what is kept beside it only spares reading all of it.
@@ -9,8 +9,9 @@ pub mod saved;
 pub mod table;
 
 use sealtrail_parsers::Format;
+use sealtrail_seal::Gap;
 
-use numbered::Numbered;
+use numbered::{Counts, Numbered};
 use table::{GivenUp, Table, Told};
 
 /// The sessions of one source. A server numbers the rows of each of its formats on their own.
@@ -96,9 +97,24 @@ impl Sessions {
         self.tables.iter_mut().map(|(_, table)| table)
     }
 
+    /// The trail has told of `gap`: it is not to be told again. Formats of one server have the same sessions.
+    fn was_told(&mut self, gap: &Gap) {
+        let is_of = |format: Format| gap.format.as_deref().is_none_or(|name| name == format.name());
+        self.tables.iter_mut().filter(|(format, _)| is_of(*format)).for_each(|(_, table)| table.was_told(gap));
+    }
+
     fn tell(&mut self, of: impl Fn(&mut Table) -> Vec<Told>) -> Vec<Told> {
-        let mut told: Vec<Told> = self.tables().flat_map(of).collect();
-        told.iter_mut().for_each(|told| told.gap.source.clone_from(&self.source));
-        told
+        let mut all = Vec::new();
+        for (format, table) in &mut self.tables {
+            for mut told in of(table) {
+                told.gap.source.clone_from(&self.source);
+                told.gap.format = Some(format.name().to_owned());
+                if told.gap.of == "rows" && Counts::of(*format) == Some(Counts::Entries) {
+                    "entries".clone_into(&mut told.gap.of);
+                }
+                all.push(told);
+            }
+        }
+        all
     }
 }

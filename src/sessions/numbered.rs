@@ -6,10 +6,13 @@
 //! What is hard: severities and messages may be translated (`lc_messages`), by role and by database too. So the decisions rest on
 //! SQLSTATE, on what kind of row it is and on what no translation touches. Where only words would tell, not knowing them must never
 //! accuse a server: a session's end that is not understood makes its source one that does not log ends.
+//!
+//! In the text formats `%l` numbers the entries of a row, its DETAIL and STATEMENT too: there a row has a span of numbers. Formats whose
+//! numbers may have holes on a healthy server are not counted: [`Counts`] is the list.
 
 use std::fmt;
 
-use sealtrail_parsers::{Act, Record, Status, Value};
+use sealtrail_parsers::{Act, Format, Record, Status, Value};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -21,14 +24,18 @@ use crate::shape::UtcTime;
 pub struct Numbered<'a> {
     /// The server's name for the session.
     pub session: &'a [u8],
-    /// The row's number in it, from 1.
+    /// The row's number in it, from 1; the first of them, where it has several.
     pub number: u64,
+    /// The last of its numbers: mostly the same.
+    pub last: u64,
     /// Where it stands.
     pub at: RowId,
     /// The file's path.
     pub path: &'a str,
     /// Whether somebody is connected to the session. Background processes end without a word.
     pub client: bool,
+    /// Whether the first row of its session should have been in this log.
+    pub from_first: bool,
     /// What it means for sessions.
     pub says: Says,
     /// When it was written, RFC 3339 in UTC; `None` where that is not beyond doubt.
@@ -55,7 +62,7 @@ pub enum Says {
     EndsChange,
 }
 
-/// The `id` of a record, twenty bytes instead of forty.
+/// The `id` of a record, twenty-four bytes instead of forty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct RowId {
@@ -63,6 +70,8 @@ pub struct RowId {
     pub file: FileId,
     /// The row's first byte in it.
     pub offset: u64,
+    /// Which of the rows in these bytes, from 0.
+    pub part: u32,
 }
 
 /// The 96 bits of a file's id.
@@ -71,8 +80,9 @@ pub type FileId = [u8; 12];
 impl RowId {
     /// From the text; `None` if it is none.
     pub fn parse(text: &str) -> Option<Self> {
-        let (file, offset) = text.split_once(':')?;
-        Some(RowId { file: file_id(file)?, offset: offset.parse().ok()? })
+        let (file, place) = text.split_once(':')?;
+        let (offset, part) = place.split_once('.').unwrap_or((place, "0"));
+        Some(RowId { file: file_id(file)?, offset: offset.parse().ok()?, part: part.parse().ok()? })
     }
 }
 
@@ -92,7 +102,8 @@ impl TryFrom<String> for RowId {
 
 impl fmt::Display for RowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", hex(&self.file), self.offset)
+        write!(f, "{}:{}", hex(&self.file), self.offset)?;
+        if self.part > 0 { write!(f, ".{}", self.part) } else { Ok(()) }
     }
 }
 
@@ -108,10 +119,42 @@ pub fn file_id(text: &str) -> Option<FileId> {
     Some(id)
 }
 
+/// What a format's numbers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// Rows.
+    Rows,
+    /// The entries of rows: `%l`.
+    Entries,
+}
+
+impl Counts {
+    /// `None`: there are no numbers, or they may have holes though nothing is missing. `docs/decisions.md` says which and why.
+    pub const fn of(format: Format) -> Option<Self> {
+        match format {
+            Format::PostgresCsvlog
+            | Format::PostgresJsonlog
+            | Format::CloudnativepgJson
+            | Format::PgauditlogtofileCsv
+            | Format::Cri
+            | Format::DockerJson => Some(Counts::Rows),
+            Format::PostgresStderr | Format::PostgresSyslog => Some(Counts::Entries),
+            _ => None,
+        }
+    }
+}
+
 impl<'a> Numbered<'a> {
-    /// Of a record that is read; `None` where its format or its server gives no number.
-    pub fn of_record(record: &Record<'a>, at: RowId, path: &'a str, time: &'a UtcTime) -> Option<Self> {
-        let (session, number) = (record.session.id?, record.session.line?);
+    /// Of a record that is read; `None` where its format or its server gives no number that counts.
+    pub fn of_record(format: Format, record: &Record<'a>, at: RowId, path: &'a str, time: &'a UtcTime) -> Option<Self> {
+        let counts = Counts::of(format)?;
+        let session = record.session.id?;
+        let (number, last) = match counts {
+            Counts::Rows => record.session.line.map(|number| (number, number))?,
+            Counts::Entries => {
+                entries(|name| record.extra.iter().find(|(key, _)| *key == name).map(|(_, value)| *value))?
+            }
+        };
         let client = record.client.address.is_some();
         let words = || Words::of_record(record);
         let says = match record.act {
@@ -122,9 +165,32 @@ impl<'a> Numbered<'a> {
             Act::Message => words().of_message(client, number, record.status == Status::Failure),
             Act::Authenticated | Act::ConnectionReceived => Says::Nothing,
         };
+        let says = believed(says, format, words);
+        let from_first = counts == Counts::Rows || client || record.act != Act::Message;
         let time = Some(time.as_bytes()).filter(|_| is_certain(time.source));
-        Some(Numbered { session, number, at, path, client, says, time })
+        Some(Numbered { session, number, last, at, path, client, from_first, says, time })
     }
+}
+
+/// The first and the last of a row's entries.
+fn entries<'a>(get: impl Fn(&str) -> Option<Value<'a>>) -> Option<(u64, u64)> {
+    let number = |name| match get(name) {
+        Some(Value::Int(number)) => u64::try_from(number).ok(),
+        _ => None,
+    };
+    let first = number("log_line_number")?;
+    Some((first, number("log_line_number_last").unwrap_or(first).max(first)))
+}
+
+/// That ends are logged is believed of a log in which the server would also say that it starts anew: sessions of before may then have
+/// ended in silence. pgauditlogtofile's file has none of the server's own rows, and in the text formats it takes `%b` to know one.
+fn believed<'a>(says: Says, format: Format, words: impl Fn() -> Words<'a>) -> Says {
+    let is_known = || match Counts::of(format) {
+        Some(Counts::Rows) => format != Format::PgauditlogtofileCsv,
+        Some(Counts::Entries) => !words().backend_type.is_empty(),
+        None => false,
+    };
+    if says == Says::Disconnected && !is_known() { Says::Died } else { says }
 }
 
 /// A time whose zone the row or the operator stated.
@@ -211,30 +277,44 @@ struct ExtraOfLine {
     query: Option<IgnoredAny>,
     #[serde(default)]
     backend_type: Option<String>,
+    #[serde(default)]
+    log_line_number: Option<i64>,
+    #[serde(default)]
+    log_line_number_last: Option<i64>,
 }
 
 impl Line {
-    /// The row that the line was made of; `None` where it has no number.
+    /// The row that the line was made of; `None` where it has no number that counts.
     pub fn numbered(&self) -> Option<Numbered<'_>> {
-        let number = self.session.line?;
+        let format: Format = self.format.parse().ok()?;
+        let counts = Counts::of(format)?;
+        let (number, last) = match counts {
+            Counts::Rows => self.session.line.map(|number| (number, number))?,
+            Counts::Entries => entries(|name| self.extra.number(name).map(Value::Int))?,
+        };
         let client = self.client.address.is_some();
         let time = Some(self.time.as_bytes()).filter(|_| is_certain(self.time_source.as_deref()));
         Some(Numbered {
             session: self.session.id.as_deref()?.as_bytes(),
             number,
+            last,
             at: RowId::parse(&self.id)?,
             path: &self.at.file,
             client,
-            says: self.says(client, number),
+            from_first: counts == Counts::Rows || client || self.act() != "SERVER MESSAGE",
+            says: believed(self.says(client, number), format, || self.words()),
             time,
         })
     }
 
+    /// The action, where it tells what kind of row it is: a statement's is its verb, whatever that is.
+    fn act(&self) -> &str {
+        if self.statement.is_some() || self.derived.action.is_some() { "" } else { &self.action }
+    }
+
     fn says(&self, client: bool, number: u64) -> Says {
         let failed = self.outcome == "failure";
-        // A statement's action is its verb, whatever that is.
-        let action = if self.statement.is_some() || self.derived.action.is_some() { "" } else { &*self.action };
-        match action {
+        match self.act() {
             "LOGOUT" => Says::Disconnected,
             "LOGIN FAILED" => Says::Died,
             "LOGIN" => Says::Active,
@@ -253,6 +333,16 @@ impl Line {
             message: error.message.as_deref().or(extra.message.as_deref()).unwrap_or_default().as_bytes(),
             backend_type: extra.backend_type.as_deref().unwrap_or_default().as_bytes(),
             raised: extra.context.is_some() || extra.query.is_some(),
+        }
+    }
+}
+
+impl ExtraOfLine {
+    fn number(&self, name: &str) -> Option<i64> {
+        match name {
+            "log_line_number" => self.log_line_number,
+            "log_line_number_last" => self.log_line_number_last,
+            _ => None,
         }
     }
 }
@@ -295,6 +385,8 @@ impl<'a> Words<'a> {
             true if failed && self.is_fatal() => Says::Died,
             true if !failed && !self.raised && has_session_time(self.message) => Says::Disconnected,
             true => Says::Nothing,
+            // The text formats may leave out the client: then these may be anybody's words.
+            false if self.raised => Says::Nothing,
             false if number == 1 && self.backend_type == b"startup" => Says::ServerStarts,
             false if self.is_stop() => Says::ServerStops,
             false if contains(self.message, b"\"log_disconnections\"") => Says::EndsChange,
@@ -414,8 +506,9 @@ mod tests {
 
     #[test]
     fn a_rows_id_is_read_as_it_is_written() {
-        let text = "bf0fa2f6cac815c9483b2f64:15512";
-        assert_eq!(RowId::parse(text).unwrap().to_string(), text);
+        for text in ["bf0fa2f6cac815c9483b2f64:15512", "bf0fa2f6cac815c9483b2f64:15512.3"] {
+            assert_eq!(RowId::parse(text).unwrap().to_string(), text);
+        }
         for text in ["", ":", "bf0fa2f6cac815c9483b2f64", "bf0fa2f6cac815c9483b2f6:1", "zz0fa2f6cac815c9483b2f64:1"] {
             assert_eq!(RowId::parse(text), None, "{text}");
         }

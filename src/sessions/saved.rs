@@ -220,7 +220,7 @@ pub fn replay(sessions: &mut [Sessions], block: &[u8]) {
     }
     for gap in lines_of(block).filter(|line| Kind::of(line) == Kind::Agent).filter_map(gap_of) {
         let of_source = sessions.iter_mut().filter(|sessions| sessions.source == gap.source);
-        of_source.flat_map(Sessions::tables).for_each(|table| table.was_told(&gap));
+        of_source.for_each(|sessions| sessions.was_told(&gap));
     }
 }
 
@@ -270,9 +270,11 @@ mod tests {
         let row = Numbered {
             session: b"6b00ab37.2bc2",
             number: 1,
+            last: 1,
             at,
             path: "log",
             client: true,
+            from_first: true,
             says: Says::Active,
             time: None,
         };

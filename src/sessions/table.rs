@@ -174,7 +174,7 @@ impl Log {
 /// What is missing for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// For the trail; its source is for the caller to fill in.
+    /// For the trail; source, format and what the numbers count are for the caller to fill in.
     pub gap: Gap,
     /// It was not waited for: too many were waiting.
     pub early: bool,
@@ -193,9 +193,10 @@ impl Told {
             );
             return Act::new("TAIL UNPROVEN", message).of_source(source).unknown().with_gap(gap);
         }
+        let (one, several) = if gap.of == "entries" { ("entry", "entries") } else { ("row", "rows") };
         let rows = match gap.to {
-            Some(to) if to > gap.from => format!("rows {} to {to}", gap.from),
-            _ => format!("row {}", gap.from),
+            Some(to) if to > gap.from => format!("{several} {} to {to}", gap.from),
+            _ => format!("{one} {}", gap.from),
         };
         let why = if early { "; told early, since too many numbers are missing at once" } else { "" };
         let message = format!("{rows} of session {session} of source {source}: the server wrote what no file had{why}");
@@ -228,7 +229,7 @@ impl Table {
         let usual = session.log == self.log && !session.ended && !session.gone && !session.taken_over;
         let expected = usual && row.number - 1 == session.last;
         if expected && (row.says == Says::Nothing || (row.says == Says::Active && session.active)) {
-            session.last = row.number;
+            session.last = row.last;
             session.at = row.at;
             return;
         }
@@ -266,7 +267,7 @@ impl Table {
     pub fn was_told(&mut self, gap: &Gap) {
         let Some(id) = gap.session.as_deref() else { return };
         match gap.of.as_str() {
-            "rows" => self.rows_were_told(id.as_bytes(), gap.from, gap.to.unwrap_or(u64::MAX)),
+            "rows" | "entries" => self.rows_were_told(id.as_bytes(), gap.from, gap.to.unwrap_or(u64::MAX)),
             "tail" if self.sessions.get(id.as_bytes()).is_some_and(|session| session.last < gap.from) => {
                 self.end(id.as_bytes());
             }
@@ -376,7 +377,7 @@ impl Table {
         self.serials += 1;
         let session = Session {
             serial: self.serials,
-            last: row.number,
+            last: row.last,
             at: row.at,
             seen: self.rows,
             start,
@@ -389,7 +390,7 @@ impl Table {
         if row.number > 1 {
             let whole = self.forgotten_start == 0 || start > self.forgotten_start;
             // A session that began after its own row was written has seen its clock turned back: its start proves nothing.
-            let is_sound = whole && row.time.is_some_and(|time| unix_seconds(time) >= start);
+            let is_sound = whole && row.from_first && row.time.is_some_and(|time| unix_seconds(time) >= start);
             let proof = if is_sound { start } else { 0 };
             self.open_hole(self.serials, &id, (1, row.number - 1), (None, row.at), (whole, proof));
         }
@@ -434,7 +435,7 @@ impl Table {
     fn advance(&mut self, row: &Numbered<'_>) {
         let is_before = self.is_before_count(row);
         let Some(session) = self.sessions.get_mut(row.session) else { return };
-        session.last = row.number;
+        session.last = row.last;
         session.at = row.at;
         session.gone = false;
         session.taken_over &= is_before;
@@ -507,23 +508,23 @@ impl Table {
         }
     }
 
-    /// Takes the row's number out of a hole; false if it was missing in none.
+    /// Takes the row's numbers out of a hole; false if they were not missing in one.
     fn fill(&mut self, serial: u64, row: &Numbered<'_>) -> bool {
-        let number = row.number;
-        let Some((&(_, to), hole)) = self.holes.range_mut((serial, number)..=(serial, u64::MAX)).next() else {
+        let (number, last) = (row.number, row.last);
+        let Some((&(_, to), hole)) = self.holes.range_mut((serial, last)..=(serial, u64::MAX)).next() else {
             return false;
         };
         if hole.from > number {
             return false;
         }
         let below = Hole { after: row.at, ..hole.clone() };
-        hole.from = number.saturating_add(1);
+        hole.from = last.saturating_add(1);
         hole.before = Some(row.at);
         if hole.state == State::Unproven {
             (hole.state, hole.seen_ms) = (State::Waits, self.now_ms);
             self.waiting += 1;
         }
-        if number == to {
+        if last == to {
             let gone = self.holes.remove(&(serial, to));
             self.waiting -= usize::from(gone.is_some_and(|hole| hole.state.waits()));
         }

@@ -28,6 +28,7 @@ mod large_rows;
 mod live_mariadb;
 mod live_postgres;
 mod live_rotation;
+mod live_stderr;
 mod logrotate;
 mod pieces;
 mod rotation;

@@ -1,0 +1,471 @@
+//! Statements about the session: plans, prepared statements, cursors, calls, transactions; and the upkeep of tables.
+
+use super::Read;
+use super::kinds;
+use crate::dialect::Engine;
+use crate::lexer::Kind;
+use crate::name::Name;
+use crate::reading::{Access, Direction, Doubts, Means, Options, Part, Transfer, Who};
+use crate::span::Span;
+use crate::words::Word;
+
+/// Statements that hold others or run them.
+impl Read<'_, '_> {
+    pub(super) fn session_statement(&mut self) {
+        match self.word() {
+            Word::EXPLAIN | Word::DESCRIBE | Word::DESC => self.explain(),
+            Word::PREPARE => self.prepare(),
+            Word::EXECUTE | Word::EXEC => self.execute(),
+            Word::DEALLOCATE => self.simple("DEALLOCATE"),
+            Word::DECLARE => self.declare(),
+            Word::FETCH => self.simple("FETCH"),
+            Word::MOVE => self.simple("MOVE"),
+            Word::CLOSE => self.simple("CLOSE CURSOR"),
+            Word::CALL => self.call(),
+            _ => {
+                self.simple("DO");
+                self.doubt(Doubts::OPAQUE);
+            }
+        }
+    }
+
+    fn simple(&mut self, action: &'static str) {
+        self.action(action);
+        self.bump();
+    }
+
+    fn explain(&mut self) {
+        self.simple("EXPLAIN");
+        let mut runs = false;
+        loop {
+            match self.word() {
+                Word::ANALYZE | Word::ANALYSE => runs = true,
+                Word::VERBOSE | Word::EXTENDED | Word::PARTITIONS => {}
+                Word::FORMAT if self.at.next.kind == Kind::Equals => {
+                    self.bump();
+                    self.bump();
+                }
+                Word::PLAN if self.is(Engine::Oracle) => return self.explain_plan(),
+                _ => break,
+            }
+            self.bump();
+        }
+        if self.kind() == Kind::Open && !self.at_query_in_parentheses() {
+            runs |= self.explain_options();
+        }
+        if runs {
+            self.option(Options::ANALYZE);
+            self.explained();
+        } else {
+            self.without_running(Self::explained);
+        }
+    }
+
+    fn at_query_in_parentheses(&self) -> bool {
+        self.at.next.word.is_in(&[Word::SELECT, Word::WITH, Word::VALUES, Word::TABLE])
+            || self.at.next.kind == Kind::Open
+    }
+
+    /// `(ANALYZE, VERBOSE false)`: whether the statement runs.
+    fn explain_options(&mut self) -> bool {
+        let mut runs = false;
+        while !self.at_end() && self.kind() != Kind::Close {
+            if self.word().is_in(&[Word::ANALYZE, Word::ANALYSE]) {
+                let value = self.at.next.span.of(self.at.text);
+                let off = [&b"off"[..], b"false", b"0", b"'off'", b"'false'", b"'0'", b"no"];
+                runs = !off.iter().any(|word| word.eq_ignore_ascii_case(value));
+            }
+            self.bump();
+        }
+        self.eat_kind(Kind::Close);
+        runs
+    }
+
+    fn explained(&mut self) {
+        match self.word() {
+            Word::CREATE => self.create(),
+            Word::REFRESH => self.upkeep(),
+            Word::EXECUTE => self.execute(),
+            Word::DECLARE => self.declare(),
+            _ if self.at_plannable() => self.plannable(),
+            // MySQL's DESCRIBE of a table.
+            _ => {
+                if let Some(name) = self.name() {
+                    self.object("TABLE", name, Part::Target);
+                }
+            }
+        }
+    }
+
+    fn explain_plan(&mut self) {
+        while !self.at_end() && !self.eat(Word::FOR) {
+            self.bump();
+        }
+        self.without_running(Self::explained);
+    }
+
+    fn prepare(&mut self) {
+        self.bump();
+        if self.eat(Word::TRANSACTION) {
+            return self.action("PREPARE TRANSACTION");
+        }
+        self.action("PREPARE");
+        if let Some(name) = self.name() {
+            self.object("PREPARED STATEMENT", name, Part::Target);
+        }
+        if self.kind() == Kind::Open {
+            self.parentheses();
+        }
+        if self.eat(Word::FROM) {
+            // MySQL: the statement is a string or a variable.
+            self.doubt(Doubts::OPAQUE);
+        } else if self.eat(Word::AS) && self.at_plannable() {
+            self.without_running(Self::plannable);
+        }
+    }
+
+    fn execute(&mut self) {
+        if self.is(Engine::Tsql) {
+            return self.tsql_execute();
+        }
+        self.simple("EXECUTE");
+        if self.eat(Word::IMMEDIATE) {
+            return self.doubt(Doubts::OPAQUE);
+        }
+        if let Some(name) = self.name() {
+            self.object("PREPARED STATEMENT", name, Part::Target);
+        }
+    }
+
+    fn tsql_execute(&mut self) {
+        self.simple("EXECUTE");
+        if self.kind() == Kind::Variable && self.at.next.kind == Kind::Equals {
+            self.bump();
+            self.bump();
+        }
+        match self.name() {
+            Some(name) => self.object("PROCEDURE", name, Part::Target),
+            None => self.doubt(Doubts::OPAQUE),
+        }
+    }
+
+    fn declare(&mut self) {
+        if matches!(self.dialect.engine, Engine::Tsql | Engine::Oracle) && self.at.next.kind == Kind::Variable {
+            return self.simple("DECLARE");
+        }
+        self.simple(if self.is(Engine::Oracle) { "DECLARE" } else { "DECLARE CURSOR" });
+        if self.is(Engine::Oracle) {
+            // An anonymous block.
+            return self.opaque_to_the_end();
+        }
+        if let Some(name) = self.name() {
+            self.object("CURSOR", name, Part::Target);
+        }
+        while !self.at_end() && self.word() != Word::FOR {
+            self.bump();
+        }
+        if self.eat(Word::FOR) && self.at_plannable() {
+            self.plannable();
+        }
+    }
+
+    /// Code that is not looked into, up to the end of the text.
+    pub(super) fn opaque_to_the_end(&mut self) {
+        self.doubt(Doubts::OPAQUE);
+        while self.kind() != Kind::End {
+            self.bump();
+        }
+    }
+
+    fn call(&mut self) {
+        self.simple("CALL");
+        if let Some(name) = self.name() {
+            self.object("PROCEDURE", name, Part::Target);
+        }
+    }
+}
+
+/// Transactions and other acts on the session.
+impl Read<'_, '_> {
+    pub(super) fn transaction(&mut self) {
+        let first = self.word();
+        if first == Word::BEGIN && self.is_block() {
+            self.simple("DO");
+            return self.opaque_to_the_end();
+        }
+        self.bump();
+        let action = match (first, self.word()) {
+            (Word::START, Word::TRANSACTION) => "START TRANSACTION",
+            (Word::START, Word::GROUP_REPLICATION | Word::REPLICA | Word::SLAVE) => "START REPLICA",
+            (Word::COMMIT, Word::PREPARED) => "COMMIT PREPARED",
+            (Word::ROLLBACK, Word::PREPARED) => "ROLLBACK PREPARED",
+            (Word::START, _) => "START",
+            (Word::COMMIT | Word::END, _) => "COMMIT",
+            (Word::ROLLBACK | Word::ABORT, _) => "ROLLBACK",
+            (Word::SAVEPOINT | Word::SAVE, _) => "SAVEPOINT",
+            (Word::RELEASE, _) => "RELEASE",
+            (Word::DISCARD, Word::PLANS) => "DISCARD PLANS",
+            (Word::DISCARD, Word::SEQUENCES) => "DISCARD SEQUENCES",
+            (Word::DISCARD, Word::TEMP | Word::TEMPORARY) => "DISCARD TEMP",
+            (Word::DISCARD, _) => "DISCARD ALL",
+            (Word::USE, _) => return self.use_database(),
+            (Word::XA, _) => "XA",
+            _ => "BEGIN",
+        };
+        self.action(action);
+    }
+
+    /// Whether BEGIN opens a block of code: in Oracle always, in T-SQL unless a transaction follows.
+    fn is_block(&self) -> bool {
+        match self.dialect.engine {
+            Engine::Oracle => true,
+            Engine::Tsql => !self.next_word().is_in(&[Word::TRAN, Word::TRANSACTION, Word::DISTRIBUTED]),
+            Engine::Mysql => {
+                self.next_word() == Word::NOT
+                    || !(self.next_word() == Word::WORK || matches!(self.at.next.kind, Kind::End | Kind::Semicolon))
+            }
+            Engine::Postgres => false,
+        }
+    }
+
+    fn use_database(&mut self) {
+        self.action("USE");
+        if let Some(name) = self.name() {
+            self.object("DATABASE", name, Part::Target);
+        }
+    }
+}
+
+/// Statements on tables as a whole.
+impl Read<'_, '_> {
+    pub(super) fn upkeep(&mut self) {
+        match self.word() {
+            Word::TRUNCATE => self.truncate(),
+            Word::LOCK | Word::UNLOCK => self.lock(),
+            Word::COMMENT => self.comment(),
+            Word::SECURITY => self.security_label(),
+            Word::REFRESH => self.refresh(),
+            Word::REINDEX => self.reindex(),
+            Word::IMPORT => self.import(),
+            Word::REASSIGN => self.reassign(),
+            Word::RENAME => self.rename(),
+            Word::PURGE => self.simple("PURGE"),
+            Word::FLASHBACK => self.simple("FLASHBACK"),
+            _ => self.maintain(),
+        }
+    }
+
+    fn truncate(&mut self) {
+        self.simple("TRUNCATE TABLE");
+        self.eat(Word::TABLE);
+        self.tables(Access::Truncate);
+    }
+
+    /// `[ONLY] t [*], …`
+    fn tables(&mut self, access: Access) {
+        loop {
+            self.eat(Word::ONLY);
+            let inside = self.eat_kind(Kind::Open);
+            let Some(name) = self.name() else { return };
+            self.relation(name, access);
+            self.eat_kind(Kind::Star);
+            if inside {
+                self.eat_kind(Kind::Close);
+            }
+            if !self.eat_kind(Kind::Comma) {
+                return;
+            }
+        }
+    }
+
+    fn lock(&mut self) {
+        if self.eat(Word::UNLOCK) {
+            return self.action("UNLOCK TABLES");
+        }
+        self.simple("LOCK TABLE");
+        let mysql = self.is(Engine::Mysql);
+        if !self.eat(Word::TABLE) && mysql {
+            self.eat(Word::TABLES);
+        }
+        if !mysql {
+            return self.tables(Access::Lock);
+        }
+        while let Some(name) = self.name() {
+            self.relation(name, Access::Lock);
+            self.expression(super::query::AT_COMMA);
+            if !self.eat_kind(Kind::Comma) {
+                return;
+            }
+        }
+    }
+
+    fn comment(&mut self) {
+        self.simple("COMMENT");
+        self.eat(Word::ON);
+        self.commented();
+    }
+
+    fn security_label(&mut self) {
+        self.simple("SECURITY LABEL");
+        self.eat(Word::LABEL);
+        if self.eat(Word::FOR) {
+            self.bump();
+        }
+        self.eat(Word::ON);
+        self.commented();
+    }
+
+    /// `kind name`, with the table of a column, a constraint, a trigger, a rule, a policy.
+    fn commented(&mut self) {
+        let Some(kind) = self.object_kind() else { return self.doubt(Doubts::UNSURE) };
+        match kind.name {
+            "COLUMN" => {
+                if let Some(name) = self.name() {
+                    self.column(name);
+                }
+            }
+            "ROLE" => self.accounts(Who::Subject),
+            _ => self.one_object(kind),
+        }
+    }
+
+    /// `t.c`, `s.t.c`: the column and its table.
+    fn column(&mut self, name: Name) {
+        let table = if self.is(Engine::Mysql) {
+            Name::of(name.database)
+        } else {
+            Name { object: name.schema, schema: name.database, database: name.server, server: Span::NONE }
+        };
+        self.object("COLUMN", Name::of(name.object), Part::Target);
+        self.object("TABLE", table, Part::On);
+    }
+
+    fn refresh(&mut self) {
+        self.simple("REFRESH MATERIALIZED VIEW");
+        self.eat_all(&[Word::MATERIALIZED, Word::VIEW, Word::CONCURRENTLY]);
+        if let Some(name) = self.name() {
+            self.object("MATERIALIZED VIEW", name, Part::Target);
+        }
+    }
+
+    fn reindex(&mut self) {
+        self.simple("REINDEX");
+        if self.kind() == Kind::Open {
+            self.parentheses();
+        }
+        let kind = match self.word() {
+            Word::INDEX => "INDEX",
+            Word::SCHEMA => "SCHEMA",
+            Word::DATABASE | Word::SYSTEM => "DATABASE",
+            _ => "TABLE",
+        };
+        self.bump();
+        self.eat(Word::CONCURRENTLY);
+        if let Some(name) = self.name() {
+            self.object(kind, name, Part::Target);
+        }
+    }
+
+    /// VACUUM, ANALYZE, CLUSTER, and MySQL's OPTIMIZE, CHECK, REPAIR.
+    fn maintain(&mut self) {
+        use Word::*;
+        let action = match self.word() {
+            VACUUM => "VACUUM",
+            CLUSTER => "CLUSTER",
+            OPTIMIZE => "OPTIMIZE TABLE",
+            CHECK => "CHECK TABLE",
+            REPAIR => "REPAIR TABLE",
+            _ => "ANALYZE",
+        };
+        self.simple(action);
+        if self.kind() == Kind::Open {
+            self.parentheses();
+        }
+        self.eat_all(&[FULL, FREEZE, VERBOSE, ANALYZE, ANALYSE, LOCAL, NO_WRITE_TO_BINLOG, TABLE, TABLES, ONLY]);
+        let Some(first) = self.name() else { return };
+        if action == "CLUSTER" && self.eat(ON) {
+            // The old form: `CLUSTER index ON table`.
+            self.object("INDEX", first, Part::Mentioned);
+            if let Some(table) = self.name() {
+                self.object("TABLE", table, Part::Target);
+            }
+            return;
+        }
+        self.maintained(first);
+    }
+
+    fn maintained(&mut self, first: Name) {
+        let mut name = first;
+        loop {
+            self.object("TABLE", name, Part::Target);
+            self.eat_kind(Kind::Star);
+            if self.kind() == Kind::Open {
+                self.parentheses();
+            }
+            if !self.eat_kind(Kind::Comma) {
+                return;
+            }
+            self.eat(Word::ONLY);
+            let Some(next) = self.name() else { return };
+            name = next;
+        }
+    }
+
+    fn import(&mut self) {
+        self.bump();
+        if !self.eat_two(Word::FOREIGN, Word::SCHEMA) {
+            return self.action("IMPORT");
+        }
+        self.action("IMPORT FOREIGN SCHEMA");
+        if let Some(remote) = self.name() {
+            self.object("FOREIGN SCHEMA", remote, Part::Mentioned);
+        }
+        while !self.at_end() && self.word() != Word::SERVER && self.word() != Word::INTO {
+            self.bump();
+        }
+        if self.eat(Word::SERVER)
+            && let Some(server) = self.name()
+        {
+            self.object("SERVER", server, Part::Mentioned);
+        }
+        if self.eat(Word::INTO)
+            && let Some(local) = self.name()
+        {
+            self.object("SCHEMA", local, Part::Target);
+        }
+        self.transfer(Transfer { direction: Direction::In, means: Means::Remote, target: Span::NONE });
+    }
+
+    fn reassign(&mut self) {
+        self.simple("REASSIGN OWNED");
+        self.eat_all(&[Word::OWNED, Word::BY]);
+        self.accounts(Who::Subject);
+        if self.eat(Word::TO) {
+            self.accounts(Who::Owner);
+        }
+    }
+
+    /// MySQL: `RENAME TABLE a TO b, …`, `RENAME USER a TO b, …`; Oracle: `RENAME a TO b`.
+    fn rename(&mut self) {
+        self.bump();
+        if self.eat(Word::USER) {
+            self.action("RENAME USER");
+            return self.renamed_accounts();
+        }
+        self.action("RENAME TABLE");
+        self.eat_all(&[Word::TABLE, Word::TABLES]);
+        self.if_exists();
+        while let Some(old) = self.name() {
+            self.object(kinds::TABLE.name, old, Part::Target);
+            while !self.at_end() && !self.eat(Word::TO) {
+                self.bump();
+            }
+            if let Some(new) = self.name() {
+                self.object(kinds::TABLE.name, new, Part::Becomes);
+            }
+            if !self.eat_kind(Kind::Comma) {
+                return;
+            }
+        }
+    }
+}
