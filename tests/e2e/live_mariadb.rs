@@ -77,11 +77,14 @@ fn each_statement_of_a_live_mariadb_is_one_record_however_its_log_is_rotated_and
     for event in trail.events() {
         *found.entry(Fact::of_event(event)).or_default() += 1;
         let pieces = event["at"]["pieces"].as_array().into_iter().flatten();
-        in_two_files += usize::from(pieces.clone().any(|piece| piece.as_array().unwrap().len() > 2));
+        let is_apart = pieces.clone().any(|piece| piece.as_array().unwrap().len() > 2);
+        in_two_files += usize::from(is_apart && !is_incomplete(event));
     }
     trail.assert_ids_unique();
     let (all, files) = (expected.values().sum::<usize>(), files.len());
-    eprintln!("{all} records of {files} files, {in_two_files} of them in two; {kills} kills");
+    // The server itself drops a row now and then when it is told to rotate while others write: no file has that statement's own row.
+    let lost = expected.iter().filter(|(fact, _)| fact.outcome == "incomplete").map(|(_, count)| count).sum::<usize>();
+    eprintln!("{all} records of {files} files, {in_two_files} of them in two, {lost} without an end; {kills} kills");
     assert_eq!(began_before, in_two_files, "statements that began in the file before");
     let differ = |one: &BTreeMap<Fact, usize>, other: &BTreeMap<Fact, usize>| {
         let differs = one.iter().filter(|(fact, count)| other.get(fact) != Some(count));
@@ -166,14 +169,19 @@ impl Fact {
             connection: of(&event["session"]["id"]),
             query: event["extra"]["queryid"].to_string(),
             user: of(&event["user"]),
-            text: if statement.is_null() { of(&event["action"]) } else { of(statement) },
-            touched: touched.collect(),
-            outcome: match event["flags"].as_array().is_some_and(|flags| flags.contains(&"incomplete".into())) {
-                true => "incomplete".to_owned(),
-                false => of(&event["outcome"]),
+            text: match is_incomplete(event) {
+                true => String::new(),
+                false if statement.is_null() => of(&event["action"]),
+                false => of(statement),
             },
+            touched: touched.collect(),
+            outcome: if is_incomplete(event) { "incomplete".to_owned() } else { of(&event["outcome"]) },
         }
     }
+}
+
+fn is_incomplete(event: &Value) -> bool {
+    event["flags"].as_array().is_some_and(|flags| flags.contains(&"incomplete".into()))
 }
 
 /// What the log's files say, oldest first, and how many statements have rows in two of them.
