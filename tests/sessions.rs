@@ -770,7 +770,8 @@ fn the_journals_lines_say_what_the_rows_said() {
         let (whole, lines) = count(&log, &capture, 1 << 20);
         assert_eq!(numbers(&lines).count(), capture.numbered, "{name}");
         // Rows of which only the ends are kept count as well, where they can be read.
-        let cut = matches!(capture.format, Format::PostgresCsvlog | Format::PostgresJsonlog).then_some(1024);
+        let cuts = [Format::PostgresCsvlog, Format::PostgresJsonlog, Format::PostgresStderr];
+        let cut = cuts.contains(&capture.format).then_some(1024);
         for record_max_bytes in [Some(1 << 20), cut].into_iter().flatten() {
             let (counted, lines) = count(&log, &capture, record_max_bytes);
             let mut again = vec![Sessions::new(SOURCE)];

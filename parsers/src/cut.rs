@@ -11,11 +11,17 @@ use memchr::{memchr, memchr2, memrchr};
 
 use crate::Format;
 
+mod entries;
+
+use entries::Entries;
+
 /// The first and the last bytes of a record that is handed over piece by piece. Holds no more than those.
 #[derive(Debug, Clone)]
 pub struct Cut {
-    /// `None`: the format's rows are not shortened; only their ends are kept.
+    /// `None`: the format's rows are not shortened so; only their ends are kept.
     quoting: Option<Quoting>,
+    /// Of a format whose rows are entries.
+    entries: Option<Entries>,
     head: Vec<u8>,
     head_max: usize,
     tail: Vec<u8>,
@@ -110,6 +116,7 @@ impl Cut {
     pub fn new(format: Format, head_max: usize, tail_max: usize) -> Self {
         Cut {
             quoting: Quoting::of(format),
+            entries: (format == Format::PostgresStderr).then(Entries::default),
             head: Vec::new(),
             head_max,
             tail: Vec::new(),
@@ -124,6 +131,9 @@ impl Cut {
         let (head, rest) = bytes.split_at(bytes.len().min(self.head_max - self.head.len()));
         self.head.extend_from_slice(head);
         self.length += bytes.len() as u64;
+        if let Some(entries) = &mut self.entries {
+            entries.follow(bytes);
+        }
         if rest.is_empty() {
             return;
         }
@@ -155,6 +165,9 @@ impl Cut {
     pub fn shortened(&self) -> Option<Vec<u8>> {
         if self.is_whole() {
             return Some([&self.head, self.last_bytes()].concat());
+        }
+        if let Some(entries) = &self.entries {
+            return entries.shortened(self.head(), self.whole_bytes(self.last_bytes()), self.length);
         }
         let walk = self.walk.as_ref().filter(|walk| !walk.lost)?;
         let tail = self.whole_bytes(self.last_bytes());

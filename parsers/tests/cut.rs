@@ -4,8 +4,11 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
-use sealtrail_parsers::{Act, Cut, Format, Parsed, Scratch, parse};
+use sealtrail_parsers::postgres_prefix::Prefix;
+use sealtrail_parsers::{Act, Cut, Dialect, Format, Parsed, Scratch, Value, parse};
 
 const CSV: Format = Format::PostgresCsvlog;
 const JSON: Format = Format::PostgresJsonlog;
@@ -181,13 +184,49 @@ proptest! {
 
     #[test]
     fn any_bytes_can_be_cut_anywhere(
-        bytes in proptest::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), Just(0xc3), Just(0xa9), Just(b'a'), any::<u8>()], 0..300),
-        head in 0..40_usize, tail in 1..40_usize, step in 1..50_usize, is_csv in any::<bool>(),
+        bytes in proptest::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), Just(b'\n'), Just(b'\t'), Just(0xc3), Just(0xa9), Just(b'a'), any::<u8>()], 0..300),
+        head in 0..40_usize, tail in 1..40_usize, step in 1..50_usize,
+        format in prop_oneof![Just(CSV), Just(JSON), Just(Format::PostgresStderr)],
     ) {
-        let format = if is_csv { CSV } else { JSON };
         let cut_up = cut(format, &bytes, head, tail, step);
         let at_once = cut(format, &bytes, head, tail, bytes.len().max(1));
         prop_assert_eq!(cut_up.shortened(), at_once.shortened());
         prop_assert!(bytes.starts_with(cut_up.head()) && bytes.ends_with(cut_up.tail()));
+    }
+}
+
+#[test]
+fn a_row_of_several_entries_keeps_the_beginning_of_each() {
+    let prefix = |number: u32| format!("2026-11-20 20:28:31.848 UTC [17078] 6b00ad6f.42b6 {number} app@appdb ");
+    let long = |name: &str| format!("{name} begins {} {name} ends", "é 2026-11-20 LOG:  x\n\t".repeat(400));
+    let (message, detail, sql) = (long("message"), long("detail"), long("statement"));
+    let row = format!(
+        "{}ERROR:  {message}\n{}DETAIL:  {detail}\n{}HINT:  hint\n{}STATEMENT:  {sql}\n",
+        prefix(7),
+        prefix(8),
+        prefix(9),
+        prefix(10)
+    );
+    let prefix = Prefix::compile("%m [%p] %c %l %u@%d ").expect("a prefix");
+    let dialect = Dialect { prefix: Some(Arc::new(prefix)), ..Format::PostgresStderr.into() };
+    for ends in (120..2_000).chain((2_000..row.len()).step_by(97)) {
+        let cut = cut(Format::PostgresStderr, row.as_bytes(), ends, ends, 1 + ends % 61);
+        let shortened = cut.shortened().expect("a row");
+        assert!(shortened.len() <= row.len().min(2 * ends + 4 * 1200), "{ends}");
+        let mut scratch = Scratch::new();
+        let Parsed::Record(record) = parse(&dialect, &shortened, &mut scratch) else {
+            panic!("{ends}: {}", shortened.escape_ascii())
+        };
+        assert_eq!(record.act, Act::FailedStatement);
+        let extra = |name: &str| record.extra.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+        assert_eq!(extra("log_line_number"), Some(Value::Int(7)), "{ends}");
+        assert_eq!(extra("log_line_number_last"), Some(Value::Int(10)), "{ends}");
+        assert_eq!(extra("hint"), Some(Value::Text(b"hint")), "{ends}");
+        let statement = record.statement.and_then(|statement| statement.text).expect("a statement");
+        for (name, text) in [("message", record.error_message), ("statement", Some(statement))] {
+            let text = String::from_utf8_lossy(text.expect("a text"));
+            assert!(text.starts_with(&format!("{name} begins ")), "{ends}: {text}");
+        }
+        assert!(statement.ends_with(b"statement ends"), "{ends}");
     }
 }

@@ -117,9 +117,7 @@ struct Read<'a, 'r> {
 impl Read<'_, '_> {
     fn all(&mut self) {
         loop {
-            while self.kind() == Kind::Semicolon {
-                self.bump();
-            }
+            while self.separator() {}
             if self.kind() == Kind::End {
                 return;
             }
@@ -130,6 +128,22 @@ impl Read<'_, '_> {
         }
     }
 
+    /// Goes past what stands between statements: `;`, and in T-SQL the words of blocks and `GO`.
+    fn separator(&mut self) -> bool {
+        use Word::*;
+        let block = match self.word() {
+            BEGIN => !self.next_word().is_in(&[TRAN, TRANSACTION, DISTRIBUTED]),
+            END | ELSE | GO => true,
+            TRY | CATCH => self.at.last.word.is_in(&[BEGIN, END]),
+            _ => false,
+        };
+        let found = self.kind() == Kind::Semicolon || (block && self.is(Engine::Tsql));
+        if found {
+            self.bump();
+        }
+        found
+    }
+
     fn one(&mut self) {
         self.room.ctes.clear();
         self.room.aliases.clear();
@@ -138,7 +152,9 @@ impl Read<'_, '_> {
         self.statement = Statement::default();
         self.open_stretches();
         self.read_statement();
-        self.skip_to_end();
+        if !self.at_boundary() {
+            self.skip_to_end();
+        }
         self.close_stretches();
         self.statement.span = start.to(self.at.last.span);
         if self.kind() == Kind::End && (self.at.broken || self.at.ends_inside_comment() || self.cut_at != u32::MAX) {

@@ -15,6 +15,21 @@ fn postgres_statements_read_as_the_table_says() {
     check("postgres", Dialect::POSTGRES);
 }
 
+#[test]
+fn mysql_statements_read_as_the_table_says() {
+    check("mysql", Dialect::MYSQL);
+}
+
+#[test]
+fn tsql_statements_read_as_the_table_says() {
+    check("tsql", Dialect::TSQL);
+}
+
+#[test]
+fn oracle_statements_read_as_the_table_says() {
+    check("oracle", Dialect::ORACLE);
+}
+
 fn check(table: &str, dialect: Dialect) {
     let path = format!("tests/statements/{table}.txt");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));

@@ -99,6 +99,12 @@ impl Read<'_, '_> {
         while !self.at_end() {
             match self.word() {
                 Word::SERVER => self.mentioned_server(),
+                Word::FOR if kind.name == kinds::SYNONYM.name => {
+                    self.bump();
+                    if let Some(name) = self.name() {
+                        self.object("OBJECT", name, Part::Mentioned);
+                    }
+                }
                 Word::OWNER => {
                     self.bump();
                     self.eat_kind(Kind::Equals);
@@ -371,6 +377,7 @@ impl Read<'_, '_> {
     }
 
     fn create_routine(&mut self, kind: ObjectKind) {
+        self.eat(Word::BODY);
         self.target_name(kind);
         self.doubt(Doubts::OPAQUE);
         if !self.is(Engine::Postgres) {
@@ -685,7 +692,7 @@ impl Read<'_, '_> {
                 true
             }
             (SET, SCHEMA) if kind.name != "SCHEMA" => self.becomes("SCHEMA", 2),
-            (SET | RESET, _) if matches!(kind.name, "DATABASE") => self.database_setting(),
+            (SET | RESET, _) if kind.name == "DATABASE" && self.is(Engine::Postgres) => self.database_setting(),
             (ENABLE | DISABLE | FORCE | NO, _) => self.switched(),
             (REFERENCES, _) => self.mentioned_table(1),
             (ATTACH | DETACH, PARTITION) if self.is(Engine::Postgres) => self.attached(),

@@ -45,7 +45,7 @@ impl Read<'_, '_> {
     }
 
     /// Privileges or roles, separated by commas, up to ON, TO or FROM.
-    fn granted(&mut self) {
+    pub(super) fn granted(&mut self) {
         loop {
             let name = self.granted_name();
             let columns = self.columns();
@@ -138,7 +138,8 @@ impl Read<'_, '_> {
         if kind == "LARGE OBJECT" {
             return self.large_objects();
         }
-        if matches!(kind, "USER") && self.is(Engine::Mysql) {
+        if self.is(Engine::Mysql) && self.kind() == Kind::String {
+            // `GRANT PROXY ON 'a'@'b'`
             return self.accounts(Who::For);
         }
         loop {

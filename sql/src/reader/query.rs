@@ -5,7 +5,7 @@
 //! function) or a common table expression of that name is in scope.
 
 use super::names::is_reserved;
-use super::{CTES_MAX, DEPTH_MAX, Read, same_part};
+use super::{CTES_MAX, DEPTH_MAX, Read, same_name, same_part};
 use crate::dialect::Engine;
 use crate::lexer::Kind;
 use crate::name::Name;
@@ -27,21 +27,28 @@ pub(super) const AT_SET: Stops = 8;
 /// At AS.
 pub(super) const AT_AS: Stops = 16;
 
+/// Words that begin a statement of T-SQL, which needs no semicolon before them, or that close a block.
+const BEGINS_STATEMENT: u8 = 64;
+
 /// Words that mean something inside an expression: no stop, but looked at.
 const SPECIAL: u8 = 128;
 
-static ROLES: [u8; COUNT] = roles();
+static MEANING: [u8; COUNT] = meanings();
 
 #[rustfmt::skip]
-const fn roles() -> [u8; COUNT] {
+const fn meanings() -> [u8; COUNT] {
     use Word::*;
     let mut roles = [0; COUNT];
     let clauses = [
         FROM, INTO, WHERE, GROUP, HAVING, WINDOW, ORDER, LIMIT, OFFSET, FETCH, FOR, UNION, INTERSECT, EXCEPT, MINUS, RETURNING,
     ];
+    let statements = [
+        INSERT, UPDATE, DELETE, MERGE, EXEC, EXECUTE, DECLARE, DROP, CREATE, ALTER, TRUNCATE, USE, PRINT, IF, WHILE, BEGIN, COMMIT,
+        ROLLBACK, GRANT, REVOKE, DENY, RETURN, SET, END, ELSE, GO, BACKUP, RESTORE, RAISERROR, THROW, SELECT,
+    ];
     let joins = [JOIN, LEFT, RIGHT, FULL, INNER, OUTER, CROSS, NATURAL, STRAIGHT_JOIN, ON, USING];
     let specials = [
-        SELECT, DISTINCT, SET_CONFIG, LO_EXPORT, LO_IMPORT, PG_READ_FILE, PG_READ_BINARY_FILE, LOAD_FILE, DBLINK, DBLINK_EXEC,
+        SELECT, DISTINCT, FOR, CASE, END, SET_CONFIG, LO_EXPORT, LO_IMPORT, PG_READ_FILE, PG_READ_BINARY_FILE, LOAD_FILE, DBLINK, DBLINK_EXEC,
         QUERY_TO_XML, OPENQUERY, OPENROWSET, OPENDATASOURCE,
     ];
     let mut at = 0;
@@ -52,6 +59,11 @@ const fn roles() -> [u8; COUNT] {
     at = 0;
     while at < joins.len() {
         roles[joins[at] as usize] |= AT_JOIN;
+        at += 1;
+    }
+    at = 0;
+    while at < statements.len() {
+        roles[statements[at] as usize] |= BEGINS_STATEMENT;
         at += 1;
     }
     at = 0;
@@ -314,7 +326,7 @@ impl Read<'_, '_> {
                     self.eat_all(&[Word::ALL, Word::DISTINCT]);
                     self.operand();
                 }
-                word if ROLES[word as usize] & AT_CLAUSE != 0 => {
+                word if MEANING[word as usize] & AT_CLAUSE != 0 => {
                     self.bump();
                     self.expression(AT_CLAUSE);
                 }
@@ -338,6 +350,10 @@ impl Read<'_, '_> {
         use Word::*;
         self.eat_all(&[LOCAL, GLOBAL, TEMPORARY, TEMP, UNLOGGED, TABLE]);
         let Some(name) = self.name() else { return };
+        if self.is(Engine::Tsql) && self.statement.action != "SELECT" {
+            // `OUTPUT … INTO t`
+            return self.relation(name, Access::Insert);
+        }
         if self.statement.action == "SELECT" && self.depth == 0 {
             self.statement.action = "SELECT INTO";
         }
@@ -364,7 +380,7 @@ impl Read<'_, '_> {
             self.expression(AT_CLAUSE | AT_JOIN | AT_COMMA | stops);
             match self.word() {
                 Word::ON | Word::USING => self.bump(),
-                word if ROLES[word as usize] & AT_JOIN != 0 => {
+                word if MEANING[word as usize] & AT_JOIN != 0 => {
                     if self.join_words() {
                         return true;
                     }
@@ -425,7 +441,7 @@ impl Read<'_, '_> {
             }
             (Word::ONLY, _) => return self.only_item(),
             // Looked at when the expression behind is passed over.
-            (word, _) if ROLES[word as usize] & SPECIAL != 0 => return,
+            (word, _) if MEANING[word as usize] & SPECIAL != 0 => return,
             _ => {}
         }
         if !self.at_name() {
@@ -511,11 +527,14 @@ impl Read<'_, '_> {
         loop {
             match self.kind() {
                 Kind::Word => {
-                    let role = ROLES[self.word() as usize];
+                    let role = MEANING[self.word() as usize];
                     if role != 0 && self.stops_at(role, parens, stops) {
                         return;
                     }
                     if role & SPECIAL == 0 {
+                        self.bump();
+                    } else if self.word() == Word::END {
+                        parens -= usize::from(parens > 0 && self.is(Engine::Tsql));
                         self.bump();
                     } else {
                         parens += self.special_word();
@@ -551,17 +570,37 @@ impl Read<'_, '_> {
 
     #[inline]
     fn stops_at(&self, role: u8, parens: usize, stops: Stops) -> bool {
-        if parens > 0 || role & stops == 0 {
+        if parens > 0 {
+            return false;
+        }
+        if role & stops == 0 {
             // A second SELECT outside parentheses is no part of this expression.
-            return parens == 0 && stops & AT_CLAUSE != 0 && self.word() == Word::SELECT;
+            return stops & AT_CLAUSE != 0
+                && (self.word() == Word::SELECT || (role & BEGINS_STATEMENT != 0 && self.at_boundary()));
         }
         match self.word() {
             // Functions of these names.
             Word::LEFT | Word::RIGHT => self.at.next.kind != Kind::Open,
-            // T-SQL and MariaDB: `FOR SYSTEM_TIME AS OF …` belongs to the relation before it.
-            Word::FOR => self.next_word() != Word::SYSTEM_TIME,
+            Word::FOR => !self.at_for_of_a_relation(),
             _ => true,
         }
+    }
+
+    /// `FOR SYSTEM_TIME AS OF …` of T-SQL and MariaDB belongs to the relation before it, and MySQL's `USE INDEX FOR JOIN (i)` does.
+    fn at_for_of_a_relation(&self) -> bool {
+        use Word::*;
+        self.next_word() == SYSTEM_TIME || (self.is(Engine::Mysql) && self.next_word().is_in(&[JOIN, ORDER, GROUP]))
+    }
+
+    /// Whether another statement begins here though no semicolon stood before it, as T-SQL lets it.
+    pub(super) fn at_boundary(&self) -> bool {
+        use Word::*;
+        self.is(Engine::Tsql)
+            && match self.word() {
+                UPDATE => self.at.last.word != FOR && self.at.next.kind != Kind::Open,
+                MERGE => self.next_word() != JOIN,
+                word => MEANING[word as usize] & BEGINS_STATEMENT != 0 && !self.at_end(),
+            }
     }
 
     /// Goes past a word that means something. How many parentheses it has opened.
@@ -577,6 +616,19 @@ impl Read<'_, '_> {
                     self.bump();
                 }
                 0
+            }
+            Word::FOR => {
+                let skips = self.at_for_of_a_relation();
+                self.bump();
+                if skips {
+                    self.bump();
+                }
+                0
+            }
+            // What is between them in T-SQL must not look like the end of the statement.
+            Word::CASE => {
+                self.bump();
+                usize::from(self.is(Engine::Tsql))
             }
             Word::DISTINCT => {
                 let compares = self.at.last.word.is_in(&[Word::IS, Word::NOT]) && self.next_word() == Word::FROM;
@@ -658,9 +710,7 @@ impl Read<'_, '_> {
         if self.is(Engine::Mysql) && self.eat(Word::PARTITION) && self.kind() == Kind::Open {
             self.parentheses();
         }
-        if self.eat(Word::AS)
-            || (self.at_name() && !self.word().is_in(&[Word::OVERRIDING, Word::VALUES, Word::SET, Word::VALUE]))
-        {
+        if self.eat(Word::AS) || (self.is(Engine::Oracle) && self.at_name() && self.word() != Word::VALUES) {
             self.bump();
         }
     }
@@ -670,9 +720,12 @@ impl Read<'_, '_> {
         while !self.at_end() && self.kind() != Kind::Close {
             if self.kind() == Kind::Open || begins_query(self.word()) {
                 self.query();
+                if self.is(Engine::Tsql) {
+                    return;
+                }
             } else if self.is(Engine::Tsql) && self.word().is_in(&[Word::EXEC, Word::EXECUTE]) {
                 return self.skip_to_end_of_inner();
-            } else if ROLES[self.word() as usize] & AT_CLAUSE != 0 {
+            } else if MEANING[self.word() as usize] & AT_CLAUSE != 0 {
                 self.clauses();
             } else {
                 self.bump();
@@ -686,7 +739,7 @@ impl Read<'_, '_> {
         while !self.at_end()
             && self.kind() != Kind::Close
             && !(self.kind() == Kind::Open || begins_query(self.word()))
-            && ROLES[self.word() as usize] & AT_CLAUSE == 0
+            && MEANING[self.word() as usize] & AT_CLAUSE == 0
         {
             self.bump();
         }
@@ -737,6 +790,8 @@ impl Read<'_, '_> {
         if let Some(name) = self.name() {
             self.relation(name, access);
         } else if self.kind() == Kind::Open {
+            // What is changed through a query is not told from what it reads.
+            self.doubt(Doubts::UNSURE);
             self.nested(Self::query);
         } else {
             self.doubt(if self.kind() == Kind::End { Doubts::CUT } else { Doubts::UNSURE });
@@ -806,7 +861,7 @@ impl Read<'_, '_> {
         }
         let alias = match (self.word(), self.kind()) {
             (Word::AS, _) => self.at.next.span,
-            (word, Kind::Word) if !is_reserved(word) && ROLES[word as usize] == 0 && !is_after_table(word) => {
+            (word, Kind::Word) if !is_reserved(word) && MEANING[word as usize] == 0 && !is_after_table(word) => {
                 self.now().span
             }
             (_, Kind::Quoted) => self.now().span,
@@ -817,7 +872,7 @@ impl Read<'_, '_> {
             let from = usize::from(self.statement.relations.from);
             self.out.relations[from..]
                 .iter()
-                .rposition(|one| super::same_name(dialect, text, one.name, name))
+                .rposition(|one| same_name(dialect, text, one.name, name))
                 .map(|at| at + from)
         };
         let place = if place < self.out.relations.len() { Some(place) } else { known() };
@@ -828,15 +883,28 @@ impl Read<'_, '_> {
         }
     }
 
-    /// The relation that is called so in this statement.
-    fn called(&self, name: Name) -> Option<Name> {
+    /// What is called so in this statement.
+    fn alias(&self, name: Name) -> Option<(Span, u16)> {
         let (text, dialect) = (self.at.text, self.dialect);
-        let found = self.room.aliases.iter().find(|(alias, place)| {
+        let is_called = |(alias, place): &&(Span, u16)| {
             let relation = self.out.relations[usize::from(*place)].name;
             (name.is_plain() && same_part(dialect, text, *alias, name.object))
-                || super::same_name(dialect, text, relation, name)
-        });
-        found.map(|(_, place)| self.out.relations[usize::from(*place)].name)
+                || same_name(dialect, text, relation, name)
+        };
+        self.room.aliases.iter().find(is_called).copied()
+    }
+
+    /// What was read as a relation of FROM is what the statement changes; read too if FROM has it under two names.
+    fn changed(&mut self, target: Name, access: Access) {
+        let Some((_, place)) = self.alias(target) else { return self.relation(target, access) };
+        let names = self.room.aliases.iter().filter(|(_, other)| *other == place).count();
+        let relation = &mut self.out.relations[usize::from(place)];
+        if names == 1 && relation.access == Access::Read {
+            relation.access = access;
+        } else {
+            let name = relation.name;
+            self.relation(name, access);
+        }
     }
 
     /// MySQL: `UPDATE a JOIN b ON … SET a.x = …`: what the assignments name is changed, the rest read.
@@ -860,9 +928,10 @@ impl Read<'_, '_> {
             let Some(column) = self.name() else { return };
             // `alias.column` or `database.table.column`.
             let table = Name { object: column.database, ..Name::NONE };
-            match if table.is_empty() { None } else { self.called(table) } {
-                Some(name) => self.relation(name, Access::Update),
-                None => self.doubt(Doubts::UNSURE),
+            if !table.is_empty() && self.alias(table).is_some() {
+                self.changed(table, Access::Update);
+            } else {
+                self.doubt(Doubts::UNSURE);
             }
             self.expression(AT_CLAUSE | AT_COMMA);
             if !self.eat_kind(Kind::Comma) {
@@ -897,8 +966,7 @@ impl Read<'_, '_> {
             self.relation_list(0);
         }
         for &target in &targets[..count] {
-            let name = self.called(target).unwrap_or(target);
-            self.relation(name, Access::Delete);
+            self.changed(target, Access::Delete);
         }
         self.clauses();
     }
@@ -917,6 +985,7 @@ impl Read<'_, '_> {
         self.top();
         let target = self.name();
         self.expression(AT_SET);
+        self.eat(Word::SET);
         self.expression(AT_CLAUSE);
         self.rest_and_target(target, Access::Update);
     }
@@ -944,8 +1013,7 @@ impl Read<'_, '_> {
         if let Some(target) = target
             && !self.is_cte(target)
         {
-            let name = self.called(target).unwrap_or(target);
-            self.relation(name, access);
+            self.changed(target, access);
         }
         self.clauses();
     }

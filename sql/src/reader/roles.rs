@@ -60,7 +60,7 @@ impl Read<'_, '_> {
         }
         loop {
             match self.word() {
-                WITH | VIA => {
+                WITH | VIA if self.at.last.word.is_in(&[IDENTIFIED, OR]) => {
                     self.bump();
                     self.attribute("PLUGIN", Value::Text(self.now().span));
                     self.bump();

@@ -2,10 +2,11 @@
 
 use super::Read;
 use super::kinds;
+use super::query::AT_CLAUSE;
 use crate::dialect::Engine;
 use crate::lexer::Kind;
 use crate::name::Name;
-use crate::reading::{Access, Direction, Doubts, Means, Options, Part, Transfer, Who};
+use crate::reading::{Access, Direction, Doubts, Means, Options, Part, Scope, Setting, Transfer, Value, Who};
 use crate::span::Span;
 use crate::words::Word;
 
@@ -24,7 +25,10 @@ impl Read<'_, '_> {
             Word::CALL => self.call(),
             _ => {
                 self.simple("DO");
-                self.doubt(Doubts::OPAQUE);
+                // MySQL's DO evaluates an expression.
+                if !self.is(Engine::Mysql) {
+                    self.doubt(Doubts::OPAQUE);
+                }
             }
         }
     }
@@ -138,26 +142,80 @@ impl Read<'_, '_> {
     }
 
     fn tsql_execute(&mut self) {
+        if self.next_word() == Word::AS {
+            return self.execute_as();
+        }
         self.simple("EXECUTE");
         if self.kind() == Kind::Variable && self.at.next.kind == Kind::Equals {
             self.bump();
             self.bump();
         }
+        let procedure = self.word();
         match self.name() {
-            Some(name) => self.object("PROCEDURE", name, Part::Target),
+            Some(name) => {
+                self.object("PROCEDURE", name, Part::Target);
+                let word = if procedure == Word::Other { self.at.last.word } else { procedure };
+                self.system_procedure(word);
+            }
             None => self.doubt(Doubts::OPAQUE),
+        }
+        self.expression(AT_CLAUSE);
+    }
+
+    /// `EXECUTE AS USER = 'bob'`
+    fn execute_as(&mut self) {
+        self.simple("EXECUTE AS");
+        self.bump();
+        self.eat_all(&[Word::USER, Word::LOGIN]);
+        self.eat_kind(Kind::Equals);
+        self.accounts(Who::Subject);
+    }
+
+    /// Procedures of the system that change rights or settings, or run code that is a string.
+    fn system_procedure(&mut self, procedure: Word) {
+        use Word::*;
+        match procedure {
+            SP_ADDSRVROLEMEMBER | SP_DROPSRVROLEMEMBER => {
+                self.one_account(Who::Member);
+                self.one_account(Who::Role);
+            }
+            SP_ADDROLEMEMBER | SP_DROPROLEMEMBER => {
+                self.one_account(Who::Role);
+                self.one_account(Who::Member);
+            }
+            SP_CONFIGURE if self.kind() == Kind::String => {
+                let parameter = self.string();
+                self.eat_kind(Kind::Comma);
+                let value = Value::Text(self.now().span);
+                self.setting(Setting { scope: Scope::Server, parameter, canonical: "", value });
+            }
+            SP_EXECUTESQL | XP_CMDSHELL => self.doubt(Doubts::OPAQUE),
+            _ => {}
         }
     }
 
-    fn declare(&mut self) {
-        if matches!(self.dialect.engine, Engine::Tsql | Engine::Oracle) && self.at.next.kind == Kind::Variable {
-            return self.simple("DECLARE");
+    fn one_account(&mut self, who: Who) {
+        if self.kind() == Kind::Variable && self.at.next.kind == Kind::Equals {
+            self.bump();
+            self.bump();
         }
-        self.simple(if self.is(Engine::Oracle) { "DECLARE" } else { "DECLARE CURSOR" });
+        if let Some((name, host)) = self.account() {
+            self.principal(name, host, who);
+        }
+        self.eat_kind(Kind::Comma);
+    }
+
+    fn declare(&mut self) {
         if self.is(Engine::Oracle) {
             // An anonymous block.
+            self.simple("DO");
             return self.opaque_to_the_end();
         }
+        if self.at.next.kind == Kind::Variable {
+            self.simple("DECLARE");
+            return self.expression(AT_CLAUSE);
+        }
+        self.simple("DECLARE CURSOR");
         if let Some(name) = self.name() {
             self.object("CURSOR", name, Part::Target);
         }
@@ -200,6 +258,8 @@ impl Read<'_, '_> {
             (Word::COMMIT, Word::PREPARED) => "COMMIT PREPARED",
             (Word::ROLLBACK, Word::PREPARED) => "ROLLBACK PREPARED",
             (Word::START, _) => "START",
+            // The end of a block.
+            (Word::END, _) if !self.is(Engine::Postgres) => "END",
             (Word::COMMIT | Word::END, _) => "COMMIT",
             (Word::ROLLBACK | Word::ABORT, _) => "ROLLBACK",
             (Word::SAVEPOINT | Word::SAVE, _) => "SAVEPOINT",
@@ -233,6 +293,12 @@ impl Read<'_, '_> {
         if let Some(name) = self.name() {
             self.object("DATABASE", name, Part::Target);
         }
+    }
+
+    /// MySQL: `IF … END IF` and other blocks that stand alone. T-SQL: the condition; what it guards comes as statements of their own.
+    pub(super) fn block(&mut self) {
+        self.simple(self.word().name());
+        if self.is(Engine::Tsql) { self.expression(AT_CLAUSE) } else { self.opaque_to_the_end() }
     }
 }
 
@@ -378,6 +444,12 @@ impl Read<'_, '_> {
             _ => "ANALYZE",
         };
         self.simple(action);
+        if self.is(Engine::Mysql)
+            && action == "ANALYZE"
+            && (self.word() == FORMAT || (self.word() != TABLE && self.at_plannable()))
+        {
+            return self.analyze_statement();
+        }
         if self.kind() == Kind::Open {
             self.parentheses();
         }
@@ -392,6 +464,16 @@ impl Read<'_, '_> {
             return;
         }
         self.maintained(first);
+    }
+
+    /// MariaDB: `ANALYZE [FORMAT=JSON] SELECT …` runs the statement and shows its plan.
+    fn analyze_statement(&mut self) {
+        if self.eat(Word::FORMAT) {
+            self.eat_kind(Kind::Equals);
+            self.bump();
+        }
+        self.option(Options::ANALYZE);
+        self.plannable();
     }
 
     fn maintained(&mut self, first: Name) {

@@ -1,7 +1,7 @@
 //! Statements that set parameters: SET, RESET, ALTER SYSTEM, `ALTER … SET`, `set_config()`; and SHOW.
 
 use super::Read;
-use super::query::AT_COMMA;
+use super::query::{AT_CLAUSE, AT_COMMA};
 use crate::dialect::Engine;
 use crate::lexer::Kind;
 use crate::reading::{Scope, Setting, Value, Who};
@@ -187,7 +187,12 @@ impl Read<'_, '_> {
         if self.at_end() {
             return Value::Text(Span::NONE);
         }
-        self.pass_to_end();
+        match self.dialect.engine {
+            Engine::Tsql => self.expression(AT_CLAUSE),
+            // `SCOPE = SPFILE` and the like follow.
+            Engine::Oracle => self.bump(),
+            _ => self.pass_to_end(),
+        }
         Value::Text(from.to(self.at.last.span))
     }
 
@@ -325,7 +330,7 @@ impl Read<'_, '_> {
             let parameter = self.parameter();
             self.eat_kind(Kind::Equals);
             let from = self.now().span;
-            self.expression(AT_COMMA | super::query::AT_CLAUSE);
+            self.expression(AT_COMMA | AT_CLAUSE);
             let value = Value::Text(from.to(self.at.last.span));
             self.setting(Setting { scope: Scope::Transaction, parameter, canonical: "", value });
             if !self.eat_kind(Kind::Comma) {
@@ -335,6 +340,8 @@ impl Read<'_, '_> {
         if self.eat(Word::FOR) {
             self.read_statement();
         }
-        self.action("SET");
+        if self.statement.action.is_empty() {
+            self.action("SET");
+        }
     }
 }
