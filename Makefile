@@ -28,7 +28,9 @@ demo: ## build the agent and run the whole job on bundled real logs, then verify
 
 test: tools lint ## all checks and all tests; the test runner's summary comes last
 	cargo test --workspace --locked --doc
+	@rm -f "$(TARGET)/tmp/skipped"
 	@$(MAKE) --no-print-directory runner
+	@! [ -s "$(TARGET)/tmp/skipped" ] || sort -u "$(TARGET)/tmp/skipped"
 
 # A fresh machine does not have nextest, and building it takes longer than it saves.
 .PHONY: runner

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs with apt what a Debian-like machine lacks, as root or through sudo. Says what; says nothing when all is there.
 #   build   a C compiler: ring and zstd have C and assembly in them
-#   test    build, and: python3 with venv, zstd, systemd (systemd-analyze), logrotate, PostgreSQL 15 with pgAudit, MariaDB 10.11
+#   test    build, and: python3 with venv, zstd, systemd (systemd-analyze), logrotate, bindfs, PostgreSQL 15 with pgAudit, MariaDB 10.11
 set -euo pipefail
 
 main() {
@@ -25,6 +25,7 @@ tests() {
   command -v systemd-analyze >/dev/null || missing+=(systemd)
   # Not in everyone's PATH.
   [ -x /usr/sbin/logrotate ] || missing+=(logrotate)
+  command -v bindfs >/dev/null || missing+=(bindfs)
   if [ ! -x /usr/lib/postgresql/15/bin/pgbench ] || [ ! -e /usr/share/postgresql/15/extension/pgaudit.control ]; then
     missing+=(postgresql-15 postgresql-15-pgaudit)
   fi

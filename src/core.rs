@@ -4,6 +4,7 @@
 //! files, gives each file a bounded share of reading, and seals when a block is due. Back-pressure is that it stops
 //! reading: the database's own files are the queue then.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +33,7 @@ use crate::sessions::numbered::file_id;
 use crate::sessions::table::GivenUp as CountGivenUp;
 use crate::sessions::{self, Sessions};
 use crate::ship::lowest_required_cursor;
+use crate::tail::archives::Unpacked;
 use crate::tail::follow::Follower;
 use crate::tail::watch::Wake;
 use crate::tail::{Identity, Looked, Tail, note};
@@ -182,6 +184,10 @@ impl Core {
     pub fn turn(&mut self) -> Result<bool, WriteError> {
         let now = self.host.clock.since_boot_ms();
         self.health.journal.last_turn_ms.store(self.host.clock.unix_ms(), Ordering::Relaxed);
+        let unpacked = self.tail.unpack();
+        if unpacked == Unpacked::All {
+            self.last_look_ms = None;
+        }
         if self.look_is_due(now) {
             self.look(now);
         }
@@ -197,7 +203,7 @@ impl Core {
         if self.seal_is_due(now) {
             self.seal(false)?;
         }
-        Ok(busy)
+        Ok(busy || unpacked != Unpacked::Nothing || self.tail.is_unpacking())
     }
 
     fn look_is_due(&self, now: u64) -> bool {
@@ -220,6 +226,7 @@ impl Core {
     fn look(&mut self, now: u64) {
         let mut looked = self.tail.look(now, &self.health.sources);
         self.last_look_ms = Some(now);
+        self.tail.tell_watch(&self.health.watch);
         self.measure_lag();
         let acts = self.lookout.look(now, &self.tail, &mut looked, &self.health);
         looked.acts.extend(acts);
@@ -397,6 +404,8 @@ impl Core {
             let health = &self.health.sources[follower.source];
             let read = match follower.read(now) {
                 Ok(read) => read,
+                // Of an archive: the next turns unpack it up to there.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(error) => {
                     health.errors.fetch_add(1, Ordering::Relaxed);
                     follower.unreadable = Some(error.to_string());
@@ -444,6 +453,9 @@ impl Core {
     fn finish_older(&mut self, index: usize, goes_on: bool, now: u64) -> Result<Older, WriteError> {
         if !self.tail.followers[index].may_be_in_pieces() {
             return Ok(Older::Finished);
+        }
+        if self.tail.waits_for_archive(index) {
+            return Ok(Older::Undecided);
         }
         for older in self.tail.older(index) {
             let mut share = TURN_BYTES_MAX;

@@ -10,6 +10,10 @@ pub const READ_BYTES: usize = 256 * KIB;
 /// Bytes read from one source before the next source has its turn, so that a backlog does not starve a live log.
 pub const TURN_BYTES_MAX: usize = MIB;
 
+/// Bytes of logs unpacked in a turn to see whether an archive is whole, and to come to where reading stood in it. At it the rest waits for
+/// the next turn.
+pub const UNPACK_BYTES_MAX: usize = MIB;
+
 /// Uncompressed bytes of lines in a block. At it the block is sealed at once, before its interval is over. It is what one
 /// fsync pays for, and what a reader of the journal holds at a time.
 pub const BLOCK_BYTES_MAX: usize = 6 * MIB;

@@ -53,8 +53,22 @@ pub struct StatusDoc {
     pub sources: Vec<SourceStatus>,
     /// In the configuration's order.
     pub destinations: Vec<DestinationStatus>,
+    /// The folders of all sources.
+    #[serde(default)]
+    pub folders: FoldersStatus,
     /// The journal.
     pub journal: JournalStatus,
+}
+
+/// The folders of all sources.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoldersStatus {
+    /// Those of which the kernel tells every change.
+    pub watched: u64,
+    /// Those that are looked at every `poll_interval`: on network file systems, and where nothing can be watched.
+    pub polled: u64,
+    /// Why folders are looked at that could be watched.
+    pub problem: Option<String>,
 }
 
 /// A source.
@@ -259,6 +273,11 @@ impl StatusDoc {
             not_ready: verdict::unready(health, now_ms),
             sources: health.sources.iter().map(|one| source(one, health, now_ms)).collect(),
             destinations: health.destinations.iter().map(|one| destination(one, health, now_ms)).collect(),
+            folders: FoldersStatus {
+                watched: get(&health.watch.watched),
+                polled: get(&health.watch.polled),
+                problem: health.watch.problem.get(),
+            },
             journal: journal(health, now_ms),
         }
     }
@@ -317,6 +336,9 @@ pub fn render(status: &StatusDoc) -> String {
     let paused = status.journal.paused;
     let behind = status.sources.iter().filter(|one| one.lag_bytes > 0 && (paused || one.lag_seconds >= BEHIND_S));
     behind.for_each(|one| text.push_str(&coverage_line(one)));
+    if let Some(problem) = &status.folders.problem {
+        let _ = writeln!(text, "{} folders are looked at on a timer: {problem}", count(status.folders.polled));
+    }
     text.push('\n');
     text.push_str(&table(&destination_rows(&status.destinations), 3));
     text.push('\n');

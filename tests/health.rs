@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use sealtrail::clock;
-use sealtrail::health::{DestinationHealth, Health, JournalHealth, SourceHealth, http, metrics, notify};
+use sealtrail::health::{DestinationHealth, Health, JournalHealth, SourceHealth, WatchHealth, http, metrics, notify};
 use sealtrail::status::{self, DestinationState, StatusDoc, StatusError};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -343,6 +343,7 @@ fn health() -> Health {
         started_ms: now - 3_600_000,
         sources: vec![source],
         destinations: vec![archive, folder],
+        watch: WatchHealth::default(),
         journal,
     }
 }

@@ -83,6 +83,8 @@ pub struct Tokens<'a> {
     text: &'a [u8],
     at: usize,
     dialect: Dialect,
+    /// Which bytes go on with a word.
+    in_word: &'static [bool; 256],
     /// Inside MySQL's `/*! … */`, whose code counts.
     versioned: bool,
     /// A comment reached the end of the text.
@@ -96,7 +98,12 @@ impl<'a> Tokens<'a> {
     /// The tokens of `text`.
     pub fn new(dialect: Dialect, text: &'a [u8]) -> Self {
         let text = &text[..text.len().min(TEXT_BYTES_MAX)];
-        Tokens { text, at: 0, dialect, versioned: false, in_comment: false }
+        let in_word = match dialect.engine {
+            Engine::Postgres | Engine::Mysql => &IN_WORD_DOLLAR,
+            Engine::Oracle => &IN_WORD_ORACLE,
+            Engine::Tsql => &IN_WORD_TSQL,
+        };
+        Tokens { text, at: 0, dialect, in_word, versioned: false, in_comment: false }
     }
 
     /// The next token that is no comment.
@@ -188,7 +195,13 @@ enum Class {
 static CLASS: [Class; 256] = classes();
 
 /// Bytes that go on with a word in every dialect.
-static IN_WORD: [bool; 256] = in_word();
+static IN_WORD: [bool; 256] = in_word(b"");
+/// The same with those that PostgreSQL and MySQL add.
+static IN_WORD_DOLLAR: [bool; 256] = in_word(b"$");
+/// The same with those that Oracle adds.
+static IN_WORD_ORACLE: [bool; 256] = in_word(b"$#");
+/// The same with those that T-SQL adds.
+static IN_WORD_TSQL: [bool; 256] = in_word(b"$#@");
 
 const fn classes() -> [Class; 256] {
     let mut classes = [Class::Other; 256];
@@ -219,11 +232,16 @@ const fn classes() -> [Class; 256] {
     classes
 }
 
-const fn in_word() -> [bool; 256] {
+const fn in_word(further: &[u8]) -> [bool; 256] {
     let mut inside = [false; 256];
     let mut at = 0;
     while at < 256 {
         inside[at] = matches!(at as u8, b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..=0xFF | b'0'..=b'9');
+        at += 1;
+    }
+    at = 0;
+    while at < further.len() {
+        inside[further[at] as usize] = true;
         at += 1;
     }
     inside
@@ -245,31 +263,16 @@ impl Tokens<'_> {
             let end = self.after_q_string(self.at + 3);
             return self.closed(Kind::String, end);
         }
-        let end = self.word_end(self.at + 1);
-        let word = Word::of(&self.text[self.at..end]);
-        let mut token = self.token(Kind::Word, end);
+        let rest = &self.text[self.at..];
+        let len = rest.iter().position(|byte| !self.in_word[usize::from(*byte)]).unwrap_or(rest.len());
+        let word = Word::at(rest, len);
+        let mut token = self.token(Kind::Word, self.at + len);
         token.word = word;
         token
     }
 
-    #[inline]
     fn word_end(&self, from: usize) -> usize {
-        let mut end = from;
-        while let Some(&byte) = self.text.get(end) {
-            if !(IN_WORD[usize::from(byte)] || self.is_further_in_word(byte)) {
-                break;
-            }
-            end += 1;
-        }
-        end
-    }
-
-    fn is_further_in_word(&self, byte: u8) -> bool {
-        match self.dialect.engine {
-            Engine::Postgres | Engine::Mysql => byte == b'$',
-            Engine::Oracle => matches!(byte, b'$' | b'#'),
-            Engine::Tsql => matches!(byte, b'$' | b'#' | b'@'),
-        }
+        from + self.rest(from).iter().take_while(|byte| self.in_word[usize::from(**byte)]).count()
     }
 
     /// A literal or a name that begins with a letter: `E'…'`, `U&"…"`, `N'…'`, `q'[…]'`.
@@ -425,8 +428,7 @@ impl Tokens<'_> {
         }
         let name = self.at + if self.byte(self.at + 1) == b'@' { 2 } else { 1 };
         let dots = self.is(Engine::Mysql);
-        let is_inside =
-            |byte: u8| IN_WORD[usize::from(byte)] || self.is_further_in_word(byte) || (dots && byte == b'.');
+        let is_inside = |byte: u8| self.in_word[usize::from(byte)] || (dots && byte == b'.');
         let end = name + self.rest(name).iter().take_while(|byte| is_inside(**byte)).count();
         self.token(if end > name { Kind::Variable } else { Kind::At }, end)
     }

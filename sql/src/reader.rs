@@ -92,6 +92,7 @@ impl Reader {
             statement: Statement::default(),
             runs: true,
             depth: 0,
+            inserts_into: Name::NONE,
             cut_at: if cut { text.len() as u32 } else { u32::MAX },
         };
         read.all();
@@ -110,6 +111,8 @@ struct Read<'a, 'r> {
     runs: bool,
     /// Of queries and parentheses that are entered by calling.
     depth: u16,
+    /// Where the INSERT at hand adds rows: its `ON CONFLICT DO UPDATE` changes some.
+    inserts_into: Name,
     /// What ends here is half a name.
     cut_at: u32,
 }
@@ -134,7 +137,7 @@ impl Read<'_, '_> {
         let block = match self.word() {
             BEGIN => !self.next_word().is_in(&[TRAN, TRANSACTION, DISTRIBUTED]),
             END | ELSE | GO => true,
-            TRY | CATCH => self.at.last.word.is_in(&[BEGIN, END]),
+            TRY | CATCH => self.at.last().word.is_in(&[BEGIN, END]),
             _ => false,
         };
         let found = self.kind() == Kind::Semicolon || (block && self.is(Engine::Tsql));
@@ -147,7 +150,7 @@ impl Read<'_, '_> {
     fn one(&mut self) {
         self.room.ctes.clear();
         self.room.aliases.clear();
-        (self.runs, self.depth) = (true, 0);
+        (self.runs, self.depth, self.inserts_into) = (true, 0, Name::NONE);
         let start = self.now().span;
         self.statement = Statement::default();
         self.open_stretches();
@@ -156,7 +159,7 @@ impl Read<'_, '_> {
             self.skip_to_end();
         }
         self.close_stretches();
-        self.statement.span = start.to(self.at.last.span);
+        self.statement.span = start.to(self.at.last().span);
         if self.kind() == Kind::End && (self.at.broken || self.at.ends_inside_comment() || self.cut_at != u32::MAX) {
             self.statement.doubts.set(Doubts::CUT);
         }
@@ -201,22 +204,22 @@ impl Read<'_, '_> {
 impl Read<'_, '_> {
     #[inline]
     fn now(&self) -> Token {
-        self.at.now
+        self.at.now()
     }
 
     #[inline]
     fn kind(&self) -> Kind {
-        self.at.now.kind
+        self.at.now().kind
     }
 
     #[inline]
     fn word(&self) -> Word {
-        self.at.now.word
+        self.at.now().word
     }
 
     #[inline]
     fn next_word(&self) -> Word {
-        self.at.next.word
+        self.at.next().word
     }
 
     #[inline]

@@ -63,8 +63,8 @@ proptest! {
 }
 
 #[test]
-fn ten_megabytes_of_one_thing_are_read_in_one_pass() {
-    for piece in [
+fn megabytes_of_one_thing_are_read_in_one_pass() {
+    let pieces = [
         "(",
         ")",
         "\"",
@@ -98,11 +98,13 @@ fn ten_megabytes_of_one_thing_are_read_in_one_pass() {
         "join a on ",
         "grant ",
         "create ",
-    ] {
-        let text = piece.repeat(10_000_000 / piece.len());
+    ];
+    for piece in pieces {
+        // Ten megabytes of what the lexer counts or seeks the end of; the rest would only make the test slow.
+        let bytes = if piece.len() == 1 || piece == "/*" { 10_000_000 } else { 1_000_000 };
+        let text = piece.repeat(bytes / piece.len());
         for dialect in [Dialect::POSTGRES, Dialect::MYSQL] {
-            let count = Tokens::new(dialect, text.as_bytes()).count();
-            assert!(count <= text.len());
+            assert!(Tokens::new(dialect, text.as_bytes()).count() <= text.len());
             read(dialect, text.as_bytes());
         }
     }

@@ -64,6 +64,16 @@ const AGENT: &[Metric<Health>] = &[
         read: Float(|health, scrape| seconds(verdict::turn_age_ms(health, scrape.now_ms))),
     },
     Metric {
+        name: "sealtrail_folders_watched",
+        help: "Folders of which the kernel tells every change",
+        read: Gauge(|health, _| get(&health.watch.watched)),
+    },
+    Metric {
+        name: "sealtrail_folders_polled",
+        help: "Folders that are looked at on a timer",
+        read: Gauge(|health, _| get(&health.watch.polled)),
+    },
+    Metric {
         name: "sealtrail_ready",
         help: "1 while /readyz says yes",
         read: Gauge(|health, scrape| u64::from(verdict::unready(health, scrape.now_ms).is_empty())),

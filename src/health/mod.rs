@@ -32,8 +32,21 @@ pub struct Health {
     pub sources: Vec<SourceHealth>,
     /// One a destination, in the plan's order.
     pub destinations: Vec<DestinationHealth>,
+    /// The folders of all sources.
+    pub watch: WatchHealth,
     /// The journal.
     pub journal: JournalHealth,
+}
+
+/// The folders of all sources.
+#[derive(Debug, Default)]
+pub struct WatchHealth {
+    /// Those of which the kernel tells every change.
+    pub watched: AtomicU64,
+    /// Those that are looked at on a timer.
+    pub polled: AtomicU64,
+    /// Why folders are looked at on a timer that need not be.
+    pub problem: Text,
 }
 
 /// One source. Counters count since the start of this run.
@@ -205,6 +218,7 @@ impl Health {
             started_ms: now_ms,
             sources: sources.collect(),
             destinations: destinations.collect(),
+            watch: WatchHealth::default(),
             journal: JournalHealth { space_bytes: AtomicU64::new(UNKNOWN), ..JournalHealth::default() },
         };
         health.journal.bytes_max.store(plan.agent.journal_max_bytes, Ordering::Relaxed);

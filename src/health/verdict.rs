@@ -63,7 +63,7 @@ fn read(value: &AtomicU64) -> u64 {
 #[cfg(test)]
 #[allow(clippy::expect_used, reason = "tests")]
 mod tests {
-    use super::super::{DestinationHealth, JournalHealth, SourceHealth};
+    use super::super::{DestinationHealth, JournalHealth, SourceHealth, WatchHealth};
     use super::*;
 
     const START: u64 = 1_000_000;
@@ -130,6 +130,7 @@ mod tests {
             started_ms: START,
             sources: vec![SourceHealth { name: "orders".to_owned(), ..Default::default() }],
             destinations: vec![destination("archive", true), destination("siem", false)],
+            watch: WatchHealth::default(),
             journal: JournalHealth::default(),
         }
     }

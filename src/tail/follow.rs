@@ -241,8 +241,8 @@ impl Follower {
             return Ok(0);
         }
         self.last_read_ms = now_ms;
-        // Compared after the read: what was there then is what was read.
-        if self.has_other_content(read)? {
+        // Compared after the read: what was there then is what was read. An archive whose bytes change does not unpack.
+        if !self.archived && self.has_other_content(read)? {
             self.frames.unread(read);
             self.rewritten = true;
             return Ok(0);
@@ -329,6 +329,11 @@ impl Follower {
     pub fn is_cut(&self) -> bool {
         // A file whose length cannot be had is read on: the read will say what is wrong.
         self.rewritten || self.len_on_disk().is_ok_and(|len| len < self.read_to())
+    }
+
+    /// Whether its handle is no longer good for anything: over NFS, when another client has deleted the file, or its server lost track of it.
+    pub fn is_stale(&self) -> bool {
+        self.file.status().is_err_and(|error| error.kind() == io::ErrorKind::StaleNetworkFileHandle)
     }
 
     /// Whether it is shorter than it was.

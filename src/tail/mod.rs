@@ -8,6 +8,7 @@
 //! file system, or its inode has another number after a reboot. Then the file that holds the same bytes up to where reading stood is
 //! the same log, and is read on from there under the same id. Where there is none, what went away is said.
 
+pub mod archives;
 pub mod elsewhere;
 pub mod find;
 pub mod follow;
@@ -32,18 +33,18 @@ use tracing::{info, warn};
 use crate::config::plan::{SourcePlan, StartAt};
 use crate::disk::{Disk, OpenFile};
 use crate::event::{Place, file_id};
-use crate::health::SourceHealth;
+use crate::health::{SourceHealth, WatchHealth};
 use crate::held::Held as Pieces;
 use crate::hex::hex;
 use crate::host::Host;
 use crate::journal::write::Act;
 use crate::limits::{ENDED_KEPT_MAX, FILES_MAX, HEAD_BYTES_MAX, LISTINGS_MAX, ROTATED_QUIET_MS};
 use crate::sessions::numbered::{FileId, file_id as file_id_of};
+use archives::{Archives, Content, Unpacked};
 use find::{Found, Patterns, base_dir, files_in};
 use follow::{Aside, Follower, Refused};
 use identity::{Fit, Inode, bytes_before, compare, first_bytes};
 use lineage::{Lineage, by_age, live_name};
-use packed::{Content, content_of};
 use siblings::{Bystanders, Rotated};
 use sight::{Sight, Unreadable};
 use watch::Watch;
@@ -60,6 +61,8 @@ pub struct Tail {
     lineages_ever: u64,
     /// Files that this listing of the folders has opened, and names that led to another file by then.
     opened: usize,
+    /// Logs of which an archive is not unpacked yet that lay there before the agent started: by source and name.
+    unpacking: BTreeSet<(usize, PathBuf)>,
     /// What the last seals say of files that have not been found again yet.
     known: Vec<FileRange>,
     /// Read to their end under a name that no pattern matches: not read twice if they come back.
@@ -82,6 +85,12 @@ pub struct Tail {
     deleted: Vec<Inode>,
     /// Files that this look could not open, by their source.
     unopened: Vec<(usize, Unreadable)>,
+    /// Archives that this look could not open, since they are not looked through yet.
+    not_unpacked: usize,
+    /// Those of the first look: they may be entered at their end.
+    first_archives: BTreeSet<Inode>,
+    /// What is read or looked through of archives.
+    pub archives: Archives,
     watch: Watch,
     /// Files found by the first look may be entered at their end; later ones are read whole.
     first_look: bool,
@@ -169,6 +178,7 @@ impl Tail {
             lineages: BTreeMap::new(),
             lineages_ever: 0,
             opened: 0,
+            unpacking: BTreeSet::new(),
             known,
             retired: Vec::new(),
             passed_over: Vec::new(),
@@ -180,6 +190,9 @@ impl Tail {
             sealed_at,
             deleted: Vec::new(),
             unopened: Vec::new(),
+            not_unpacked: 0,
+            first_archives: BTreeSet::new(),
+            archives: Archives::default(),
             watch,
             first_look: true,
         }
@@ -194,13 +207,14 @@ impl Tail {
             self.opened = 0;
             let found = self.list(now_ms, health, &mut looked);
             looked.sights = self.sights(&found);
+            self.first_look = false;
             if self.opened == 0 {
                 break;
             }
         }
         self.put_in_order();
         looked.deleted = std::mem::take(&mut self.deleted);
-        self.first_look = false;
+        self.archives.forget_unasked();
         looked
     }
 
@@ -221,11 +235,14 @@ impl Tail {
                 self.rotated.extend(rotated(follower.source, &live, follower.file().as_ref()));
             }
         }
+        self.unpacking.clear();
+        self.let_go_of_stale(looked);
         self.go_on_in_copies(&found, now_ms, looked);
         self.find_known(&found, now_ms, looked);
         self.forget_deleted(looked);
         self.review_passed_over(&found);
         self.unopened.clear();
+        self.not_unpacked = 0;
         self.adopt_siblings(now_ms, health, &mut problems);
         self.note_what_lies_there(&found);
         let settled = self.settled();
@@ -236,9 +253,24 @@ impl Tail {
         found
     }
 
+    /// Unpacks this turn's share of the archives that somebody waits for.
+    pub fn unpack(&mut self) -> Unpacked {
+        self.archives.turn()
+    }
+
+    /// Whether somebody waits for an archive to be unpacked.
+    pub fn is_unpacking(&self) -> bool {
+        self.archives.are_waited_for()
+    }
+
     /// Whether a name in some folder has changed since this was last asked.
     pub fn names_changed(&self) -> bool {
         self.watch.names_changed()
+    }
+
+    /// Puts into the health which folders are watched.
+    pub fn tell_watch(&self, health: &WatchHealth) {
+        self.watch.tell(health);
     }
 
     /// Whether some folder has to be looked at on a timer.
@@ -269,6 +301,7 @@ impl Tail {
         };
         self.followers.iter().filter(of_source).any(unread)
             || self.unopened.iter().any(|(of, _)| *of == source)
+            || self.archives.are_pending()
             || self.followers.len() >= FILES_MAX
             || self.known.iter().any(|range| range.source == *name)
             || self.passed_over.iter().any(|file| file.original.is_none())
@@ -281,7 +314,6 @@ impl Tail {
 
     /// Pieces of rows that are read and in no line.
     pub fn held(&self) -> Vec<Held> {
-        let held = |id: &str, place: Place| Held { id: id.to_owned(), offset: place.offset, length: place.length };
         let shared = self.lineages.values().flat_map(|lineage| lineage.held.places());
         let before = self.followers.iter().flat_map(|follower| {
             let id = follower.id().unwrap_or_default();
@@ -317,6 +349,14 @@ impl Tail {
     /// One of the logs of [`Tail::holding`].
     pub fn lineage(&mut self, number: u64) -> Option<&mut Lineage> {
         self.lineages.get_mut(&number)
+    }
+
+    /// Whether something older of that follower's log is still to come out of an archive.
+    pub fn waits_for_archive(&self, index: usize) -> bool {
+        let lineage = self.lineages.get(&self.followers[index].lineage);
+        let is_unpacking = |lineage: &Lineage| self.unpacking.contains(&(lineage.source, lineage.live.clone()));
+        // Where there are too many to be open at a time, those that are have to be read first.
+        !self.unpacking.is_empty() && !self.archives.are_too_many() && lineage.is_some_and(is_unpacking)
     }
 
     /// The files that were written in the place of that one before it, and are followed: oldest first.
@@ -438,9 +478,12 @@ impl Tail {
                 return Ok(Identity::Aside);
             }
             let Some(line) = follower.first_line()? else { return Ok(Identity::Young) };
-            let identity = self.claim_id(index, &line, now_ms).map_err(|error| Refused(error.to_string()))?;
-            if identity != Identity::Known {
-                return Ok(identity);
+            match self.claim_id(index, &line, now_ms) {
+                Ok(Identity::Known) => {}
+                Ok(identity) => return Ok(identity),
+                // What has to be compared is not unpacked yet.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Identity::Young),
+                Err(error) => return Err(Refused(error.to_string())),
             }
         }
         let follower = &mut self.followers[index];
@@ -594,7 +637,8 @@ impl Tail {
                 continue;
             }
             let place = follower.place(&self.source(follower.source).name);
-            match self.find_copy(&place, follower.inode, found) {
+            let (inode, last_read_ms) = (follower.inode, follower.last_read_ms);
+            match self.find_copy(&place, inode, found) {
                 Copies::Whole(copy) => {
                     let len = copy.file.status().map_or(place.to, |status| status.len);
                     let follower = &self.followers[index];
@@ -611,8 +655,25 @@ impl Tail {
                     self.passed_over.retain(|file| file.inode != inode);
                 }
                 // It is being compressed, perhaps.
-                Copies::Unfinished if now_ms.saturating_sub(follower.last_read_ms) < ROTATED_QUIET_MS => {}
+                Copies::Later => {}
+                Copies::Unfinished if now_ms.saturating_sub(last_read_ms) < ROTATED_QUIET_MS => {}
                 Copies::Unfinished | Copies::None => self.followers[index].cut = true,
+            }
+        }
+    }
+
+    /// A file whose handle is stale is looked for anew, like one of before at a start: it may be there still, or a copy of it, or it is gone.
+    fn let_go_of_stale(&mut self, looked: &mut Looked) {
+        for mut follower in self.followers.extract_if(.., |follower| follower.is_stale()) {
+            warn!(file = %follower.path.display(), "the handle is stale: looking for the file anew");
+            // Pieces that are in memory stay there: the rest of their rows may come from another file.
+            let id = follower.id().unwrap_or_default().to_owned();
+            let unread = follower.held_before.iter().map(|(place, _)| held(&id, *place));
+            self.held.extend(unread.collect::<Vec<_>>());
+            let range = follower.seal(&self.sources[follower.source].plan.name);
+            if !range.id.is_empty() {
+                self.known.push(FileRange { from: range.to, sha256: String::new(), rows: 0, ..range.clone() });
+                looked.ended.push(range);
             }
         }
     }
@@ -639,7 +700,9 @@ impl Tail {
                         looked.acts.push(cut_while_away(&range, &copy));
                     }
                     if let Err(error) = self.resume(source, copy, &range, in_place, now_ms) {
-                        warn!(file = range.path, %error, "cannot read");
+                        if error.kind() != io::ErrorKind::WouldBlock {
+                            warn!(file = range.path, %error, "cannot read");
+                        }
                         self.known.push(range);
                     }
                 }
@@ -649,6 +712,10 @@ impl Tail {
                     self.keep_retired(range);
                 }
                 Ok(Again::Later) => self.known.push(range),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.unpacking.insert((source, live_name(Path::new(&range.path))));
+                    self.known.push(range);
+                }
                 Ok(Again::Gone) => {
                     let live = self.sources[source].live_name(Path::new(&range.path));
                     self.rotated.extend(self.sealed_at.map(|modified| Rotated { source, live, modified }));
@@ -670,7 +737,7 @@ impl Tail {
         found.iter().any(|file| file.inode == inode) || in_folder().iter().any(|(_, there)| *there == inode)
     }
 
-    fn find_again(&self, range: &FileRange, found: &[Found]) -> io::Result<Again> {
+    fn find_again(&mut self, range: &FileRange, found: &[Found]) -> io::Result<Again> {
         let inode = Inode::in_range(range);
         let in_folder = files_in(self.disk.as_ref(), folder_of(range))?;
         let places = found.iter().map(|file| (&file.path, file.inode));
@@ -680,7 +747,7 @@ impl Tail {
                 return Ok(Again::Done(inode));
             }
             // Seen and not to be opened: that is no reason to call it gone.
-            if let Content::Log(file) = content_of(self.disk.open(path)?)?
+            if let Content::Log(file) | Content::Archived(file) = self.archives.content_of(self.disk.open(path)?)?
                 && compare(range, file.as_ref())? == Fit::Same
             {
                 let archived = range.archive_len > 0;
@@ -689,7 +756,7 @@ impl Tail {
         }
         Ok(match self.find_copy(range, inode, found) {
             Copies::Whole(copy) => Again::Here(copy),
-            Copies::Unfinished => Again::Later,
+            Copies::Unfinished | Copies::Later => Again::Later,
             Copies::None => Again::Gone,
         })
     }
@@ -730,11 +797,11 @@ impl Tail {
     }
 
     /// Files that hold, up to where `range` stands, what it tells of. The longest of them is where the log goes on.
-    fn find_copy(&self, range: &FileRange, except: Inode, found: &[Found]) -> Copies {
+    fn find_copy(&mut self, range: &FileRange, except: Inode, found: &[Found]) -> Copies {
         let found = found.iter().map(|file| (file.path.clone(), file.inode));
         // A folder that cannot be listed has no copies.
         let in_folder = files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
-        let (mut best, mut unfinished) = (None::<(u64, Copy)>, false);
+        let (mut best, mut unfinished, mut later) = (None::<(u64, Copy)>, false, false);
         for (path, inode) in found.chain(in_folder) {
             let followed = self.followers.iter().any(|follower| follower.inode == inode && follower.id().is_some());
             if inode == except || followed || best.as_ref().is_some_and(|(_, copy)| copy.inode == inode) {
@@ -742,7 +809,7 @@ impl Tail {
             }
             // What cannot be read holds nothing for us now; that it cannot is said when it is opened as a log.
             let Ok(file) = self.disk.open(&path) else { continue };
-            match holds(range, file) {
+            match self.holds(range, file) {
                 Ok(Holds::Log { file, archived }) => {
                     let len = file.status().map_or(0, |status| status.len);
                     if best.as_ref().is_none_or(|(longest, _)| len > *longest) {
@@ -750,26 +817,49 @@ impl Tail {
                     }
                 }
                 Ok(Holds::Unfinished) => unfinished = true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => later = true,
                 Ok(Holds::Other) | Err(_) => {}
             }
         }
-        match best.map(|(_, copy)| copy).or_else(|| self.open_copy(range, except)) {
-            Some(copy) => Copies::Whole(copy),
-            None if unfinished => Copies::Unfinished,
-            None => Copies::None,
+        match best {
+            _ if later => Copies::Later,
+            Some((_, copy)) => Copies::Whole(copy),
+            None => match self.open_copy(range, except) {
+                Copies::None if unfinished => Copies::Unfinished,
+                copies => copies,
+            },
         }
     }
 
+    /// Whether a file, or what an archive holds, has the bytes that `range` tells of. An archive is read through only if it begins with them.
+    fn holds(&mut self, range: &FileRange, file: Arc<dyn OpenFile>) -> io::Result<Holds> {
+        if !packed::begins_with(&file, range)? {
+            return Ok(Holds::Other);
+        }
+        let (file, archived) = match self.archives.content_of(file)? {
+            Content::Log(file) => (file, false),
+            Content::Archived(file) => (file, true),
+            Content::Unfinished => return Ok(Holds::Unfinished),
+        };
+        Ok(if compare(range, file.as_ref())? == Fit::Same { Holds::Log { file, archived } } else { Holds::Other })
+    }
+
     /// A copy that is open and has no name any more: it was waiting to be told what it is a copy of.
-    fn open_copy(&self, range: &FileRange, except: Inode) -> Option<Copy> {
+    fn open_copy(&self, range: &FileRange, except: Inode) -> Copies {
         let waits = |follower: &&Follower| follower.id().is_none() && follower.inode != except;
-        self.followers.iter().filter(waits).find_map(|follower| {
+        for follower in self.followers.iter().filter(waits) {
             let file = Arc::clone(follower.file());
-            // What cannot be read holds nothing for us now.
-            let same = compare(range, file.as_ref()).is_ok_and(|fit| fit == Fit::Same);
-            let (path, inode, archived) = (follower.path.clone(), follower.inode, follower.archived);
-            same.then_some(Copy { path, file, inode, archived })
-        })
+            match compare(range, file.as_ref()) {
+                Ok(Fit::Same) => {
+                    let (path, inode, archived) = (follower.path.clone(), follower.inode, follower.archived);
+                    return Copies::Whole(Copy { path, file, inode, archived });
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Copies::Later,
+                // What cannot be read holds nothing for us now.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Copies::None
     }
 
     /// Reads what was born and rotated away between two looks, and has a name that no pattern matches.
@@ -781,7 +871,7 @@ impl Tail {
         for rotated in all {
             // A folder that cannot be listed now is listed when the file itself cannot be found.
             let folder = rotated.live.parent().unwrap_or(Path::new("/"));
-            let unopened = self.unopened.len();
+            let unopened = (self.unopened.len(), self.not_unpacked);
             for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
                 let Ok(status) = self.disk.status(&path) else { continue };
                 if !rotated.is_left_by(&path, &status)
@@ -798,7 +888,7 @@ impl Tail {
                     follower.moved_since_ms = Some(now_ms);
                 }
             }
-            if self.unopened.len() > unopened {
+            if (self.unopened.len(), self.not_unpacked) != unopened {
                 // No pattern leads to what cannot be opened now.
                 self.rotated.push(rotated);
             }
@@ -892,23 +982,24 @@ impl Tail {
         followed.chain(self.passed_over.iter().map(|file| file.inode)).collect()
     }
 
-    /// Has what this look has found read in its order: in each lineage oldest first, whatever order the files were found in.
+    /// Has what this look has found read in its order: in each lineage oldest first, whatever order the files were found in. Where an archive is
+    /// still to come nothing is read, and its place may be before them.
     fn put_in_order(&mut self) {
-        let begin = self.followers.partition_point(|follower| follower.ordered);
-        for index in begin..self.followers.len() {
+        let new: Vec<usize> = (0..self.followers.len()).filter(|index| !self.followers[*index].ordered).collect();
+        for &index in &new {
             if self.followers[index].lineage == 0 {
                 let (source, path) = (self.followers[index].source, self.followers[index].path.clone());
                 self.followers[index].lineage = self.lineage_of(source, &path);
             }
-            self.followers[index].ordered = true;
+            self.followers[index].ordered = !self.waits_for_archive(index);
         }
         // When it was written to last counts where names do not say; of what cannot be asked it is unknown.
         let written = |follower: &Follower| follower.file().status().ok().map(|status| status.modified);
         let by_age = |one: &Follower, other: &Follower| {
             by_age(&one.path, &other.path).then_with(|| written(one).cmp(&written(other)))
         };
-        for index in begin + 1..self.followers.len() {
-            for other in begin..index {
+        for (count, &index) in new.iter().enumerate() {
+            for &other in &new[..count] {
                 let (new, before) = (&self.followers[index], &self.followers[other]);
                 if new.lineage == before.lineage && by_age(new, before).is_lt() {
                     self.followers.swap(index, other);
@@ -983,6 +1074,16 @@ impl Tail {
                     since_ms: now_ms,
                 });
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.not_unpacked += 1;
+                if self.first_look {
+                    self.first_archives.insert(file.inode);
+                }
+                // Later ones hold what was read as it was written.
+                if self.first_archives.contains(&file.inode) {
+                    self.unpacking.insert((file.source, live_name(&file.path)));
+                }
+            }
             Err(error) => {
                 health[file.source].errors.fetch_add(1, Ordering::Relaxed);
                 *problem = Some(format!("cannot read {}: {error}", file.path.display()));
@@ -1001,9 +1102,12 @@ impl Tail {
         // The path may lead elsewhere by now: what was opened is what counts.
         let status = opened.status()?;
         let inode = Inode::of(&status);
-        let Content::Log(file) = content_of(opened)? else { return Ok(None) };
+        let (file, archived) = match self.archives.content_of(opened)? {
+            Content::Log(file) => (file, false),
+            Content::Archived(file) => (file, true),
+            Content::Unfinished => return Ok(None),
+        };
         let plan = &self.sources[found.source].plan;
-        let archived = file.status()?.len != status.len;
         let back = self.retired.iter().position(|range| Inode::in_range(range) == inode && range.source == plan.name);
         if let Some(index) = back
             && compare(&self.retired[index], file.as_ref())? == Fit::Same
@@ -1012,9 +1116,11 @@ impl Tail {
             let follower = Follower::resume(found.source, found.path.clone(), file, inode, plan, &range)?;
             return Ok(Some(follower.found(archived, now_ms)));
         }
-        let at_end = self.first_look && self.sealed_at.is_none() && plan.start_at == StartAt::End;
+        let is_first = self.first_look || self.first_archives.contains(&inode);
+        let at_end = is_first && self.sealed_at.is_none() && plan.start_at == StartAt::End;
         let from = if at_end { file.status()?.len } else { 0 };
         let follower = Follower::begin(found.source, found.path.clone(), file, inode, plan, plan.format, from)?;
+        self.first_archives.remove(&inode);
         Ok(Some(follower.found(archived, now_ms)))
     }
 
@@ -1045,6 +1151,8 @@ enum Copies {
     Whole(Copy),
     /// Only an archive that is still being written, which may become one.
     Unfinished,
+    /// There is an archive that is not looked through yet.
+    Later,
     None,
 }
 
@@ -1060,17 +1168,6 @@ enum Holds {
     Log { file: Arc<dyn OpenFile>, archived: bool },
     Unfinished,
     Other,
-}
-
-/// Whether a file, or what an archive holds, has the bytes that `range` tells of. An archive is read through only if it begins with them.
-fn holds(range: &FileRange, file: Arc<dyn OpenFile>) -> io::Result<Holds> {
-    let raw_len = file.status()?.len;
-    if !packed::begins_with(&file, range)? {
-        return Ok(Holds::Other);
-    }
-    let Content::Log(log) = content_of(file)? else { return Ok(Holds::Unfinished) };
-    let archived = log.status()?.len != raw_len;
-    Ok(if compare(range, log.as_ref())? == Fit::Same { Holds::Log { file: log, archived } } else { Holds::Other })
 }
 
 /// Whether two files agree at the beginning and before `len`, which both have.
@@ -1136,6 +1233,11 @@ fn bytes_missing(range: &FileRange, to: Option<u64>) -> Gap {
         to,
         ..Gap::default()
     }
+}
+
+/// A piece that is held, as seals name it.
+fn held(id: &str, place: Place) -> Held {
+    Held { id: id.to_owned(), offset: place.offset, length: place.length }
 }
 
 /// Nothing more will come of the file.

@@ -3,17 +3,21 @@
 //! The kernel's word is only a hint to look: what is there is always found by looking. Where inotify cannot serve (network file
 //! systems, changes behind a symbolic link, no watches left) the folder is looked at on a timer instead.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::time::SystemTime;
 
 use notify::event::ModifyKind;
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use tracing::warn;
+use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use rustix::io::Errno;
+use tracing::{info, warn};
 
+use super::identity::Inode;
 use crate::disk::{Disk, Kind};
+use crate::health::WatchHealth;
 
 /// What wakes the core thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +36,19 @@ pub struct Watch {
     /// A name changed since somebody asked: beside the wake-ups, which get lost when there are many.
     names: Arc<AtomicBool>,
     watcher: Option<RecommendedWatcher>,
-    watched: BTreeSet<PathBuf>,
+    /// As they were when their watch began: it stays with a folder that gets another name, or is covered by a mount.
+    watched: BTreeMap<PathBuf, Folder>,
     /// Folders that have to be looked at on a timer.
     polled: BTreeSet<PathBuf>,
+    /// Why folders are polled that could be watched. Said once, however many there are.
+    refused: Option<String>,
+}
+
+/// A folder, whatever it is called. Its inode may be another's once it is gone, the time of its birth hardly.
+#[derive(Debug, PartialEq, Eq)]
+struct Folder {
+    inode: Inode,
+    born: Option<SystemTime>,
 }
 
 impl Watch {
@@ -50,32 +64,38 @@ impl Watch {
             // A full channel holds wake-ups already.
             let _ = wakes.try_send(wake);
         };
-        let watcher = notify::recommended_watcher(tell)
-            .inspect_err(|error| warn!(%error, "cannot watch folders: looking at them on a timer"))
-            .ok();
-        Watch { names, watcher, watched: BTreeSet::new(), polled: BTreeSet::new() }
+        match notify::recommended_watcher(tell) {
+            Ok(watcher) => Watch { names, watcher: Some(watcher), ..Watch::off() },
+            Err(error) => {
+                let mut watch = Watch { names, ..Watch::off() };
+                watch.refuse(&error);
+                watch
+            }
+        }
     }
 
     /// Tells nobody anything: whoever looks, looks by himself.
     pub fn off() -> Self {
-        Watch { names: Arc::default(), watcher: None, watched: BTreeSet::new(), polled: BTreeSet::new() }
+        let (watched, polled) = (BTreeMap::new(), BTreeSet::new());
+        Watch { names: Arc::default(), watcher: None, watched, polled, refused: None }
     }
 
     /// Makes sure that `dir` is watched or polled.
     pub fn add(&mut self, disk: &dyn Disk, dir: &Path) {
-        if self.watched.contains(dir) || self.polled.contains(dir) || !is_folder(disk, dir) {
+        if self.watched.contains_key(dir) || self.polled.contains(dir) {
             return;
         }
+        let Some(folder) = folder(disk, dir) else { return };
         if is_network_file_system(dir) {
             self.polled.insert(dir.to_owned());
             return;
         }
         match self.watcher.as_mut().map(|watcher| watcher.watch(dir, RecursiveMode::NonRecursive)) {
             Some(Ok(())) => {
-                self.watched.insert(dir.to_owned());
+                self.watched.insert(dir.to_owned(), folder);
             }
             Some(Err(error)) => {
-                warn!(folder = %dir.display(), %error, "cannot watch: looking at it on a timer");
+                self.refuse(&error);
                 self.polled.insert(dir.to_owned());
             }
             None => {
@@ -84,10 +104,15 @@ impl Watch {
         }
     }
 
-    /// Forgets folders that are gone, so that they are watched anew when they come back.
+    /// Forgets folders that are gone or have become others, so that they are watched anew.
     pub fn forget_missing(&mut self, disk: &dyn Disk) {
-        self.watched.retain(|dir| is_folder(disk, dir));
-        self.polled.retain(|dir| is_folder(disk, dir));
+        self.polled.retain(|dir| folder(disk, dir).is_some());
+        for (dir, _) in self.watched.extract_if(.., |dir, was| folder(disk, dir).as_ref() != Some(was)) {
+            if let Some(watcher) = &mut self.watcher {
+                // The watch went with the folder, unless that has another name now.
+                let _ = watcher.unwatch(&dir);
+            }
+        }
     }
 
     /// Whether a name has changed since this was last asked.
@@ -99,14 +124,48 @@ impl Watch {
     pub fn polls(&self) -> bool {
         !self.polled.is_empty()
     }
+
+    /// Puts into the health how many folders there are, and why not all of them are watched.
+    pub fn tell(&self, health: &WatchHealth) {
+        health.watched.store(self.watched.len() as u64, Ordering::Relaxed);
+        health.polled.store(self.polled.len() as u64, Ordering::Relaxed);
+        health.problem.set(self.refused.clone());
+    }
+
+    fn refuse(&mut self, error: &notify::Error) {
+        if self.refused.is_none() {
+            let why = refusal(error);
+            warn!("{why}: looking at folders on a timer");
+            self.refused = Some(why);
+        }
+    }
 }
 
-fn is_folder(disk: &dyn Disk, dir: &Path) -> bool {
-    disk.status(dir).is_ok_and(|status| status.kind == Kind::Folder)
+/// What stands in the way, and what to do about it. The kernel says `ENOSPC` where a user has no watches left.
+fn refusal(error: &notify::Error) -> String {
+    match &error.kind {
+        ErrorKind::MaxFilesWatch => {
+            "no inotify watches left: raise fs.inotify.max_user_watches and start again".to_owned()
+        }
+        ErrorKind::Io(error) if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
+            format!("inotify: {error}: raise fs.inotify.max_user_instances and start again")
+        }
+        _ => format!("inotify: {error}"),
+    }
+}
+
+/// `None`: there is no folder.
+fn folder(disk: &dyn Disk, dir: &Path) -> Option<Folder> {
+    let status = disk.status(dir).ok().filter(|status| status.kind == Kind::Folder)?;
+    // Where the file system does not remember it, the inode has to do.
+    Some(Folder { inode: Inode::of(&status), born: disk.born(dir).ok().flatten() })
 }
 
 /// What an event is worth; opening and closing a file is worth nothing. An error or an overflow means: look at everything.
 fn wake_for(event: notify::Result<Event>) -> Option<Wake> {
+    if event.as_ref().is_ok_and(Event::need_rescan) {
+        info!("the kernel lost count of what changes: looking at all of it");
+    }
     match event.map(|event| event.kind) {
         Ok(EventKind::Access(_)) => None,
         Ok(EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any)) => Some(Wake::Data),

@@ -14,11 +14,11 @@ use crate::trail::Trail;
 
 const SESSION: &str = "6b00ab37.2bc2";
 
-fn rows(session: &str, lines: std::ops::RangeInclusive<u64>) -> String {
+pub fn rows(session: &str, lines: std::ops::RangeInclusive<u64>) -> String {
     lines.map(|line| csv(&Row { user: "app", session, line, sql: &format!("SELECT {line}") })).collect()
 }
 
-fn append(path: &Path) -> File {
+pub fn append(path: &Path) -> File {
     OpenOptions::new().append(true).create(true).open(path).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn lines(trail: &Trail, session: &str) -> Vec<u64> {
     of_session.map(|event| event["session"]["line"].as_u64().unwrap()).collect()
 }
 
-fn assert_lines(trail: &Trail, session: &str, expected: std::ops::RangeInclusive<u64>) {
+pub fn assert_lines(trail: &Trail, session: &str, expected: std::ops::RangeInclusive<u64>) {
     let (lines, expected) = (lines(trail, session), expected.collect::<Vec<_>>());
     let differs = lines.iter().zip(&expected).position(|(line, expected)| line != expected);
     assert!(
@@ -39,7 +39,7 @@ fn assert_lines(trail: &Trail, session: &str, expected: std::ops::RangeInclusive
     );
 }
 
-fn assert_no_gap(trail: &Trail) {
+pub fn assert_no_gap(trail: &Trail) {
     assert_eq!(trail.acts("GAP"), Vec::<&Value>::new());
     assert_eq!(trail.unparsed(), 0);
 }

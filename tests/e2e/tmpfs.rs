@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::namespace::skipped;
+
 /// A mounted tmpfs. Unmounted when dropped.
 pub struct Tmpfs {
     dir: tempfile::TempDir,
@@ -20,7 +22,8 @@ impl Tmpfs {
         match output {
             Ok(output) if output.status.success() => Some(Tmpfs { dir }),
             other => {
-                eprintln!("skipped: no tmpfs can be mounted here: {other:?}");
+                let test = std::thread::current().name().unwrap_or("?").to_owned();
+                skipped(&test, &format!("no tmpfs can be mounted here: {other:?}"));
                 None
             }
         }

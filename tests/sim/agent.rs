@@ -27,7 +27,7 @@ pub const ORIGIN: &str = "acme/sim/db";
 pub const FOLDER: &str = "/backup/trail";
 
 /// Turns until the core has nothing more to read, at most: more means that it turns for nothing.
-const TURNS_MAX: usize = 1000;
+pub const TURNS_MAX: usize = 2000;
 
 /// What a schedule's agent is configured to do.
 #[derive(Debug, Clone)]
@@ -39,6 +39,10 @@ pub struct Tuning {
     pub journal_max_bytes: u64,
     /// How often the folders are looked at without being told.
     pub poll_ms: u64,
+    /// Bytes of archives that a turn unpacks.
+    pub unpack_bytes: usize,
+    /// Turns that the agent gets before something else happens; [`TURNS_MAX`]: as many as it wants.
+    pub turns: usize,
 }
 
 /// A running agent.
@@ -54,8 +58,9 @@ pub type Died = String;
 
 impl Agent {
     /// Starts as the product does. Within a runtime.
-    pub fn start(host: &Host, plan: &Arc<Plan>, fars: &[(String, Far)]) -> Result<Self, Died> {
-        let started = open_trail(host, plan, false, Watch::off()).map_err(|error| said(&error))?;
+    pub fn start(host: &Host, plan: &Arc<Plan>, fars: &[(String, Far)], unpack_bytes: usize) -> Result<Self, Died> {
+        let mut started = open_trail(host, plan, false, Watch::off()).map_err(|error| said(&error))?;
+        started.tail.archives.set_share(unpack_bytes);
         let health = Arc::new(Health::new(plan, host.clock.unix_ms()));
         let (head, head_seen) = watch::channel(started.writer.head());
         let (end, ended) = watch::channel(false);
@@ -94,12 +99,15 @@ impl Agent {
         self.core.woken(Wake::Names);
     }
 
-    /// Turns until there is nothing more to read.
-    pub fn turn(&mut self) -> Result<(), Died> {
-        for _ in 0..TURNS_MAX {
+    /// Turns until there is nothing more to read, or so many times.
+    pub fn turn(&mut self, most: usize) -> Result<(), Died> {
+        for _ in 0..most {
             if !self.core.turn().map_err(|error| said(&error))? {
                 return Ok(());
             }
+        }
+        if most < TURNS_MAX {
+            return Ok(());
         }
         panic!("the core turned {TURNS_MAX} times and wants to go on");
     }

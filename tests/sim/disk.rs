@@ -71,6 +71,8 @@ struct State {
     capacity: u64,
     /// Which life of the agent this is: handles of an earlier one are closed.
     life: u64,
+    /// How often the handles of logs have gone stale.
+    epoch: u64,
     dead: Option<Dead>,
     calls: u64,
     /// Faults by the number of the call that they happen at.
@@ -136,6 +138,8 @@ struct SimFile {
     path: PathBuf,
     node: NodeId,
     life: u64,
+    /// How often handles had gone stale when it was opened; `None`: of a file that is on this host.
+    epoch: Option<u64>,
 }
 
 impl SimDisk {
@@ -160,6 +164,7 @@ impl SimDisk {
             reuses: false,
             capacity: u64::MAX,
             life: 0,
+            epoch: 0,
             dead: None,
             calls: 0,
             faults: BTreeMap::new(),
@@ -241,6 +246,11 @@ impl SimDisk {
         let mut state = self.state();
         state.dead = None;
         state.life += 1;
+    }
+
+    /// All handles of logs go stale, as over NFS when its server has lost track of them.
+    pub fn make_handles_stale(&self) {
+        self.state().epoch += 1;
     }
 
     /// How many bytes the agent's files may have in all.
@@ -390,7 +400,8 @@ impl SimDisk {
 
     fn handle(&self, path: &Path, node: NodeId, state: &mut State) -> Arc<dyn OpenFile> {
         state.nodes[node].handles += 1;
-        Arc::new(SimFile { disk: self.clone(), path: path.to_owned(), node, life: state.life })
+        let epoch = (!state.nodes[node].ours).then_some(state.epoch);
+        Arc::new(SimFile { disk: self.clone(), path: path.to_owned(), node, life: state.life, epoch })
     }
 }
 
@@ -551,7 +562,10 @@ impl SimFile {
     fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = self.disk.state();
         state.alive()?;
-        if state.life == self.life { Ok(state) } else { Err(Errno::BADF.into()) }
+        if state.life != self.life {
+            return Err(Errno::BADF.into());
+        }
+        if self.epoch.is_some_and(|epoch| epoch != state.epoch) { Err(Errno::STALE.into()) } else { Ok(state) }
     }
 
     fn change(&self, what: &'static str, apply: impl FnOnce(&mut State) -> io::Result<()>) -> io::Result<()> {

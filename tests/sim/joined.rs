@@ -15,7 +15,7 @@ use sealtrail::host::Host;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::agent::{self, Agent, Tuning};
+use crate::agent::{self, Agent, TURNS_MAX, Tuning};
 use crate::check::{self, Trail, Wrong};
 use crate::clock::SimClock;
 use crate::disk::{Dead, Fault, NodeId, SimDisk};
@@ -86,6 +86,7 @@ struct Story {
     rng: Rng,
     host: Host,
     plan: Arc<Plan>,
+    tuning: Tuning,
     agent: Option<Agent>,
     /// Oldest first; the last one is written to.
     logs: Vec<Log>,
@@ -109,6 +110,8 @@ impl Story {
             segment_max_age_ms: rng.choice([3000, 60_000]).unwrap(),
             journal_max_bytes: 1 << 30,
             poll_ms: 1000,
+            unpack_bytes: rng.choice([100, 500, 1 << 20]).unwrap(),
+            turns: rng.choice([2, 5, TURNS_MAX]).unwrap(),
         };
         let host = Host { disk: Arc::new(disk.clone()), clock: Arc::clone(&clock) as _ };
         // Its settings but for the source.
@@ -119,7 +122,7 @@ impl Story {
         plan.sources[0].timezone = Some("UTC".to_owned());
         let logs = vec![Log { path: LIVE.to_owned(), node, bytes: Vec::new() }];
         let (agent, open, done) = (None, Default::default(), BTreeMap::new());
-        Story { clock, disk, rng, host, plan: Arc::new(plan), agent, logs, open, done, queries: 0 }
+        Story { clock, disk, rng, host, plan: Arc::new(plan), tuning, agent, logs, open, done, queries: 0 }
     }
 
     /// The agent knows the log before it is rotated: what lies beside the live file when reading begins is none of its business.
@@ -152,6 +155,7 @@ impl Story {
                 self.bury().await;
             }
             26 => self.stop(false).await,
+            28 => self.disk.make_handles_stale(),
             27 => {
                 let fault = self.rng.choice([Fault::TornThenCrash, Fault::Crash, Fault::PowerCut]).unwrap();
                 self.disk.plan(self.disk.calls() + self.rng.u64(1..10), fault);
@@ -245,7 +249,7 @@ impl Story {
             self.clock.boot();
         }
         self.disk.restart();
-        match Agent::start(&self.host, &self.plan, &[]) {
+        match Agent::start(&self.host, &self.plan, &[], self.tuning.unpack_bytes) {
             Ok(agent) => self.agent = Some(agent),
             Err(_) => self.crash().await,
         }
@@ -275,7 +279,7 @@ impl Story {
         self.clock.advance(ms);
         tokio::time::sleep(Duration::from_millis(ms)).await;
         let Some(agent) = &mut self.agent else { return };
-        if agent.turn().is_err() || self.disk.dead().is_some() {
+        if agent.turn(self.tuning.turns).is_err() || self.disk.dead().is_some() {
             self.crash().await;
         }
     }
@@ -287,6 +291,7 @@ impl Story {
             }
         }
         self.disk.forget_faults();
+        self.tuning.turns = TURNS_MAX;
         self.start().await;
         if let Some(agent) = &mut self.agent {
             agent.wake();

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
-use crate::agent::{FOLDER, STATE, Tuning};
+use crate::agent::{FOLDER, STATE, TURNS_MAX, Tuning};
 use crate::check::{Trail, Wrong};
 use crate::disk::Fault;
 use crate::world::World;
@@ -52,6 +52,9 @@ const TUNING: Tuning = Tuning {
     segment_max_age_ms: 3000,
     journal_max_bytes: 26_000,
     poll_ms: 1000,
+    // Less than its archives hold.
+    unpack_bytes: 1000,
+    turns: TURNS_MAX,
 };
 
 /// How a story went.

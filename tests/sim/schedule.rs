@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use rustix::io::Errno;
 
-use crate::agent::Tuning;
+use crate::agent::{TURNS_MAX, Tuning};
 use crate::check::{self, Wrong};
 use crate::disk::Fault;
 use crate::far::Mood;
@@ -28,6 +28,7 @@ const KINDS: &[(Kind, &str, u32)] = &[
     (Kind::Symlink, "symbolic link moved", 2),
     (Kind::LateFile, "file appears late, dated back", 2),
     (Kind::Unreadable, "unreadable for a while", 2),
+    (Kind::Stale, "handles gone stale", 2),
     (Kind::ClockJump, "wall clock turned", 1),
     (Kind::Crash, "agent killed", 4),
     (Kind::PowerCut, "power cut", 3),
@@ -63,6 +64,7 @@ enum Kind {
     Symlink,
     LateFile,
     Unreadable,
+    Stale,
     ClockJump,
     Crash,
     PowerCut,
@@ -156,6 +158,8 @@ impl Script {
             // No less is accepted.
             journal_max_bytes: rng.choice([4 * segment_max_bytes, 1 << 30]).unwrap(),
             poll_ms: rng.choice([1000, 10_000]).unwrap(),
+            unpack_bytes: rng.choice([500, 2000, 1 << 20]).unwrap(),
+            turns: rng.choice([2, 5, TURNS_MAX]).unwrap(),
         };
         let sources = rng.usize(1..=2);
         // Not everything in every schedule: what is rare beside everything else comes about by itself.
@@ -288,6 +292,10 @@ impl Schedule {
             Kind::Symlink => return server.symlink(source),
             Kind::LateFile => return server.late_file(source, rng.usize(1..6)),
             Kind::Unreadable => return server.set_readable(source, rng.bool()),
+            Kind::Stale => {
+                world.disk.make_handles_stale();
+                world.server.forget_handles();
+            }
             Kind::ClockJump => world.clock.turn(rng.i64(-7_200_000..7_200_000)),
             Kind::Crash => world.crash().await,
             Kind::PowerCut => world.cut_power().await,

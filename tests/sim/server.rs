@@ -551,6 +551,11 @@ impl Server {
         }
     }
 
+    /// Whoever has a log open has it no more.
+    pub fn forget_handles(&mut self) {
+        self.logs.iter_mut().for_each(|log| log.held = None);
+    }
+
     /// Everything is readable, compressed, written to the end and opened anew.
     pub fn come_to_rest(&mut self) {
         self.finish_packing();

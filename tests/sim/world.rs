@@ -8,7 +8,7 @@ use sealtrail::config::plan::Plan;
 use sealtrail::host::Host;
 use sealtrail_seal::Signer;
 
-use crate::agent::{self, Agent, ORIGIN, STATE, Tuning};
+use crate::agent::{self, Agent, ORIGIN, STATE, TURNS_MAX, Tuning};
 use crate::check::{self, Wrong};
 use crate::clock::SimClock;
 use crate::disk::{Dead, SimDisk};
@@ -25,7 +25,10 @@ pub struct World {
     pub fars: Vec<(String, Far)>,
     host: Host,
     plan: Arc<Plan>,
+    tuning: Tuning,
     agent: Option<Agent>,
+    /// Turns that the agent has before something else happens.
+    turns: usize,
     /// How often an agent was started.
     pub life: u64,
     /// What happened so far, where somebody wants to read it.
@@ -60,7 +63,9 @@ impl World {
             fars,
             host,
             plan,
+            tuning: tuning.clone(),
             agent: None,
+            turns: tuning.turns,
             life: 0,
             log,
             covered: BTreeSet::new(),
@@ -107,7 +112,7 @@ impl World {
         self.disk.restart();
         self.wrong.extend(check::damaged_cursors(&self.disk));
         self.life += 1;
-        let started = Agent::start(&self.host, &self.plan, &self.fars);
+        let started = Agent::start(&self.host, &self.plan, &self.fars, self.tuning.unpack_bytes);
         self.say(|| format!("agent started: {:?}", started.as_ref().err()));
         match started {
             Ok(agent) => self.agent = Some(agent),
@@ -158,10 +163,10 @@ impl World {
         self.turn().await;
     }
 
-    /// The agent turns until it has read what there is, and its couriers run until they have to wait.
+    /// The agent turns until it has read what there is, or its turns are over, and its couriers run until they have to wait.
     pub async fn turn(&mut self) {
         let Some(agent) = &mut self.agent else { return };
-        let turned = agent.turn();
+        let turned = agent.turn(self.turns);
         for _ in 0..8 {
             tokio::task::yield_now().await;
         }
@@ -186,11 +191,13 @@ impl World {
         }
         assert!(self.agent.is_some(), "the agent does not stay up although all is well: {:#?}", self.log());
         self.server.settled(self.life);
+        self.turns = self.tuning.turns;
         self.say(|| "settled".to_owned());
     }
 
     /// Takes all faults away and has the agent run.
     async fn recover(&mut self) {
+        self.turns = TURNS_MAX;
         self.disk.forget_faults();
         self.disk.set_capacity(u64::MAX);
         self.server.make_readable();

@@ -179,7 +179,7 @@ impl Read<'_, '_> {
     }
 
     fn at_query_behind_parenthesis(&self) -> bool {
-        self.at.next.word.is_in(&[Word::SELECT, Word::WITH])
+        self.at.next().word.is_in(&[Word::SELECT, Word::WITH])
     }
 
     /// A query fills the table: `AS SELECT`, `AS EXECUTE`; MySQL also without AS, after IGNORE or REPLACE.
@@ -188,7 +188,7 @@ impl Read<'_, '_> {
             Word::AS => {
                 !self.is(Engine::Oracle)
                     || self.next_word().is_in(&[Word::SELECT, Word::WITH])
-                    || self.at.next.kind == Kind::Open
+                    || self.at.next().kind == Kind::Open
             }
             Word::SELECT => self.is(Engine::Mysql),
             _ => false,
@@ -198,12 +198,12 @@ impl Read<'_, '_> {
     /// A word inside a table's definition that names another table. Whether it went on.
     fn table_word(&mut self, depth: usize) -> bool {
         use Word::*;
-        let begins_element = matches!(self.at.last.kind, Kind::Open | Kind::Comma);
+        let begins_element = matches!(self.at.last().kind, Kind::Open | Kind::Comma);
         match (self.word(), self.next_word()) {
             (REFERENCES, _) => self.mentioned_table(1),
             (LIKE, _) if depth == 0 || (depth == 1 && begins_element) => self.mentioned_table(1),
             (PARTITION, OF) if depth == 0 => self.mentioned_table(2),
-            (INHERITS, _) if depth == 0 && self.at.next.kind == Kind::Open => self.parents(),
+            (INHERITS, _) if depth == 0 && self.at.next().kind == Kind::Open => self.parents(),
             (SERVER, _) if depth == 0 => {
                 self.mentioned_server();
                 true
@@ -265,7 +265,7 @@ impl Read<'_, '_> {
 
     /// Whether RECURSIVE stands right before VIEW, which is behind us.
     fn at_recursive_view(&self) -> bool {
-        self.at.before_last == Word::RECURSIVE
+        self.at.before_last().word == Word::RECURSIVE
     }
 
     fn create_index(&mut self) {
@@ -302,7 +302,7 @@ impl Read<'_, '_> {
             self.object("TABLE", name, Part::Mentioned);
         }
         while !self.at_end() {
-            if self.word().is_in(&[Word::FUNCTION, Word::PROCEDURE]) && self.at.last.word == Word::EXECUTE {
+            if self.word().is_in(&[Word::FUNCTION, Word::PROCEDURE]) && self.at.last().word == Word::EXECUTE {
                 self.bump();
                 if let Some(name) = self.name() {
                     self.object("FUNCTION", name, Part::Mentioned);
@@ -337,7 +337,7 @@ impl Read<'_, '_> {
     }
 
     fn rule_actions(&mut self) {
-        if self.kind() != Kind::Open || self.at.next.word == Word::SELECT {
+        if self.kind() != Kind::Open || self.at.next().word == Word::SELECT {
             if self.at_plannable() {
                 self.plannable();
             }
@@ -402,7 +402,7 @@ impl Read<'_, '_> {
     fn routine_setting(&mut self) {
         let parameter = self.now().span;
         if self.kind() == Kind::Word && self.next_word().is_in(&[Word::TO, Word::FROM])
-            || self.at.next.kind == Kind::Equals
+            || self.at.next().kind == Kind::Equals
         {
             self.bump();
             self.bump();
@@ -435,8 +435,11 @@ impl Read<'_, '_> {
             && let Some(name) = self.name()
         {
             self.object("SCHEMA", name, Part::Target);
-        } else if self.next_word() != Word::Other || matches!(self.at.next.kind, Kind::Word | Kind::Quoted) {
-            self.object("SCHEMA", Name::of(self.at.next.span), Part::Target);
+        } else if matches!(self.at.next().kind, Kind::Word | Kind::Quoted)
+            && !self.next_word().is_in(&[Word::CURRENT_ROLE, Word::CURRENT_USER, Word::SESSION_USER])
+        {
+            // It is named after its owner. Who the current user is the text does not say.
+            self.object("SCHEMA", Name::of(self.at.next().span), Part::Target);
         }
         if self.eat(Word::AUTHORIZATION) {
             self.accounts(Who::Owner);
@@ -526,7 +529,16 @@ impl Read<'_, '_> {
         self.object("STATISTICS", name.unwrap_or(Name::NONE), Part::Target);
         self.expression(super::query::AT_CLAUSE);
         if self.eat(Word::FROM) {
-            self.names(|read, name| read.object("TABLE", name, Part::On));
+            self.statistics_of();
+        }
+    }
+
+    /// One table; whatever else the grammar lets stand there is refused later. A name before `(` is a function.
+    fn statistics_of(&mut self) {
+        if let Some(name) = self.name()
+            && self.kind() != Kind::Open
+        {
+            self.object("TABLE", name, Part::On);
         }
     }
 }
@@ -682,7 +694,7 @@ impl Read<'_, '_> {
         use Word::*;
         match (self.word(), self.next_word()) {
             (RENAME, TO) => self.becomes(kind.name, 2),
-            (RENAME, _) if self.is(Engine::Mysql) && matches!(self.at.next.kind, Kind::Quoted) => {
+            (RENAME, _) if self.is(Engine::Mysql) && matches!(self.at.next().kind, Kind::Quoted) => {
                 self.becomes(kind.name, 1)
             }
             (OWNER, TO) => {

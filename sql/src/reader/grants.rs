@@ -182,7 +182,7 @@ impl Read<'_, '_> {
     /// TABLE where nothing is said. A word that is itself the name is left: `ON sequence TO x`.
     fn granted_kind(&mut self) -> &'static str {
         let is_name =
-            matches!(self.at.next.kind, Kind::Comma | Kind::Dot) || self.next_word().is_in(&[Word::TO, Word::FROM]);
+            matches!(self.at.next().kind, Kind::Comma | Kind::Dot) || self.next_word().is_in(&[Word::TO, Word::FROM]);
         if is_name {
             return "TABLE";
         }
@@ -223,7 +223,7 @@ impl Read<'_, '_> {
     }
 
     fn securable_class_follows(&self) -> bool {
-        self.at.next.kind == Kind::Cast || self.at.after_next().kind == Kind::Cast
+        self.at.next().kind == Kind::Cast || self.at.after_next().kind == Kind::Cast
     }
 
     /// `TO a, b WITH GRANT OPTION GRANTED BY c CASCADE`
@@ -239,7 +239,7 @@ impl Read<'_, '_> {
     fn grantees(&mut self) {
         loop {
             // The old `TO GROUP x`.
-            if self.word() == Word::GROUP && matches!(self.at.next.kind, Kind::Word | Kind::Quoted) {
+            if self.word() == Word::GROUP && matches!(self.at.next().kind, Kind::Word | Kind::Quoted) {
                 self.bump();
             }
             let Some((name, host)) = self.account() else { return };

@@ -60,7 +60,7 @@ impl Read<'_, '_> {
             self.bump();
             name.server = self.now().span;
             while matches!(self.kind(), Kind::Word | Kind::Quoted | Kind::Dot)
-                && self.at.last.span.end == self.now().span.start
+                && self.at.last().span.end == self.now().span.start
             {
                 name.server = name.server.to(self.now().span);
                 self.bump();
@@ -95,7 +95,7 @@ impl Read<'_, '_> {
         let name = self.now().span;
         self.bump();
         // `CURRENT_USER()`
-        if self.kind() == Kind::Open && self.at.next.kind == Kind::Close && self.is(Engine::Mysql) {
+        if self.kind() == Kind::Open && self.at.next().kind == Kind::Close && self.is(Engine::Mysql) {
             self.bump();
             self.bump();
         }

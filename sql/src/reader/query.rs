@@ -48,7 +48,7 @@ const fn meanings() -> [u8; COUNT] {
     ];
     let joins = [JOIN, LEFT, RIGHT, FULL, INNER, OUTER, CROSS, NATURAL, STRAIGHT_JOIN, ON, USING];
     let specials = [
-        SELECT, DISTINCT, FOR, CASE, END, SET_CONFIG, LO_EXPORT, LO_IMPORT, PG_READ_FILE, PG_READ_BINARY_FILE, LOAD_FILE, DBLINK, DBLINK_EXEC,
+        SELECT, DISTINCT, FOR, CASE, END, DO, KEY, SET_CONFIG, LO_EXPORT, LO_IMPORT, PG_READ_FILE, PG_READ_BINARY_FILE, LOAD_FILE, DBLINK, DBLINK_EXEC,
         QUERY_TO_XML, OPENQUERY, OPENROWSET, OPENDATASOURCE,
     ];
     let mut at = 0;
@@ -422,7 +422,7 @@ impl Read<'_, '_> {
 
     /// A subquery, or relations joined within parentheses.
     fn item_in_parentheses(&mut self) {
-        if begins_query(self.at.next.word) {
+        if begins_query(self.at.next().word) {
             return self.nested(Self::query);
         }
         self.nested(|read| {
@@ -446,7 +446,7 @@ impl Read<'_, '_> {
         }
         if !self.at_name() {
             // `left('a', 1)` is a function, and so is CURRENT_DATE; anything else is no relation either.
-            let is_function = self.at.next.kind == Kind::Open || is_value(self.word());
+            let is_function = self.at.next().kind == Kind::Open || is_value(self.word());
             if !is_function {
                 self.doubt(Doubts::UNSURE);
             } else {
@@ -483,7 +483,7 @@ impl Read<'_, '_> {
     fn at_table_hint(&self) -> bool {
         use Word::*;
         self.is(Engine::Tsql)
-            && self.at.next.word.is_in(&[
+            && self.at.next().word.is_in(&[
                 NOLOCK,
                 HOLDLOCK,
                 READPAST,
@@ -540,7 +540,7 @@ impl Read<'_, '_> {
                         parens += self.special_word();
                     }
                 }
-                Kind::Open if begins_query(self.at.next.word) => self.nested(Self::query),
+                Kind::Open if begins_query(self.at.next().word) => self.nested(Self::query),
                 Kind::Open => {
                     parens += 1;
                     self.bump();
@@ -580,7 +580,7 @@ impl Read<'_, '_> {
         }
         match self.word() {
             // Functions of these names.
-            Word::LEFT | Word::RIGHT => self.at.next.kind != Kind::Open,
+            Word::LEFT | Word::RIGHT => self.at.next().kind != Kind::Open,
             Word::FOR => !self.at_for_of_a_relation(),
             _ => true,
         }
@@ -597,7 +597,7 @@ impl Read<'_, '_> {
         use Word::*;
         self.is(Engine::Tsql)
             && match self.word() {
-                UPDATE => self.at.last.word != FOR && self.at.next.kind != Kind::Open,
+                UPDATE => self.at.last().word != FOR && self.at.next().kind != Kind::Open,
                 MERGE => self.next_word() != JOIN,
                 word => MEANING[word as usize] & BEGINS_STATEMENT != 0 && !self.at_end(),
             }
@@ -612,7 +612,7 @@ impl Read<'_, '_> {
             }
             Word::AS => {
                 self.bump();
-                if self.kind() == Kind::Word && self.at.next.kind != Kind::Open {
+                if self.kind() == Kind::Word && self.at.next().kind != Kind::Open {
                     self.bump();
                 }
                 0
@@ -631,11 +631,16 @@ impl Read<'_, '_> {
                 usize::from(self.is(Engine::Tsql))
             }
             Word::DISTINCT => {
-                let compares = self.at.last.word.is_in(&[Word::IS, Word::NOT]) && self.next_word() == Word::FROM;
+                let compares = self.at.last().word.is_in(&[Word::IS, Word::NOT]) && self.next_word() == Word::FROM;
                 self.bump();
                 if compares {
                     self.bump();
                 }
+                0
+            }
+            Word::DO | Word::KEY => {
+                self.upsert();
+                self.bump();
                 0
             }
             _ => self.known_function(),
@@ -689,11 +694,22 @@ impl Read<'_, '_> {
         if self.is(Engine::Oracle) && self.word().is_in(&[ALL, FIRST]) {
             return self.insert_all();
         }
+        let outer = std::mem::replace(&mut self.inserts_into, Name::NONE);
         self.insert_target();
-        if self.kind() == Kind::Open && !begins_query(self.next_word()) && self.at.next.kind != Kind::Open {
+        if self.kind() == Kind::Open && !begins_query(self.next_word()) && self.at.next().kind != Kind::Open {
             self.parentheses();
         }
         self.rows_of_insert();
+        self.inserts_into = outer;
+    }
+
+    /// At `DO UPDATE` of ON CONFLICT, `KEY UPDATE` of ON DUPLICATE: rows that are there are changed.
+    fn upsert(&mut self) {
+        // Not so in `FOR NO KEY UPDATE` of the rows that are added.
+        let changes = self.word() == Word::DO || (self.word() == Word::KEY && self.at.last().word == Word::DUPLICATE);
+        if changes && self.next_word() == Word::UPDATE {
+            self.relation(self.inserts_into, Access::Update);
+        }
     }
 
     fn insert_target(&mut self) {
@@ -703,7 +719,10 @@ impl Read<'_, '_> {
         self.eat(Word::INTO);
         self.eat(Word::TABLE);
         match self.name() {
-            Some(name) => self.relation(name, Access::Insert),
+            Some(name) => {
+                self.inserts_into = name;
+                self.relation(name, Access::Insert);
+            }
             None if self.kind() == Kind::Variable => self.bump(),
             None => self.doubt(if self.kind() == Kind::End { Doubts::CUT } else { Doubts::UNSURE }),
         }
@@ -728,6 +747,7 @@ impl Read<'_, '_> {
             } else if MEANING[self.word() as usize] & AT_CLAUSE != 0 {
                 self.clauses();
             } else {
+                self.upsert();
                 self.bump();
                 self.expression_to_query();
             }
@@ -743,7 +763,7 @@ impl Read<'_, '_> {
         {
             self.bump();
         }
-        if self.kind() == Kind::Open && !begins_query(self.next_word()) && self.at.next.kind != Kind::Open {
+        if self.kind() == Kind::Open && !begins_query(self.next_word()) && self.at.next().kind != Kind::Open {
             self.parentheses();
         }
     }
@@ -828,9 +848,24 @@ impl Read<'_, '_> {
             self.bump();
         }
         if self.eat(Word::USING) {
-            self.relation_item();
+            self.merged();
         }
         self.expression(0);
+    }
+
+    /// What is merged: a relation or several that are joined, up to WHEN. A comma there is one of an expression.
+    fn merged(&mut self) {
+        self.relation_item();
+        loop {
+            self.expression(AT_CLAUSE | AT_JOIN);
+            if self.word().is_in(&[Word::ON, Word::USING]) {
+                self.bump();
+            } else if MEANING[self.word() as usize] & AT_JOIN == 0 {
+                return;
+            } else if self.join_words() {
+                self.relation_item();
+            }
+        }
     }
 
     /// What stands in an inner statement that cannot be read; up to the parenthesis that closes it.
@@ -860,7 +895,7 @@ impl Read<'_, '_> {
             return;
         }
         let alias = match (self.word(), self.kind()) {
-            (Word::AS, _) => self.at.next.span,
+            (Word::AS, _) => self.at.next().span,
             (word, Kind::Word) if !is_reserved(word) && MEANING[word as usize] == 0 && !is_after_table(word) => {
                 self.now().span
             }
@@ -974,7 +1009,7 @@ impl Read<'_, '_> {
     /// `t`, `d.t`, `t.*`.
     fn target_of_joined(&mut self) -> Option<Name> {
         let name = self.name()?;
-        if self.at.last.kind == Kind::Dot && self.eat_kind(Kind::Star) {
+        if self.at.last().kind == Kind::Dot && self.eat_kind(Kind::Star) {
             return Some(name);
         }
         Some(name)

@@ -60,7 +60,7 @@ impl Read<'_, '_> {
         }
         loop {
             match self.word() {
-                WITH | VIA if self.at.last.word.is_in(&[IDENTIFIED, OR]) => {
+                WITH | VIA if self.at.last().word.is_in(&[IDENTIFIED, OR]) => {
                     self.bump();
                     self.attribute("PLUGIN", Value::Text(self.now().span));
                     self.bump();
@@ -162,7 +162,7 @@ impl Read<'_, '_> {
         self.eat_kind(Kind::Equals);
         let mut value = self.now().span;
         if self.kind() == Kind::Operator {
-            value = value.to(self.at.next.span);
+            value = value.to(self.at.next().span);
             self.bump();
         }
         if !self.at_end() {
@@ -282,7 +282,7 @@ impl Read<'_, '_> {
                 self.bump();
                 self.reset_parameter(Scope::Default);
             }
-            (NAME, _) if self.is(Engine::Tsql) && self.at.next.kind == Kind::Equals => {
+            (NAME, _) if self.is(Engine::Tsql) && self.at.next().kind == Kind::Equals => {
                 self.bump();
                 self.bump();
                 self.accounts(Who::Becomes);

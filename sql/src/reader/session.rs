@@ -17,11 +17,11 @@ impl Read<'_, '_> {
             Word::EXPLAIN | Word::DESCRIBE | Word::DESC => self.explain(),
             Word::PREPARE => self.prepare(),
             Word::EXECUTE | Word::EXEC => self.execute(),
-            Word::DEALLOCATE => self.simple("DEALLOCATE"),
+            Word::DEALLOCATE => self.one_or_all("DEALLOCATE", "DEALLOCATE ALL"),
             Word::DECLARE => self.declare(),
             Word::FETCH => self.simple("FETCH"),
             Word::MOVE => self.simple("MOVE"),
-            Word::CLOSE => self.simple("CLOSE CURSOR"),
+            Word::CLOSE => self.one_or_all("CLOSE CURSOR", "CLOSE CURSOR ALL"),
             Word::CALL => self.call(),
             _ => {
                 self.simple("DO");
@@ -31,6 +31,12 @@ impl Read<'_, '_> {
                 }
             }
         }
+    }
+
+    fn one_or_all(&mut self, one: &'static str, all: &'static str) {
+        self.bump();
+        self.eat(Word::PREPARE);
+        self.action(if self.word() == Word::ALL { all } else { one });
     }
 
     fn simple(&mut self, action: &'static str) {
@@ -45,7 +51,7 @@ impl Read<'_, '_> {
             match self.word() {
                 Word::ANALYZE | Word::ANALYSE => runs = true,
                 Word::VERBOSE | Word::EXTENDED | Word::PARTITIONS => {}
-                Word::FORMAT if self.at.next.kind == Kind::Equals => {
+                Word::FORMAT if self.at.next().kind == Kind::Equals => {
                     self.bump();
                     self.bump();
                 }
@@ -66,8 +72,8 @@ impl Read<'_, '_> {
     }
 
     fn at_query_in_parentheses(&self) -> bool {
-        self.at.next.word.is_in(&[Word::SELECT, Word::WITH, Word::VALUES, Word::TABLE])
-            || self.at.next.kind == Kind::Open
+        self.at.next().word.is_in(&[Word::SELECT, Word::WITH, Word::VALUES, Word::TABLE])
+            || self.at.next().kind == Kind::Open
     }
 
     /// `(ANALYZE, VERBOSE false)`: whether the statement runs.
@@ -75,7 +81,7 @@ impl Read<'_, '_> {
         let mut runs = false;
         while !self.at_end() && self.kind() != Kind::Close {
             if self.word().is_in(&[Word::ANALYZE, Word::ANALYSE]) {
-                let value = self.at.next.span.of(self.at.text);
+                let value = self.at.next().span.of(self.at.text);
                 let off = [&b"off"[..], b"false", b"0", b"'off'", b"'false'", b"'0'", b"no"];
                 runs = !off.iter().any(|word| word.eq_ignore_ascii_case(value));
             }
@@ -146,7 +152,7 @@ impl Read<'_, '_> {
             return self.execute_as();
         }
         self.simple("EXECUTE");
-        if self.kind() == Kind::Variable && self.at.next.kind == Kind::Equals {
+        if self.kind() == Kind::Variable && self.at.next().kind == Kind::Equals {
             self.bump();
             self.bump();
         }
@@ -154,7 +160,7 @@ impl Read<'_, '_> {
         match self.name() {
             Some(name) => {
                 self.object("PROCEDURE", name, Part::Target);
-                let word = if procedure == Word::Other { self.at.last.word } else { procedure };
+                let word = if procedure == Word::Other { self.at.last().word } else { procedure };
                 self.system_procedure(word);
             }
             None => self.doubt(Doubts::OPAQUE),
@@ -195,7 +201,7 @@ impl Read<'_, '_> {
     }
 
     fn one_account(&mut self, who: Who) {
-        if self.kind() == Kind::Variable && self.at.next.kind == Kind::Equals {
+        if self.kind() == Kind::Variable && self.at.next().kind == Kind::Equals {
             self.bump();
             self.bump();
         }
@@ -211,7 +217,7 @@ impl Read<'_, '_> {
             self.simple("DO");
             return self.opaque_to_the_end();
         }
-        if self.at.next.kind == Kind::Variable {
+        if self.at.next().kind == Kind::Variable {
             self.simple("DECLARE");
             return self.expression(AT_CLAUSE);
         }
@@ -282,7 +288,7 @@ impl Read<'_, '_> {
             Engine::Tsql => !self.next_word().is_in(&[Word::TRAN, Word::TRANSACTION, Word::DISTRIBUTED]),
             Engine::Mysql => {
                 self.next_word() == Word::NOT
-                    || !(self.next_word() == Word::WORK || matches!(self.at.next.kind, Kind::End | Kind::Semicolon))
+                    || !(self.next_word() == Word::WORK || matches!(self.at.next().kind, Kind::End | Kind::Semicolon))
             }
             Engine::Postgres => false,
         }

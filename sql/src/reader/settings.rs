@@ -34,7 +34,7 @@ impl Read<'_, '_> {
         }
         let scope = match self.word() {
             SESSION if self.next_word() == AUTHORIZATION => Scope::Session,
-            SESSION if self.at.next.kind != Kind::Equals && self.next_word() != TO => {
+            SESSION if self.at.next().kind != Kind::Equals && self.next_word() != TO => {
                 self.bump();
                 Scope::Session
             }
@@ -45,9 +45,9 @@ impl Read<'_, '_> {
             _ => Scope::Session,
         };
         match self.word() {
-            ROLE if self.at.next.kind != Kind::Equals => self.set_role(scope),
+            ROLE if self.at.next().kind != Kind::Equals => self.set_role(scope),
             SESSION => self.set_authorization(),
-            AUTHORIZATION if self.at.last.word == SESSION => self.set_authorization(),
+            AUTHORIZATION if self.at.last().word == SESSION => self.set_authorization(),
             _ => {
                 self.action("SET");
                 self.assignment(scope);
@@ -59,7 +59,7 @@ impl Read<'_, '_> {
         self.action(action);
         let from = self.now().span;
         self.pass_to_end();
-        let value = from.to(self.at.last.span);
+        let value = from.to(self.at.last().span);
         self.setting(Setting {
             scope,
             parameter: Span::NONE,
@@ -78,9 +78,7 @@ impl Read<'_, '_> {
     fn set_role(&mut self, scope: Scope) {
         self.action("SET ROLE");
         self.bump();
-        if self.eat(Word::TO) {
-            self.at.last = self.now();
-        }
+        self.eat(Word::TO);
         let value = match self.word() {
             Word::NONE => Value::Off,
             Word::DEFAULT => Value::Default,
@@ -160,8 +158,8 @@ impl Read<'_, '_> {
             (TIME, ZONE) => Some((2, "timezone")),
             (XML, OPTION) => Some((2, "xmloption")),
             (NAMES, _) => Some((1, "client_encoding")),
-            (SCHEMA, _) if self.at.next.kind == Kind::String => Some((1, "search_path")),
-            (CATALOG, _) if self.at.next.kind == Kind::String => Some((1, "catalog")),
+            (SCHEMA, _) if self.at.next().kind == Kind::String => Some((1, "search_path")),
+            (CATALOG, _) if self.at.next().kind == Kind::String => Some((1, "catalog")),
             _ => None,
         };
         if let Some((words, canonical)) = own_form {
@@ -193,7 +191,7 @@ impl Read<'_, '_> {
             Engine::Oracle => self.bump(),
             _ => self.pass_to_end(),
         }
-        Value::Text(from.to(self.at.last.span))
+        Value::Text(from.to(self.at.last().span))
     }
 
     /// `ALTER SYSTEM`; Oracle has more forms of it.
@@ -220,7 +218,7 @@ impl Read<'_, '_> {
         let from = self.now().span;
         let is_null = self.word() == Word::NULL;
         self.expression(AT_COMMA);
-        let value = from.to(self.at.last.span);
+        let value = from.to(self.at.last().span);
         if !self.eat_kind(Kind::Comma) || value.is_empty() {
             return;
         }
@@ -266,7 +264,7 @@ impl Read<'_, '_> {
     fn mysql_assignment(&mut self, before: Scope) -> Scope {
         use Word::*;
         let scope = match self.word() {
-            _ if matches!(self.at.next.kind, Kind::Equals | Kind::Assign | Kind::Dot) => before,
+            _ if matches!(self.at.next().kind, Kind::Equals | Kind::Assign | Kind::Dot) => before,
             GLOBAL => Scope::Server,
             PERSIST | PERSIST_ONLY => Scope::Persistent,
             SESSION | LOCAL => Scope::Session,
@@ -276,7 +274,7 @@ impl Read<'_, '_> {
             _ => before,
         };
         if scope != before
-            || self.word().is_in(&[GLOBAL, PERSIST, PERSIST_ONLY, SESSION, LOCAL]) && self.at.next.kind == Kind::Word
+            || self.word().is_in(&[GLOBAL, PERSIST, PERSIST_ONLY, SESSION, LOCAL]) && self.at.next().kind == Kind::Word
         {
             self.bump();
         }
@@ -288,7 +286,7 @@ impl Read<'_, '_> {
         let from = self.now().span;
         let is_default = self.word() == DEFAULT;
         self.expression(AT_COMMA);
-        let value = if is_default { Value::Default } else { Value::Text(from.to(self.at.last.span)) };
+        let value = if is_default { Value::Default } else { Value::Text(from.to(self.at.last().span)) };
         self.setting(Setting { scope: one, parameter, canonical: "", value });
         scope
     }
@@ -297,7 +295,7 @@ impl Read<'_, '_> {
         (0..words).for_each(|_| self.bump());
         let from = self.now().span;
         self.expression(AT_COMMA);
-        let value = Value::Text(from.to(self.at.last.span));
+        let value = Value::Text(from.to(self.at.last().span));
         self.setting(Setting { scope: Scope::Session, parameter: Span::NONE, canonical, value });
         Scope::Session
     }
@@ -331,7 +329,7 @@ impl Read<'_, '_> {
             self.eat_kind(Kind::Equals);
             let from = self.now().span;
             self.expression(AT_COMMA | AT_CLAUSE);
-            let value = Value::Text(from.to(self.at.last.span));
+            let value = Value::Text(from.to(self.at.last().span));
             self.setting(Setting { scope: Scope::Transaction, parameter, canonical: "", value });
             if !self.eat_kind(Kind::Comma) {
                 break;

@@ -105,7 +105,7 @@ impl Read<'_, '_> {
         self.action("UNLOAD");
         self.bump();
         if self.kind() == Kind::Open {
-            if matches!(self.at.next.kind, Kind::String | Kind::DollarString) {
+            if matches!(self.at.next().kind, Kind::String | Kind::DollarString) {
                 self.doubt(Doubts::OPAQUE);
             }
             self.nested(|read| {
