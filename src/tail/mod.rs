@@ -61,7 +61,7 @@ pub struct Tail {
     lineages_ever: u64,
     /// Files that this listing of the folders has opened, and names that led to another file by then.
     opened: usize,
-    /// Logs of which an archive is not unpacked yet that lay there before the agent started: by source and name.
+    /// Logs of which an archive is not unpacked yet that may hold what was never read: by source and name.
     unpacking: BTreeSet<(usize, PathBuf)>,
     /// What the last seals say of files that have not been found again yet.
     known: Vec<FileRange>,
@@ -86,7 +86,7 @@ pub struct Tail {
     /// Files that this look could not open, by their source.
     unopened: Vec<(usize, Unreadable)>,
     /// Archives that this look could not open, since they are not looked through yet.
-    not_unpacked: usize,
+    not_unpacked: BTreeSet<Inode>,
     /// Those of the first look: they may be entered at their end.
     first_archives: BTreeSet<Inode>,
     /// What is read or looked through of archives.
@@ -190,7 +190,7 @@ impl Tail {
             sealed_at,
             deleted: Vec::new(),
             unopened: Vec::new(),
-            not_unpacked: 0,
+            not_unpacked: BTreeSet::new(),
             first_archives: BTreeSet::new(),
             archives: Archives::default(),
             watch,
@@ -242,7 +242,7 @@ impl Tail {
         self.forget_deleted(looked);
         self.review_passed_over(&found);
         self.unopened.clear();
-        self.not_unpacked = 0;
+        self.not_unpacked.clear();
         self.adopt_siblings(now_ms, health, &mut problems);
         self.note_what_lies_there(&found);
         let settled = self.settled();
@@ -482,7 +482,10 @@ impl Tail {
                 Ok(Identity::Known) => {}
                 Ok(identity) => return Ok(identity),
                 // What has to be compared is not unpacked yet.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Identity::Young),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.followers[index].undecided = true;
+                    return Ok(Identity::Young);
+                }
                 Err(error) => return Err(Refused(error.to_string())),
             }
         }
@@ -699,11 +702,13 @@ impl Tail {
                     if copy.inode != Inode::in_range(&range) && may_go_on {
                         looked.acts.push(cut_while_away(&range, &copy));
                     }
-                    if let Err(error) = self.resume(source, copy, &range, in_place, now_ms) {
-                        if error.kind() != io::ErrorKind::WouldBlock {
+                    match self.resume(source, copy, &range, in_place, now_ms) {
+                        Ok(()) => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_archive(source, range),
+                        Err(error) => {
                             warn!(file = range.path, %error, "cannot read");
+                            self.known.push(range);
                         }
-                        self.known.push(range);
                     }
                 }
                 Ok(Again::Done(inode)) => {
@@ -712,10 +717,7 @@ impl Tail {
                     self.keep_retired(range);
                 }
                 Ok(Again::Later) => self.known.push(range),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.unpacking.insert((source, live_name(Path::new(&range.path))));
-                    self.known.push(range);
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_archive(source, range),
                 Ok(Again::Gone) => {
                     let live = self.sources[source].live_name(Path::new(&range.path));
                     self.rotated.extend(self.sealed_at.map(|modified| Rotated { source, live, modified }));
@@ -728,6 +730,12 @@ impl Tail {
                 }
             }
         }
+    }
+
+    /// A file of before is in an archive that is not unpacked so far: what was written after it waits.
+    fn wait_for_archive(&mut self, source: usize, range: FileRange) {
+        self.unpacking.insert((source, live_name(Path::new(&range.path))));
+        self.known.push(range);
     }
 
     /// Whether the file itself is there, whatever it holds.
@@ -756,7 +764,8 @@ impl Tail {
         }
         Ok(match self.find_copy(range, inode, found) {
             Copies::Whole(copy) => Again::Here(copy),
-            Copies::Unfinished | Copies::Later => Again::Later,
+            Copies::Unfinished => Again::Later,
+            Copies::Later => return Err(io::ErrorKind::WouldBlock.into()),
             Copies::None => Again::Gone,
         })
     }
@@ -871,7 +880,7 @@ impl Tail {
         for rotated in all {
             // A folder that cannot be listed now is listed when the file itself cannot be found.
             let folder = rotated.live.parent().unwrap_or(Path::new("/"));
-            let unopened = (self.unopened.len(), self.not_unpacked);
+            let unopened = (self.unopened.len(), self.not_unpacked.len());
             for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
                 let Ok(status) = self.disk.status(&path) else { continue };
                 if !rotated.is_left_by(&path, &status)
@@ -888,7 +897,7 @@ impl Tail {
                     follower.moved_since_ms = Some(now_ms);
                 }
             }
-            if (self.unopened.len(), self.not_unpacked) != unopened {
+            if (self.unopened.len(), self.not_unpacked.len()) != unopened {
                 // No pattern leads to what cannot be opened now.
                 self.rotated.push(rotated);
             }
@@ -913,7 +922,8 @@ impl Tail {
         let folders: BTreeSet<PathBuf> = paths.filter_map(|path| path.parent().map(Path::to_owned)).collect();
         for folder in folders {
             for (path, inode) in files_in(self.disk.as_ref(), &folder).unwrap_or_default() {
-                let waits = self.unopened.iter().any(|(_, file)| file.inode == inode);
+                let waits =
+                    self.not_unpacked.contains(&inode) || self.unopened.iter().any(|(_, file)| file.inode == inode);
                 let matches = found.iter().any(|file| file.inode == inode);
                 if !(waits || matches || self.is_known(inode))
                     && let Ok(status) = self.disk.status(&path)
@@ -1075,12 +1085,11 @@ impl Tail {
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.not_unpacked += 1;
+                self.not_unpacked.insert(file.inode);
                 if self.first_look {
                     self.first_archives.insert(file.inode);
                 }
-                // Later ones hold what was read as it was written.
-                if self.first_archives.contains(&file.inode) {
+                if !self.begins_like_one_that_was_read(&file) {
                     self.unpacking.insert((file.source, live_name(&file.path)));
                 }
             }
@@ -1094,6 +1103,15 @@ impl Tail {
                 }
             }
         }
+    }
+
+    /// Whether an archive is, most likely, what became of a file that was read as it was written.
+    fn begins_like_one_that_was_read(&self, file: &Found) -> bool {
+        // What cannot be opened now is asked about again by the next look.
+        let Ok(archive) = self.disk.open(&file.path) else { return true };
+        let source = &self.source(file.source).name;
+        let is_it = |range: FileRange| packed::begins_with(&archive, &range).unwrap_or(false);
+        self.positions().into_iter().filter(|range| range.source == *source).any(is_it)
     }
 
     /// `None`: an archive that is not whole yet.
