@@ -323,7 +323,7 @@ impl Core {
             if follower.aside.is_some() {
                 self.tail.pass_over(index, now);
             } else if self.tail.is_over(index, now) {
-                self.end_file(index)?;
+                self.end_file(index, now)?;
             }
             if self.tail.followers.len() == before {
                 index += 1;
@@ -566,7 +566,11 @@ impl Core {
     }
 
     /// A file that is over: what is left of it is handed out, and it is sealed as ended.
-    fn end_file(&mut self, index: usize) -> Result<(), WriteError> {
+    fn end_file(&mut self, index: usize, now: u64) -> Result<(), WriteError> {
+        // What is read of it may still wait for those before it.
+        if !self.tail.followers[index].cut && self.finish_older(index, true, now)? != Older::Finished {
+            return Ok(());
+        }
         let follower = &self.tail.followers[index];
         let known = follower.id().is_some() && follower.format().is_some();
         if known {

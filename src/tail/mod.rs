@@ -19,11 +19,12 @@ pub mod sight;
 pub mod siblings;
 pub mod watch;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
 use sealtrail_seal::{FileRange, Gap, Held};
@@ -1003,10 +1004,13 @@ impl Tail {
             }
             self.followers[index].ordered = !self.waits_for_archive(index);
         }
+        let names = self.names_of(&new);
         // When it was written to last counts where names do not say; of what cannot be asked it is unknown.
         let written = |follower: &Follower| follower.file().status().ok().map(|status| status.modified);
         let by_age = |one: &Follower, other: &Follower| {
-            by_age(&one.path, &other.path).then_with(|| written(one).cmp(&written(other)))
+            let names = names.get(&one.inode).zip(names.get(&other.inode));
+            let by_name = names.map_or(Ordering::Equal, |(one, other)| by_age(one, other));
+            by_name.then_with(|| written(one).cmp(&written(other)))
         };
         for (count, &index) in new.iter().enumerate() {
             for &other in &new[..count] {
@@ -1018,6 +1022,18 @@ impl Tail {
         }
         let used: BTreeSet<u64> = self.followers.iter().map(|follower| follower.lineage).collect();
         self.lineages.retain(|number, lineage| used.contains(number) || !lineage.held.is_empty());
+    }
+
+    /// What those files are called now, in the folder where their log is written: what one was found under may have gone on to another.
+    fn names_of(&self, followers: &[usize]) -> BTreeMap<Inode, PathBuf> {
+        if followers.len() < 2 {
+            return BTreeMap::new();
+        }
+        let live = |index: &usize| self.lineages.get(&self.followers[*index].lineage).map(|lineage| &lineage.live);
+        let folders: BTreeSet<&Path> = followers.iter().filter_map(live).filter_map(|live| live.parent()).collect();
+        // A folder that cannot be listed has no names.
+        let files = folders.into_iter().flat_map(|folder| files_in(self.disk.as_ref(), folder).unwrap_or_default());
+        files.map(|(path, inode)| (inode, path)).collect()
     }
 
     /// The number of the log that is written under a file's name without what rotation put behind it.
@@ -1094,7 +1110,7 @@ impl Tail {
                 }
             }
             Err(error) => {
-                health[file.source].errors.fetch_add(1, Ordering::Relaxed);
+                health[file.source].errors.fetch_add(1, Relaxed);
                 *problem = Some(format!("cannot read {}: {error}", file.path.display()));
                 // One that went away since it was found can be neither read nor not read.
                 if error.kind() != io::ErrorKind::NotFound {
@@ -1110,7 +1126,7 @@ impl Tail {
         // What cannot be opened now is asked about again by the next look.
         let Ok(archive) = self.disk.open(&file.path) else { return true };
         let source = &self.source(file.source).name;
-        let is_it = |range: FileRange| packed::begins_with(&archive, &range).unwrap_or(false);
+        let is_it = |range: FileRange| packed::has_head_of(&archive, &range).unwrap_or(false);
         self.positions().into_iter().filter(|range| range.source == *source).any(is_it)
     }
 
@@ -1151,7 +1167,7 @@ impl Tail {
     fn tell(&self, health: &[SourceHealth], problems: Vec<Option<String>>) {
         for (index, (source, problem)) in health.iter().zip(problems).enumerate() {
             let followers = || self.followers.iter().filter(|follower| follower.source == index);
-            source.files.store(followers().count() as u64, Ordering::Relaxed);
+            source.files.store(followers().count() as u64, Relaxed);
             note(source, problem.or_else(|| followers().find_map(Follower::problem)));
         }
     }

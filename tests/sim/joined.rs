@@ -155,7 +155,6 @@ impl Story {
                 self.bury().await;
             }
             26 => self.stop(false).await,
-            28 if std::env::var_os("STALE").is_some() => self.disk.make_handles_stale(),
             27 => {
                 let fault = self.rng.choice([Fault::TornThenCrash, Fault::Crash, Fault::PowerCut]).unwrap();
                 self.disk.plan(self.disk.calls() + self.rng.u64(1..10), fault);
