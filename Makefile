@@ -49,10 +49,12 @@ lint: deny-tool ## format, clippy, licences and sources of dependencies
 advisories: deny-tool ## known vulnerabilities of dependencies; fetches the RustSec database
 	cargo deny check --hide-inclusion-graph advisories
 
-bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept in target/bench
+bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept in target/bench; then every format, a line each
 	@packaging/install-packages.sh test
 	cargo build --release --locked --package sealtrail
+	cargo build --release --locked --package sealtrail-parsers --example throughput
 	bench/bench.py all
+	bench/formats.py
 
 live: ## rotate, fill and break a live PostgreSQL's log, a live MariaDB's, and rotate with logrotate, SECONDS each: make live SECONDS=120
 	@packaging/install-packages.sh test

@@ -250,6 +250,9 @@ pub fn write_unparsed(
     line.at(origin, place, &[]);
 }
 
+/// Longer names are appended in parts.
+const KEY_MAX: usize = 64;
+
 /// A line under construction. Every field but the first begins with its comma.
 struct Line<'o> {
     out: &'o mut Vec<u8>,
@@ -260,37 +263,67 @@ struct Line<'o> {
 }
 
 impl Line<'_> {
+    #[inline(always)]
     fn raw(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
 
     fn quoted(&mut self, text: &[u8]) {
         self.out.push(b'"');
-        if self.utf8 {
-            json::escaped_utf8(self.out, text)
-        } else {
-            json::escaped(self.out, text)
-        }
+        self.inside(text);
         self.out.push(b'"');
     }
 
+    fn inside(&mut self, text: &[u8]) {
+        if self.utf8 {
+            json::escaped_utf8(self.out, text);
+        } else {
+            json::escaped(self.out, text);
+        }
+    }
+
+    #[inline(always)]
     fn key(&mut self, name: &str) {
-        self.raw(",\"");
-        self.raw(name);
-        self.raw("\":");
+        self.around(",\"", name, "\":");
     }
 
+    #[inline(always)]
     fn text(&mut self, name: &str, text: &[u8]) {
-        self.key(name);
-        self.quoted(text);
+        self.around(",\"", name, "\":\"");
+        self.inside(text);
+        self.out.push(b'"');
     }
 
+    /// Of text that is known to need no escape.
+    #[inline(always)]
+    fn plain(&mut self, name: &str, text: &[u8]) {
+        self.around(",\"", name, "\":\"");
+        self.out.extend_from_slice(text);
+        self.out.push(b'"');
+    }
+
+    /// Appends the three at once: most names are known to the compiler, and one copy of a known length is a few instructions.
+    #[inline(always)]
+    fn around(&mut self, before: &str, name: &str, behind: &str) {
+        let mut text = [0; KEY_MAX];
+        let (name_end, end) = (before.len() + name.len(), before.len() + name.len() + behind.len());
+        if end > KEY_MAX {
+            return [before, name, behind].into_iter().for_each(|part| self.raw(part));
+        }
+        text[..before.len()].copy_from_slice(before.as_bytes());
+        text[before.len()..name_end].copy_from_slice(name.as_bytes());
+        text[name_end..end].copy_from_slice(behind.as_bytes());
+        self.out.extend_from_slice(&text[..end]);
+    }
+
+    #[inline(always)]
     fn maybe_text(&mut self, name: &str, text: Option<&[u8]>) {
         if let Some(text) = text {
             self.text(name, text);
         }
     }
 
+    #[inline(always)]
     fn number(&mut self, name: &str, number: Option<u64>) {
         if let Some(number) = number {
             self.key(name);
@@ -337,7 +370,7 @@ impl Line<'_> {
             self.raw(if index == 0 { ",\"resources\":[{\"name\":" } else { ",{\"name\":" });
             self.out.push(b'"');
             for part in [object.database, object.database.map(|_| &b"."[..]), Some(object.name)] {
-                json::escaped(self.out, part.unwrap_or_default());
+                self.inside(part.unwrap_or_default());
             }
             self.out.push(b'"');
             self.maybe_text("type", object.kind);
@@ -376,7 +409,7 @@ impl Line<'_> {
         self.out.extend_from_slice(time.as_bytes());
         self.raw("\"");
         if let Some(source) = time.source {
-            self.text("time_source", source.as_bytes());
+            self.plain("time_source", source.as_bytes());
         }
     }
 
@@ -388,12 +421,12 @@ impl Line<'_> {
             Some(&b"."[..]).filter(|_| meaning.resource_database.is_some()),
             Some(meaning.resource.value),
         ] {
-            json::escaped(self.out, part.unwrap_or_default());
+            self.inside(part.unwrap_or_default());
         }
         self.out.push(b'"');
         self.raw(",\"resource_type\":\"");
         let start = self.out.len();
-        json::escaped(self.out, meaning.resource_type);
+        self.inside(meaning.resource_type);
         self.out[start..].make_ascii_lowercase();
         self.raw("\"");
     }
@@ -428,7 +461,10 @@ impl Line<'_> {
             line.number("line", session.line);
             line.number("pid", session.pid);
             // A start that is no time stays as it was written.
-            line.maybe_text("start", start.map(UtcTime::as_bytes).or(session.start));
+            match start {
+                Some(start) => line.plain("start", start.as_bytes()),
+                None => line.maybe_text("start", session.start),
+            }
         });
     }
 
@@ -464,7 +500,9 @@ impl Line<'_> {
         let fields = [("user", meaning.user), ("action", meaning.action), ("resource", meaning.resource)];
         self.object("derived", |line| {
             for (name, field) in fields {
-                line.maybe_text(name, field.derived.map(str::as_bytes));
+                if let Some(how) = field.derived {
+                    line.plain(name, how.as_bytes());
+                }
             }
         });
     }
@@ -479,12 +517,12 @@ impl Line<'_> {
                 line.text("log_time", record.time);
             }
             for (name, value) in &record.extra {
+                line.raw(",\"");
+                line.out.extend_from_slice(name.as_bytes());
+                line.raw("\":");
                 match value {
-                    Value::Text(text) => line.text(name, text),
-                    Value::Int(number) => {
-                        line.key(name);
-                        json::signed(line.out, *number);
-                    }
+                    Value::Text(text) => line.quoted(text),
+                    Value::Int(number) => json::signed(line.out, *number),
                 }
             }
         });
@@ -512,6 +550,7 @@ impl Line<'_> {
     }
 
     /// `,"name":{…}` with what `fill` writes, or nothing when it writes nothing.
+    #[inline(always)]
     fn object(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
         let before = self.out.len();
         self.key(name);

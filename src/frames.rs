@@ -182,7 +182,7 @@ impl Frames {
     /// Forgets the zeros that stand last in what was read, at the end of a file that can still grow: they may be a hole that the file
     /// system has yet to fill. The next [`Frames::fill`] reads them again. Returns how many they are.
     pub fn drop_trailing_zeros(&mut self, at_end_of_file: bool) -> usize {
-        if at_end_of_file {
+        if at_end_of_file && !self.rows_hold_zeros() {
             let last = self.buf[self.clear..].iter().rposition(|byte| *byte != 0);
             let len = last.map_or(self.clear, |last| self.clear + last + 1);
             self.unsure += self.buf.len() - len;
@@ -347,12 +347,23 @@ impl Frames {
         self.kept = self.start;
     }
 
+    /// Whether zeros are bytes of a row like any others: then only where a row should begin they are none.
+    fn rows_hold_zeros(&self) -> bool {
+        self.dialect.as_ref().is_some_and(|dialect| dialect.format.holds_zeros())
+    }
+
     /// Whether the front is a run of zeros, or the middle of one. Looks at every byte once.
     fn is_at_zeros(&mut self, end: bool) -> bool {
         if let Some(passing) = &self.passing
             && passing.cut.is_none()
         {
             return true;
+        }
+        if self.rows_hold_zeros() {
+            let zeros = if self.passing.is_some() { 0 } else { self.few_zeros_at(self.start) };
+            let may_be_run = zeros > 0 && self.start + zeros == self.buf.len() && !end;
+            self.clear = if zeros == ZEROS_MIN || may_be_run { self.start } else { self.buf.len() };
+            return zeros == ZEROS_MIN;
         }
         while let Some(at) = memchr(0, &self.buf[self.clear..]) {
             self.clear += at;

@@ -21,13 +21,62 @@ pub fn escaped(out: &mut Vec<u8>, text: &[u8]) {
 
 /// The same for text that is known to be UTF-8: copies runs that need no escape.
 pub fn escaped_utf8(out: &mut Vec<u8>, text: &[u8]) {
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|&byte| NEEDS_ESCAPE[byte as usize]) {
+    match first_to_escape(text) {
+        None => out.extend_from_slice(text),
+        Some(first) => escaped_from(out, text, first),
+    }
+}
+
+/// The same where `first` is the first byte that needs an escape.
+#[inline(never)]
+fn escaped_from(out: &mut Vec<u8>, text: &[u8], first: usize) {
+    let (mut rest, mut found) = (text, Some(first));
+    while let Some(at) = found {
         out.extend_from_slice(&rest[..at]);
         escape(out, rest[at]);
         rest = &rest[at + 1..];
+        found = first_to_escape(rest);
     }
     out.extend_from_slice(rest);
+}
+
+#[inline]
+fn first_to_escape(text: &[u8]) -> Option<usize> {
+    let plain = plain_len(text);
+    text[plain..].iter().position(|&byte| needs_escape(byte)).map(|at| plain + at)
+}
+
+/// How many bytes at the start are known to need no escape, looked at eight at a time. Most texts are short and need none: of their last
+/// bytes some are looked at twice.
+#[inline]
+fn plain_len(text: &[u8]) -> usize {
+    let (words, _) = text.as_chunks();
+    let plain = words.iter().take_while(|word| is_plain(u64::from_le_bytes(**word))).count();
+    let last = match (text.last_chunk(), text.first_chunk(), text.last_chunk()) {
+        (Some(last), ..) => u64::from_le_bytes(*last),
+        (None, Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        }
+        _ => return 0,
+    };
+    if plain == words.len() && is_plain(last) { text.len() } else { plain * 8 }
+}
+
+/// Whether none of eight bytes needs an escape. False of some in which none does: bits are borrowed and carried upwards.
+#[inline]
+fn is_plain(word: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    // With one bit turned, the quote is next to the control bytes.
+    let control_or_quote = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    let del = word.wrapping_add(ONES);
+    (control_or_quote | backslash | del) & !word & HIGHS == 0
+}
+
+/// DEL is legal in JSON, but a terminal should not get it raw.
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f)
 }
 
 /// Writes a number in decimal.
@@ -35,16 +84,28 @@ pub fn unsigned(out: &mut Vec<u8>, number: u64) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     let mut rest = number;
-    loop {
+    while rest >= 10 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+        rest /= 100;
+    }
+    if rest > 0 || number == 0 {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+        digits[at] = b'0' + rest as u8;
     }
     out.extend_from_slice(&digits[at..]);
 }
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
+        number += 1;
+    }
+    pairs
+};
 
 /// Writes a number in decimal, with its sign.
 pub fn signed(out: &mut Vec<u8>, number: i64) {
@@ -53,20 +114,6 @@ pub fn signed(out: &mut Vec<u8>, number: i64) {
     }
     unsigned(out, number.unsigned_abs());
 }
-
-const NEEDS_ESCAPE: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        table[byte] = true;
-        byte += 1;
-    }
-    table[b'"' as usize] = true;
-    table[b'\\' as usize] = true;
-    // DEL is legal in JSON, but a terminal should not get it raw.
-    table[0x7f] = true;
-    table
-};
 
 fn escape(out: &mut Vec<u8>, byte: u8) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -105,6 +152,20 @@ mod tests {
         assert_eq!(written(b"a\xffb"), "\"a\u{FFFD}b\"");
     }
 
+    #[test]
+    fn every_byte_is_found_wherever_it_stands_among_others() {
+        for byte in 0..=u8::MAX {
+            for len in 1..40 {
+                for (at, around) in (0..len).flat_map(|at| [b'a', 0x80, 0xff, 0x20].map(|around| (at, around))) {
+                    let mut text = vec![around; len];
+                    text[at] = byte;
+                    let plain = text.iter().position(|&byte| needs_escape(byte));
+                    assert_eq!(first_to_escape(&text), plain, "{byte:#x} at {at} of {len} among {around:#x}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_become_a_json_string_that_reads_back_as_their_lossy_text(text in proptest::collection::vec(any::<u8>(), 0..64)) {
@@ -116,6 +177,13 @@ mod tests {
         fn numbers_are_written_in_decimal(number in any::<i64>()) {
             let mut out = Vec::new();
             signed(&mut out, number);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+
+        #[test]
+        fn so_are_those_of_any_length(number in any::<u64>(), bits in 0..64_u32) {
+            let (mut out, number) = (Vec::new(), number >> bits);
+            unsigned(&mut out, number);
             prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
         }
     }

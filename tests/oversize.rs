@@ -206,6 +206,34 @@ fn a_run_of_zeros_is_one_line_whatever_its_length() {
     }
 }
 
+/// The last row holds seventeen zeros and each ends with one.
+const BINARY: &[u8] = include_bytes!("../parsers/tests/fixtures/mongodb-bson/rows.log");
+
+#[test]
+fn zeros_inside_the_rows_of_a_binary_format_are_no_hole_and_between_them_they_are() {
+    let read = |log: &[u8], sizes: &[usize]| lines_of(Format::MongodbBson, log, 1 << 20, sizes);
+    let log = [BINARY, &[0; 5000], BINARY].concat();
+    let whole = read(&log, &[usize::MAX]);
+    let lines = values(&whole);
+    assert_tiled(&log, &lines);
+    let rows = values(&read(BINARY, &[usize::MAX])).len();
+    let not_understood: Vec<_> = lines.iter().enumerate().filter(|(_, line)| line["category"] == "unparsed").collect();
+    assert!(matches!(not_understood[..], [(at, line)] if at == rows && has_flag(line, "zeros")), "{not_understood:?}");
+    for size in [1, 5, 100] {
+        assert_eq!(read(&log, &[size]), whole, "in pieces of {size}");
+    }
+}
+
+#[test]
+fn the_last_row_of_a_binary_format_does_not_wait_for_what_follows_its_zeros() {
+    let mut frames = Frames::new(0, Vec::new());
+    frames.set_dialect(Format::MongodbBson.into(), true);
+    frames.fill(BINARY.len(), |room, _| Pieces { bytes: BINARY, sizes: &[usize::MAX], next: 0 }.read(room)).unwrap();
+    assert_eq!(frames.drop_trailing_zeros(true), 0);
+    hand_out(&mut frames, false);
+    assert_eq!(frames.offset(), BINARY.len() as u64);
+}
+
 #[test]
 fn what_stands_before_a_run_of_zeros_is_a_line_of_its_own() {
     for format in FORMATS {

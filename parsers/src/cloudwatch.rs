@@ -275,7 +275,7 @@ impl<'a> Event<'a> {
         let mut kept = Record { act: Act::Message, ..Record::default() };
         let (id, time) = (members.word("id", room), members.int("timestamp"));
         members.keep_rest("other", &mut kept, room);
-        let other = kept.extra.first().map(|(_, value)| *value);
+        let other = kept.extra.iter().next().map(|(_, value)| *value);
         Some(Event { id, time, message, other })
     }
 }

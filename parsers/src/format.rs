@@ -211,6 +211,11 @@ impl Format {
 }
 
 impl Format {
+    /// Whether a row may hold any number of zero bytes, one after the other. In text there are none: they are a hole in the file.
+    pub const fn holds_zeros(self) -> bool {
+        matches!(self, Format::MongodbBson)
+    }
+
     /// What it is, in a line for a list.
     pub const fn about(self) -> &'static str {
         match self {

@@ -5,8 +5,9 @@
 use arrayvec::ArrayVec;
 
 use crate::digits;
+use crate::extra::EXTRA_MAX;
 use crate::json::{self, Member, Text, Value as Json};
-use crate::record::{EXTRA_MAX, Record, Value};
+use crate::record::{Record, Value};
 use crate::rest::Rest;
 use crate::scratch::Room;
 

@@ -15,7 +15,8 @@ pub mod xml;
 
 use arrayvec::ArrayVec;
 
-use crate::record::{Act, Client, EXTRA_MAX, Record, Session, Statement, Status, Value};
+use crate::extra::EXTRA_MAX;
+use crate::record::{Act, Client, Record, Session, Statement, Status, Value};
 use crate::scratch::Room;
 
 /// What a field is to the record.

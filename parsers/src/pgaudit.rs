@@ -6,8 +6,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
-
+use crate::near;
 use crate::quoted;
 use crate::record::{Parameters, Statement};
 use crate::scratch::Room;
@@ -122,7 +121,7 @@ fn split<'a>(payload: &'a [u8], fields: &mut [Field<'a>; FIELDS_MAX]) -> Option<
         let rest = payload.get(at..)?;
         let (field, len) = field_at(rest);
         let bare = rest.first() != Some(&b'"');
-        if bare && field.raw.iter().any(|byte| matches!(byte, b'"' | b'\n' | b'\r')) {
+        if bare && near::has_any([b'"', b'\n', b'\r'], field.raw) {
             return None;
         }
         if !bare && len != field.raw.len() + 2 {
@@ -140,7 +139,7 @@ fn split<'a>(payload: &'a [u8], fields: &mut [Field<'a>; FIELDS_MAX]) -> Option<
 /// The field at the start of a line, and the length up to the comma behind it or the line's end. What stands
 /// between a closing quote and the comma is passed over.
 fn field_at(line: &[u8]) -> (Field<'_>, usize) {
-    let comma = |from: usize| memchr(b',', &line[from..]).map_or(line.len(), |len| from + len);
+    let comma = |from: usize| near::find(b',', &line[from..]).map_or(line.len(), |len| from + len);
     if line.first() != Some(&b'"') {
         let end = comma(0);
         return (Field { raw: &line[..end], doubled: false }, end);
@@ -165,8 +164,11 @@ fn is_withheld(text: &[u8]) -> bool {
 }
 
 fn number(raw: &[u8]) -> Option<u64> {
-    if !raw.iter().all(u8::is_ascii_digit) {
+    if raw.is_empty() {
         return None;
     }
-    std::str::from_utf8(raw).ok()?.parse().ok()
+    raw.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
+    })
 }

@@ -8,9 +8,10 @@
 //! location, and words are believed only of rows that have neither a context nor a query: the server leaves
 //! both out of its audit, connection and statement rows, and writes at least one of them for `RAISE`.
 
+use crate::extra::EXTRA_MAX;
 use crate::pgaudit::{self, Audit};
 use crate::postgres_words::{self as words, Level};
-use crate::record::{Act, Client, EXTRA_MAX, Record, Session, Statement, Status, Value};
+use crate::record::{Act, Client, Record, Session, Statement, Status, Value};
 use crate::scratch::Room;
 
 /// One row, unescaped; `None` is the server's NULL.

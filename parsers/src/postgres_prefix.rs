@@ -11,8 +11,8 @@ use core::net::IpAddr;
 use std::fmt;
 
 use arrayvec::ArrayVec;
-use memchr::memmem;
 
+use crate::near;
 use crate::postgres_words::{self as words, Label};
 
 /// A `log_line_prefix`, ready to read lines that begin with it.
@@ -440,7 +440,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         let (mut end, mut held) = (from, from);
         loop {
             end = match literal {
-                Some(literal) => end + memmem::find(line.get(end..)?, literal)?,
+                Some(literal) => end + near::find_part(literal, line.get(end..)?)?,
                 None => end,
             };
             if !line.get(held..end)?.iter().all(|byte| kind.may_hold(*byte)) || self.tries == 0 {

@@ -13,7 +13,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 use crate::blocks::{BlockFramer, Starts};
 use crate::postgres::{self, Row};
@@ -21,7 +21,7 @@ use crate::postgres_prefix::{Escape, Fields, Head, PRESETS, Prefix};
 use crate::postgres_words::{self as words, Part};
 use crate::record::{Record, Value};
 use crate::scratch::Room;
-use crate::{Dialect, Parsed, Scratch, times};
+use crate::{Dialect, Parsed, Scratch, near, times};
 
 /// A framer for a file that is entered at a line.
 pub(crate) fn framer(dialect: &Dialect) -> BlockFramer {
@@ -369,7 +369,7 @@ fn without_tabs<'a>(raw: &'a [u8], room: &mut Room<'a>) -> &'a [u8] {
     }
     room.write(|out| {
         let (mut len, mut rest) = (0, raw);
-        while let Some(feed) = memmem::find(rest, b"\n\t") {
+        while let Some(feed) = near::find_part(b"\n\t", rest) {
             out[len..=len + feed].copy_from_slice(&rest[..=feed]);
             len += feed + 1;
             rest = &rest[feed + 2..];

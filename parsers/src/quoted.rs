@@ -3,14 +3,16 @@
 
 use memchr::memchr;
 
+use crate::near;
 use crate::scratch::Room;
 
 /// Finds the closing quote in what follows an opening one. Says where it stands, and whether doubled quotes stand
 /// before it.
+#[inline]
 pub(crate) fn end(text: &[u8]) -> Option<(usize, bool)> {
     let (mut at, mut doubled) = (0, false);
     loop {
-        at += next(text.get(at..)?)?;
+        at += near::find(b'"', text.get(at..)?)?;
         let run = run(&text[at..]);
         if run % 2 == 1 {
             return Some((at + run - 1, doubled || run > 1));
@@ -18,12 +20,6 @@ pub(crate) fn end(text: &[u8]) -> Option<(usize, bool)> {
         doubled = true;
         at += run;
     }
-}
-
-/// Most columns are short, and a look at a few bytes is cheaper than the call that is fast on many.
-fn next(text: &[u8]) -> Option<usize> {
-    let (near, far) = text.split_at(text.len().min(16));
-    near.iter().position(|byte| *byte == b'"').or_else(|| memchr(b'"', far).map(|len| near.len() + len))
 }
 
 /// How many quotes stand at the start.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use arrayvec::ArrayVec;
 
+use crate::extra::Extra;
 use crate::pgaudit;
 
 /// The outcome of parsing one frame.
@@ -88,13 +89,10 @@ pub struct Record<'a> {
     /// The statement, where the row has one.
     pub statement: Option<Statement<'a>>,
     /// Everything else that the row holds, under the engine's own names, in the engine's order.
-    pub extra: ArrayVec<(&'static str, Value<'a>), EXTRA_MAX>,
+    pub extra: Extra<'a>,
     /// Oddities, each a word that `docs/record.md` explains: `forgeable`, `incomplete`, `truncated`.
     pub flags: ArrayVec<&'static str, FLAGS_MAX>,
 }
-
-/// The most extra columns that any format has.
-pub const EXTRA_MAX: usize = 56;
 
 /// The most flags that a parser sets on one row.
 pub const FLAGS_MAX: usize = 4;

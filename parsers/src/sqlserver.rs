@@ -18,7 +18,8 @@ pub mod json;
 mod names;
 pub mod text;
 
-use crate::record::{Act, Client, EXTRA_MAX, Piece, Record, Session, Statement, Status, Value};
+use crate::extra::EXTRA_MAX;
+use crate::record::{Act, Client, Piece, Record, Session, Statement, Status, Value};
 use crate::scratch::Room;
 use crate::{Parsed, Scratch, times};
 

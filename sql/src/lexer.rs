@@ -107,7 +107,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The next token that is no comment.
-    #[inline]
+    #[inline(always)]
     pub fn next_code(&mut self) -> Option<Token> {
         loop {
             let token = self.next()?;
@@ -139,35 +139,45 @@ impl<'a> Tokens<'a> {
         self.dialect.engine == engine
     }
 
-    /// Makes the token from where we stand up to `end` and goes there.
-    #[inline]
-    fn token(&mut self, kind: Kind, end: usize) -> Token {
-        let span = Span::new(self.at as u32, end as u32);
-        self.at = end;
-        Token { kind, open: false, word: Word::Other, span }
+    fn token(&self, kind: Kind, end: usize) -> Found {
+        Found { kind, open: false, end: end as u32 }
     }
 
     /// The same, closed or reaching to the end of the text.
-    fn closed(&mut self, kind: Kind, end: Option<usize>) -> Token {
-        let mut token = self.token(kind, end.unwrap_or(self.text.len()));
-        token.open = end.is_none();
-        token
+    fn closed(&self, kind: Kind, end: Option<usize>) -> Found {
+        Found { kind, open: end.is_none(), end: end.unwrap_or(self.text.len()) as u32 }
     }
+}
+
+/// A token that begins where we stand, without its word. It fits a register: a token that goes through memory in pieces makes the
+/// processor wait.
+#[derive(Clone, Copy)]
+struct Found {
+    kind: Kind,
+    open: bool,
+    end: u32,
 }
 
 impl Iterator for Tokens<'_> {
     type Item = Token;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Token> {
-        while let Some(&byte) = self.text.get(self.at) {
-            match CLASS[usize::from(byte)] {
-                Class::Blank => self.at += 1,
-                Class::Letter => return Some(self.word_or_prefix(byte)),
-                class => return Some(self.other(class, byte)),
-            }
+        let mut byte = *self.text.get(self.at)?;
+        let mut class = CLASS[usize::from(byte)];
+        while class == Class::Blank {
+            self.at += 1;
+            byte = *self.text.get(self.at)?;
+            class = CLASS[usize::from(byte)];
         }
-        None
+        let (found, word) = match class {
+            Class::Letter => self.word_or_prefix(byte),
+            Class::Single => (self.token(single(byte), self.at + 1), Word::Other),
+            _ => (self.other(class, byte), Word::Other),
+        };
+        let span = Span::new(self.at as u32, found.end);
+        self.at = found.end as usize;
+        Some(Token { kind: found.kind, open: found.open, word, span })
     }
 }
 
@@ -202,6 +212,19 @@ static IN_WORD_DOLLAR: [bool; 256] = in_word(b"$");
 static IN_WORD_ORACLE: [bool; 256] = in_word(b"$#");
 /// The same with those that T-SQL adds.
 static IN_WORD_TSQL: [bool; 256] = in_word(b"$#@");
+
+/// The kinds of [`Class::Single`].
+#[inline(always)]
+fn single(byte: u8) -> Kind {
+    match byte {
+        b'(' => Kind::Open,
+        b')' => Kind::Close,
+        b',' => Kind::Comma,
+        b';' => Kind::Semicolon,
+        b']' => Kind::CloseBracket,
+        _ => Kind::Other,
+    }
+}
 
 const fn classes() -> [Class; 256] {
     let mut classes = [Class::Other; 256];
@@ -249,26 +272,22 @@ const fn in_word(further: &[u8]) -> [bool; 256] {
 
 /// Words and numbers.
 impl Tokens<'_> {
-    #[inline]
-    fn word_or_prefix(&mut self, first: u8) -> Token {
+    #[inline(always)]
+    fn word_or_prefix(&mut self, first: u8) -> (Found, Word) {
         if let b'\'' | b'"' | b'&' = self.byte(self.at + 1)
-            && let Some(token) = self.prefixed(first)
+            && let Some(found) = self.prefixed(first)
         {
-            return token;
+            return (found, Word::Other);
         }
         if self.is(Engine::Oracle)
             && self.byte(self.at + 2) == b'\''
             && self.rest(self.at).get(..2).is_some_and(|two| two.eq_ignore_ascii_case(b"nq"))
         {
-            let end = self.after_q_string(self.at + 3);
-            return self.closed(Kind::String, end);
+            return (self.closed(Kind::String, self.after_q_string(self.at + 3)), Word::Other);
         }
         let rest = &self.text[self.at..];
         let len = rest.iter().position(|byte| !self.in_word[usize::from(*byte)]).unwrap_or(rest.len());
-        let word = Word::at(rest, len);
-        let mut token = self.token(Kind::Word, self.at + len);
-        token.word = word;
-        token
+        (self.token(Kind::Word, self.at + len), Word::at(rest, len))
     }
 
     fn word_end(&self, from: usize) -> usize {
@@ -276,7 +295,7 @@ impl Tokens<'_> {
     }
 
     /// A literal or a name that begins with a letter: `E'…'`, `U&"…"`, `N'…'`, `q'[…]'`.
-    fn prefixed(&mut self, first: u8) -> Option<Token> {
+    fn prefixed(&mut self, first: u8) -> Option<Found> {
         let quote_at = self.at + 1;
         let quote = self.byte(quote_at);
         let letter = first.to_ascii_lowercase();
@@ -300,7 +319,12 @@ impl Tokens<'_> {
     }
 
     /// Digits with point and exponent, `0x…`; in MySQL a word may begin with digits.
-    fn number(&mut self) -> Token {
+    fn number(&mut self) -> Found {
+        let plain = self.rest(self.at).iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let next = self.byte(self.at + plain);
+        if next != b'.' && !IN_WORD[usize::from(next)] {
+            return self.token(Kind::Number, self.at + plain);
+        }
         let radix = self.byte(self.at) == b'0' && matches!(self.byte(self.at + 1) | 0x20, b'x' | b'o' | b'b');
         let mut end = self.digits_end(self.at + if radix { 2 } else { 0 }, radix);
         if self.byte(end) == b'.' && self.byte(end + 1) != b'.' {
@@ -330,9 +354,8 @@ impl Tokens<'_> {
 
 /// Everything that begins with neither a blank nor a letter.
 impl Tokens<'_> {
-    fn other(&mut self, class: Class, byte: u8) -> Token {
+    fn other(&mut self, class: Class, byte: u8) -> Found {
         match class {
-            Class::Single => self.single(byte),
             Class::Digit => self.number(),
             Class::Quote => {
                 let end = self.after_string(b'\'', self.at + 1);
@@ -356,23 +379,11 @@ impl Tokens<'_> {
             Class::Hash => self.hash(),
             Class::Question if !self.is(Engine::Postgres) => self.token(Kind::Parameter, self.at + 1),
             Class::Operator | Class::Question | Class::Backtick => self.operator(byte),
-            Class::Blank | Class::Letter | Class::Other => self.token(Kind::Other, self.at + 1),
+            Class::Blank | Class::Letter | Class::Single | Class::Other => self.token(Kind::Other, self.at + 1),
         }
     }
 
-    fn single(&mut self, byte: u8) -> Token {
-        let kind = match byte {
-            b'(' => Kind::Open,
-            b')' => Kind::Close,
-            b',' => Kind::Comma,
-            b';' => Kind::Semicolon,
-            b']' => Kind::CloseBracket,
-            _ => Kind::Other,
-        };
-        self.token(kind, self.at + 1)
-    }
-
-    fn dot(&mut self) -> Token {
+    fn dot(&mut self) -> Found {
         if self.byte(self.at + 1).is_ascii_digit() && !self.follows_name() {
             return self.number();
         }
@@ -385,7 +396,7 @@ impl Tokens<'_> {
         IN_WORD[usize::from(before)] || matches!(before, b'"' | b'`' | b']' | b'.')
     }
 
-    fn colon(&mut self) -> Token {
+    fn colon(&mut self) -> Found {
         match self.byte(self.at + 1) {
             b':' => self.token(Kind::Cast, self.at + 2),
             b'=' => self.token(Kind::Assign, self.at + 2),
@@ -397,7 +408,7 @@ impl Tokens<'_> {
         }
     }
 
-    fn dollar(&mut self) -> Token {
+    fn dollar(&mut self) -> Found {
         let next = self.byte(self.at + 1);
         if !self.is(Engine::Postgres) {
             return if CLASS[usize::from(next)] == Class::Letter {
@@ -420,7 +431,7 @@ impl Tokens<'_> {
         }
     }
 
-    fn at_sign(&mut self) -> Token {
+    fn at_sign(&mut self) -> Found {
         match self.dialect.engine {
             Engine::Postgres => return self.operator(b'@'),
             Engine::Oracle => return self.token(Kind::At, self.at + 1),
@@ -433,7 +444,7 @@ impl Tokens<'_> {
         self.token(if end > name { Kind::Variable } else { Kind::At }, end)
     }
 
-    fn hash(&mut self) -> Token {
+    fn hash(&mut self) -> Found {
         match self.dialect.engine {
             Engine::Mysql => self.line_comment(),
             Engine::Tsql => {
@@ -445,7 +456,7 @@ impl Tokens<'_> {
         }
     }
 
-    fn operator(&mut self, byte: u8) -> Token {
+    fn operator(&mut self, byte: u8) -> Found {
         match (byte, self.byte(self.at + 1)) {
             (b'-', b'-') if self.dashes_comment() => self.line_comment(),
             (b'/', b'*') => self.block_comment(),
@@ -457,7 +468,7 @@ impl Tokens<'_> {
         }
     }
 
-    fn plain_operator(&mut self, byte: u8) -> Token {
+    fn plain_operator(&mut self, byte: u8) -> Found {
         let end = if self.is(Engine::Postgres) { self.operator_end() } else { self.at + 1 };
         let kind = match byte {
             b'*' if end == self.at + 1 => Kind::Star,
@@ -516,12 +527,12 @@ impl Tokens<'_> {
         !self.is(Engine::Mysql) || self.rest(self.at + 2).first().is_none_or(|&byte| byte <= b' ')
     }
 
-    fn line_comment(&mut self) -> Token {
+    fn line_comment(&mut self) -> Found {
         let end = memchr2(b'\n', b'\r', self.rest(self.at)).map_or(self.text.len(), |len| self.at + len);
         self.token(Kind::Comment, end)
     }
 
-    fn block_comment(&mut self) -> Token {
+    fn block_comment(&mut self) -> Found {
         if self.is(Engine::Mysql)
             && let Some(end) = self.versioned_start_end()
         {
@@ -572,7 +583,7 @@ impl Tokens<'_> {
 /// Strings and quoted names: each gives the place after the closing quote, `None` if there is none.
 impl Tokens<'_> {
     /// A name in `quote`s, or a `U&'…'` string, whose body begins at `from`.
-    fn doubled(&mut self, quote: u8, from: usize) -> Token {
+    fn doubled(&mut self, quote: u8, from: usize) -> Found {
         let end = self.after_doubled(quote, from);
         self.closed(if quote == b'\'' { Kind::String } else { Kind::Quoted }, end)
     }

@@ -2,8 +2,7 @@
 //!
 //! The server quotes a column always or never, so that quoting is part of a column's shape.
 
-use memchr::memchr;
-
+use crate::near;
 use crate::quoted;
 use crate::scratch::Room;
 
@@ -65,15 +64,17 @@ impl Shape {
         Shape::MaybeNumber,
     ];
 
-    /// May a column of this shape hold `raw`?
-    pub(super) fn fits(self, raw: &[u8], quoted: bool) -> bool {
-        if quoted || raw.is_empty() {
-            return match self {
-                Shape::Quoted => true,
-                Shape::MaybeNumber | Shape::TransactionId => !quoted,
-                _ => false,
-            };
-        }
+    /// May a column of this shape hold `raw`, which stands without quotes?
+    pub(super) fn fits(self, raw: &[u8]) -> bool {
+        if raw.is_empty() { self.may_be_empty() } else { self.fits_bare(raw) }
+    }
+
+    /// May nothing stand between two commas here?
+    fn may_be_empty(self) -> bool {
+        matches!(self, Shape::Quoted | Shape::MaybeNumber | Shape::TransactionId)
+    }
+
+    fn fits_bare(self, raw: &[u8]) -> bool {
         raw.len() <= Shape::BARE_MAX
             && match self {
                 Shape::Time => is_time(raw),
@@ -99,40 +100,47 @@ pub(super) struct Column<'a> {
 /// The columns of one row.
 pub(super) struct Columns<'a> {
     columns: [Column<'a>; COLUMNS_MAX],
-    count: usize,
+    doubled_len: usize,
 }
 
 impl<'a> Columns<'a> {
     /// Splits a row, with or without its line end, or says why it is none.
     pub(super) fn split(row: &'a [u8]) -> Result<Self, &'static str> {
         let row = row.strip_suffix(b"\n").map_or(row, |row| row.strip_suffix(b"\r").unwrap_or(row));
-        let mut columns = Columns { columns: [Column::default(); COLUMNS_MAX], count: 0 };
+        let mut columns = Columns { columns: [Column::default(); COLUMNS_MAX], doubled_len: 0 };
         let mut at = 0;
-        loop {
-            let (column, end) = column_at(row, at)?;
-            columns.add(column)?;
+        for (index, slot) in columns.columns.iter_mut().enumerate() {
+            let shape = Shape::OF_COLUMN[index];
+            let (fits, end) = match row.get(at) {
+                None | Some(b',') => (shape.may_be_empty(), at),
+                Some(b'"') => {
+                    let (column, end) = quoted_at(row, at + 1)?;
+                    columns.doubled_len += if column.doubled { column.raw.len() } else { 0 };
+                    *slot = column;
+                    (shape == Shape::Quoted, end)
+                }
+                Some(_) => {
+                    let end = near::find(b',', &row[at..]).map_or(row.len(), |len| at + len);
+                    slot.raw = &row[at..end];
+                    (shape.fits_bare(slot.raw), end)
+                }
+            };
+            if !fits {
+                return Err(MISSHAPEN[index]);
+            }
             match row.get(end) {
-                None => break,
+                None if index + 1 < COLUMNS_MIN => return Err("fewer than 22 columns"),
+                None => return Ok(columns),
                 Some(b',') => at = end + 1,
                 Some(_) => return Err("a quote stands where none can stand"),
             }
         }
-        if columns.count < COLUMNS_MIN { Err("fewer than 22 columns") } else { Ok(columns) }
-    }
-
-    fn add(&mut self, column: Column<'a>) -> Result<(), &'static str> {
-        let slot = self.columns.get_mut(self.count).ok_or("more than 26 columns")?;
-        if !Shape::OF_COLUMN[self.count].fits(column.raw, column.quoted) {
-            return Err(MISSHAPEN[self.count]);
-        }
-        *slot = column;
-        self.count += 1;
-        Ok(())
+        Err("more than 26 columns")
     }
 
     /// How many bytes [`Columns::text`] may need for all columns.
     pub(super) fn doubled_len(&self) -> usize {
-        self.columns.iter().filter(|column| column.doubled).map(|column| column.raw.len()).sum()
+        self.doubled_len
     }
 
     /// Column `number`, from 1; `None` when the server wrote nothing or the row has no such column.
@@ -160,16 +168,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn column_at(row: &[u8], at: usize) -> Result<(Column<'_>, usize), &'static str> {
-    match row.get(at) {
-        Some(b'"') => return quoted_at(row, at + 1),
-        Some(b',') => return Ok((Column::default(), at)),
-        _ => {}
-    }
-    let end = memchr(b',', &row[at..]).map_or(row.len(), |len| at + len);
-    Ok((Column { raw: &row[at..end], quoted: false, doubled: false }, end))
-}
-
+#[inline]
 fn quoted_at(row: &[u8], start: usize) -> Result<(Column<'_>, usize), &'static str> {
     let (len, doubled) = quoted::end(&row[start..]).ok_or("a quote is not closed")?;
     let end = start + len;

@@ -7,11 +7,9 @@
 //! No decision rests on where the buffer ends: where bytes are missing to decide, the answer is `Incomplete`. So the
 //! frames do not depend on how the file was cut into pieces.
 
-use memchr::memchr2;
-
 use super::opening::{self, Found, Look};
 use crate::frame::{DAMAGED_MAX, Frame, NO_END};
-use crate::quoted;
+use crate::{near, quoted};
 
 /// The framer of [`crate::Format::PostgresCsvlog`].
 ///
@@ -164,7 +162,7 @@ impl Scan {
 
     fn bare(&mut self, buf: &[u8]) -> Option<Step> {
         let limit = buf.len().min(self.stretch + BARE_MAX);
-        let Some(len) = memchr2(b'"', b'\n', &buf[self.at..limit]) else { return Some(self.bare_on(buf, limit)) };
+        let Some(len) = near::find2(b'"', b'\n', &buf[self.at..limit]) else { return Some(self.bare_on(buf, limit)) };
         let found = self.at + len;
         if buf[found] == b'\n' {
             return Some(Step::Whole { len: found + 1 });
@@ -190,10 +188,13 @@ impl Scan {
 
     /// The server's strings end at a NUL, so that it never writes one: zeros are what a power cut leaves.
     fn quoted(&mut self, buf: &[u8]) -> Option<Step> {
-        match memchr2(b'"', 0, &buf[self.at..]) {
+        match near::find2(b'"', 0, &buf[self.at..]) {
             Some(len) if buf[self.at + len] == 0 => Some(Step::Broken("a NUL byte stands in it")),
             Some(len) => {
                 let run = quoted::run(&buf[self.at + len..]);
+                if run == 1 && self.closes_plainly(buf, self.at + len) {
+                    return self.column_start(self.at + len + 2);
+                }
                 self.at += len + run;
                 self.place = if run % 2 == 1 { Place::Quote } else { Place::Quoted };
                 None
@@ -203,6 +204,13 @@ impl Scan {
                 Some(Step::MissingBytes)
             }
         }
+    }
+
+    /// Whether the quote at `quote` closes its column and another follows, and nothing before it looks like the end of a head: what
+    /// [`Scan::after_quote`] finds in most columns.
+    fn closes_plainly(&self, buf: &[u8], quote: usize) -> bool {
+        let text_ends = buf[self.stretch..quote].last().is_none_or(|last| !matches!(last, b',' | b'"'));
+        text_ends && buf.get(quote + 1) == Some(&b',')
     }
 
     fn after_quote(&mut self, buf: &[u8], end: bool) -> Option<Step> {

@@ -103,8 +103,17 @@ pub(super) fn find(buf: &[u8], from: usize, end: bool) -> Found {
 ///
 /// A row that was torn inside quotes runs on into the next one. Its open column then ends at that row's first quote,
 /// behind that row's head; a user name chosen to begin with a comma keeps even the strict grammar content.
+#[inline]
 pub(super) fn opening_before(buf: &[u8], from: usize, quote: usize) -> Look<()> {
-    let text = trim_quotes(buf.get(from..quote).unwrap_or_default());
+    let text = buf.get(from..quote).unwrap_or_default();
+    match text.last() {
+        Some(b',' | b'"') => opening_at_end(buf, from, trim_quotes(text)),
+        _ => Look::Not,
+    }
+}
+
+/// The same, when `text` may end in a head.
+fn opening_at_end(buf: &[u8], from: usize, text: &[u8]) -> Look<()> {
     if text.last() != Some(&b',') {
         return Look::Not;
     }
@@ -136,7 +145,7 @@ fn column_end(buf: &[u8], shape: Shape) -> Look<usize> {
         return if shape == Shape::Quoted { quoted_end(buf) } else { Look::Not };
     }
     match buf.iter().take(Shape::BARE_MAX + 1).position(|&byte| matches!(byte, b',' | b'"' | b'\n')) {
-        Some(len) if buf[len] == b',' && shape.fits(&buf[..len], false) => Look::Is(len + 1),
+        Some(len) if buf[len] == b',' && shape.fits(&buf[..len]) => Look::Is(len + 1),
         Some(_) => Look::Not,
         None if buf.len() > Shape::BARE_MAX => Look::Not,
         None => Look::Short,

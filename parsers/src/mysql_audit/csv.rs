@@ -4,10 +4,11 @@
 //! columns, `"Query","5_2026-11-20T20:31:42","2026-11-20T20:31:43 UTC"`, can stand in no text, where those quotes would be doubled: half a
 //! record ends where another begins.
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 use super::{Row, place};
 use crate::frame::{DAMAGED_MAX, Frame, NO_END};
+use crate::near;
 use crate::quoted;
 use crate::record::Parsed;
 use crate::scratch::Scratch;
@@ -93,7 +94,7 @@ impl<'a> Columns<'a> {
                     ((&text[..len], is_doubled), &text[len + 1..])
                 }
                 None => {
-                    let len = memchr(b',', rest).unwrap_or(rest.len());
+                    let len = near::find(b',', rest).unwrap_or(rest.len());
                     let is_only = found.bare.replace(found.count).is_none();
                     let is_number = !rest[..len].is_empty() && rest[..len].iter().all(|byte| is_in_number(*byte));
                     if !is_only || !is_number {
@@ -121,7 +122,7 @@ pub(crate) fn opens(text: &[u8], end: bool) -> Option<bool> {
     let mut rest = text;
     for (max, fits) in [(48, is_name as fn(&[u8]) -> bool), (64, is_record), (64, is_time)] {
         let Some(column) = rest.strip_prefix(b"\"") else { return more(rest.is_empty(), end) };
-        let Some(len) = memchr(b'"', &column[..column.len().min(max)]) else {
+        let Some(len) = near::find(b'"', &column[..column.len().min(max)]) else {
             return more(column.len() < max && fits_so_far(column, fits), end);
         };
         if !fits(&column[..len]) {
@@ -234,7 +235,7 @@ impl RowFramer {
     }
 
     fn inside(&mut self, buf: &[u8]) -> Step {
-        let Some(len) = memchr(b'"', &buf[self.at..]) else {
+        let Some(len) = near::find(b'"', &buf[self.at..]) else {
             self.at = buf.len();
             return Step::MissingBytes;
         };
@@ -283,7 +284,7 @@ impl RowFramer {
     /// No record opens before `at`.
     fn look_for_record(&mut self, buf: &[u8], end: bool, reason: &'static str) -> Frame {
         let mut start = None;
-        while let Some(len) = memchr(b'"', &buf[self.at..]) {
+        while let Some(len) = near::find(b'"', &buf[self.at..]) {
             self.at += len;
             start = opens(&buf[self.at..], end);
             if start != Some(false) {
@@ -292,7 +293,7 @@ impl RowFramer {
             self.at += 1;
         }
         let is_found = start == Some(true);
-        if start == Some(false) || memchr(b'"', &buf[self.at..]).is_none() {
+        if start == Some(false) || near::find(b'"', &buf[self.at..]).is_none() {
             self.at = buf.len();
         }
         if self.at > DAMAGED_MAX {

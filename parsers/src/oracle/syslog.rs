@@ -8,13 +8,13 @@
 //! - Rows are cut at the daemon's longest line. `LENGTH` says how long they were.
 //! - The time is the daemon's, in the old protocol without a year and a zone.
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 use super::{Row, aud};
 use crate::lines::Rules;
 use crate::record::{Record, Value};
 use crate::scratch::Room;
-use crate::{Parsed, Scratch, times};
+use crate::{Parsed, Scratch, near, times};
 
 /// Every line is looked at by itself; without its line feed none is whole.
 pub(crate) const LINES: Rules = Rules { begins: |_| true, start: b"", is_whole: |_| false };
@@ -35,8 +35,8 @@ pub(crate) fn opens(line: &[u8]) -> bool {
 
 /// Where Oracle's name begins, and which of the two it is.
 fn tag(line: &[u8]) -> Option<(usize, bool)> {
-    let unified = memmem::find(line, UNIFIED).map(|at| (at, true));
-    let traditional = memmem::find(line, TRADITIONAL).map(|at| (at, false));
+    let unified = near::find_part(UNIFIED, line).map(|at| (at, true));
+    let traditional = near::find_part(TRADITIONAL, line).map(|at| (at, false));
     match (unified, traditional) {
         (Some(first), Some(second)) => Some(if first.0 < second.0 { first } else { second }),
         (one, other) => one.or(other),
@@ -55,7 +55,7 @@ pub fn parse<'a>(frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
     let bracket = memchr(b'[', rest).map_or(0, |at| at + 1);
     let digits = rest.get(bracket..).unwrap_or_default();
     let digits = digits.get(..memchr(b']', digits).unwrap_or(0)).unwrap_or_default();
-    let Some(text) = memmem::find(rest, b"LENGTH").and_then(|at| rest.get(at..)) else {
+    let Some(text) = near::find_part(b"LENGTH", rest).and_then(|at| rest.get(at..)) else {
         return message(line, &mut room);
     };
     let mut row = Row { pid: std::str::from_utf8(digits).ok().and_then(|pid| pid.parse().ok()), ..Row::default() };
@@ -123,7 +123,7 @@ fn time<'a>(header: &'a [u8], room: &mut Room<'a>) -> (&'a [u8], &'a [u8]) {
 fn unified<'a>(row: &mut Row<'a>, text: &'a [u8]) -> Result<(), &'static str> {
     let (mut rest, mut next) = (text, 0);
     while !rest.is_empty() {
-        let colon = memmem::find(rest, b":\"").ok_or("no key of Oracle's unified auditing")?;
+        let colon = key_len(rest).ok_or("no key of Oracle's unified auditing")?;
         let (name, behind) = rest.split_at(colon);
         let place = KEYS.iter().position(|key| key.as_bytes() == name).filter(|place| *place >= next);
         next = place.map_or(next, |place| place + 1);
@@ -148,6 +148,18 @@ fn unified<'a>(row: &mut Row<'a>, text: &'a [u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Up to the first colon with a quote behind it.
+fn key_len(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += near::find(b':', text.get(at..)?)?;
+        if text.get(at + 1) == Some(&b'"') {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
 /// Up to the quote behind which a later key begins, or which is the last byte; and at how many places that could be.
 fn value_len(value: &[u8], next: usize) -> (usize, usize) {
     let is_key = |rest: &[u8]| {
@@ -166,11 +178,11 @@ fn value_len(value: &[u8], next: usize) -> (usize, usize) {
     let next_key = first.and_then(|first| value.get(first + 2..)).unwrap_or_default();
     let name = next_key.get(..memchr(b':', next_key).unwrap_or(0)).unwrap_or_default();
     // The same key once more behind: either may be the true one.
-    let again = !name.is_empty()
-        && memmem::find_iter(next_key, name).any(|at| {
-            at > 0
-                && next_key.get(at + name.len()..).is_some_and(|rest| rest.starts_with(b":\""))
-                && next_key.get(..at).is_some_and(|before| before.ends_with(b"\" "))
-        });
+    let is_name = |rest: &[u8]| {
+        let behind = rest.strip_prefix(b" ").and_then(|rest| rest.strip_prefix(name));
+        behind.is_some_and(|behind| behind.starts_with(b":\""))
+    };
+    let again =
+        !name.is_empty() && memchr::memchr_iter(b'"', next_key).any(|at| next_key.get(at + 1..).is_some_and(is_name));
     (first.unwrap_or(value.len()), 1 + usize::from(again))
 }
