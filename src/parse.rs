@@ -16,7 +16,7 @@ use crate::event::{self, Origin};
 use crate::frames::Frames;
 use crate::health::SourceHealth;
 use crate::held::Held;
-use crate::intake::{Chosen, Intake};
+use crate::intake::{Chosen, GivenUp, Intake};
 use crate::journal::write::Block;
 use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
 use crate::shape::{Classify, Tally};
@@ -99,27 +99,37 @@ pub(crate) fn each_block(
     let health = SourceHealth::default();
     let mut counts = Counts::default();
     let mut id: Option<String> = None;
-    let mut origin: Option<Origin> = None;
+    let mut origin: Option<Arc<Origin>> = None;
     let mut end = false;
     while !end {
         end = read(request, input, &mut frames)? == 0;
         id = id.or_else(|| file_id(&frames, end));
         if let (None, Some(id)) = (&origin, &id) {
-            origin = identify(request, &intake, &mut frames, id, end)?;
+            origin = identify(request, &intake, &mut frames, id, end)?.map(Arc::new);
         }
         let Some(origin) = &origin else { continue };
         frames.forget();
         while intake.take(0, origin, &mut frames, &mut held, end, BLOCK_BYTES_MAX, &health) > 0 {
-            take(&intake.block, intake.chosen.as_deref().unwrap_or_default())?;
-            intake.block.lines.clear();
-            if let Some(chosen) = &mut intake.chosen {
-                chosen.clear();
-            }
+            hand_out(&mut intake, take)?;
         }
+        while end && !held.is_empty() {
+            intake.give_up(0, &mut held, GivenUp::OfFile(origin.file), BLOCK_BYTES_MAX, &health);
+            hand_out(&mut intake, take)?;
+        }
+        intake.begun_elsewhere.clear();
         let rows = &intake.block.rows;
         counts = Counts { rows: rows.read, unparsed: rows.unparsed, tally: *intake.tally_of(0) };
     }
     Ok(counts)
+}
+
+fn hand_out(intake: &mut Intake, take: &mut Take<'_>) -> Result<(), ParseError> {
+    take(&intake.block, intake.chosen.as_deref().unwrap_or_default())?;
+    intake.block.lines.clear();
+    if let Some(chosen) = &mut intake.chosen {
+        chosen.clear();
+    }
+    Ok(())
 }
 
 fn read(request: &Request, input: &mut impl Read, frames: &mut Frames) -> Result<usize, ParseError> {

@@ -27,7 +27,7 @@ pub use facts::Facts;
 pub use memory::{Known, Memory};
 pub use readings::Readings;
 pub use tally::Tally;
-pub use time::{Clock, UtcTime};
+pub use time::{Clock, Latest, UtcTime};
 pub use told::{Subject, Told};
 
 /// What a record means, beside what it says.
