@@ -60,9 +60,9 @@ oracle: deny-tool ## judge the statement reader by PostgreSQL's own parser; prec
 	@packaging/install-packages.sh test
 	sql/oracle/run.sh --nocapture --test-threads 1
 
-live: ## rotate, fill and break a live PostgreSQL's log, and rotate under load with logrotate, SECONDS each: make live SECONDS=120
+live: ## rotate, fill and break a live PostgreSQL's log, a live MariaDB's, and rotate with logrotate, SECONDS each: make live SECONDS=120
 	@packaging/install-packages.sh test
-	SEALTRAIL_LIVE_SECONDS=$(SECONDS) cargo test --release --locked --test e2e -- live_rotation:: logrotate:: --nocapture --test-threads 2
+	SEALTRAIL_LIVE_SECONDS=$(SECONDS) cargo test --release --locked --test e2e -- live_rotation:: live_mariadb:: logrotate:: --nocapture --test-threads 2
 
 soak: ## run for MINUTES with faults on every side, then compare; figures and graph in target/soak: make soak MINUTES=30
 	@packaging/install-packages.sh test

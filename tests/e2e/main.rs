@@ -27,6 +27,7 @@ mod crash;
 mod destinations;
 mod forged;
 mod large_rows;
+mod live_mariadb;
 mod live_postgres;
 mod live_rotation;
 mod live_stderr;
