@@ -16,7 +16,7 @@ MINUTES ?= 30
 # bash has a variable of that name, but make has not.
 SECONDS ?= 120
 
-.PHONY: help demo test lint advisories bench sim sim-mutants live soak limits fuzz tools deny-tool
+.PHONY: help demo test lint advisories bench sim sim-mutants oracle live soak limits fuzz tools deny-tool
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,9 +56,13 @@ bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept i
 	bench/bench.py all
 	bench/formats.py
 
-live: ## rotate, fill and break a live PostgreSQL's log, and rotate under load with logrotate, SECONDS each: make live SECONDS=120
+oracle: deny-tool ## judge the statement reader by PostgreSQL's own parser; precision and recall by kind of statement
 	@packaging/install-packages.sh test
-	SEALTRAIL_LIVE_SECONDS=$(SECONDS) cargo test --release --locked --test e2e -- live_rotation:: logrotate:: --nocapture --test-threads 2
+	sql/oracle/run.sh --nocapture --test-threads 1
+
+live: ## rotate, fill and break a live PostgreSQL's log, a live MariaDB's, and rotate with logrotate, SECONDS each: make live SECONDS=120
+	@packaging/install-packages.sh test
+	SEALTRAIL_LIVE_SECONDS=$(SECONDS) cargo test --release --locked --test e2e -- live_rotation:: live_mariadb:: logrotate:: --nocapture --test-threads 2
 
 soak: ## run for MINUTES with faults on every side, then compare; figures and graph in target/soak: make soak MINUTES=30
 	@packaging/install-packages.sh test

@@ -19,7 +19,7 @@ use sealtrail_seal::FileRange;
 use crate::config::plan::Plan;
 use crate::health::Health;
 use crate::host::Host;
-use crate::intake::Intake;
+use crate::intake::{GivenUp, Intake};
 use crate::journal::Head;
 use crate::journal::read::{SegmentFile, segments};
 use crate::journal::retain::{Kept, bytes_behind, retain};
@@ -29,7 +29,8 @@ use crate::limits::{
     SEAL_AHEAD_MS, SESSIONS_MAX, SETTLE_MS, SETTLE_UNREADABLE_MS, TURN_BYTES_MAX,
 };
 use crate::lookout::Lookout;
-use crate::sessions::table::GivenUp;
+use crate::sessions::numbered::file_id;
+use crate::sessions::table::GivenUp as CountGivenUp;
 use crate::sessions::{self, Sessions};
 use crate::ship::lowest_required_cursor;
 use crate::tail::archives::Unpacked;
@@ -61,7 +62,7 @@ pub struct Core {
     /// The count of rows has been kept in this run, and after the last segment.
     count_kept: bool,
     /// Sources of which it was said that the count of their rows is not whole.
-    count_given_up: Vec<GivenUp>,
+    count_given_up: Vec<CountGivenUp>,
     /// The journal's bytes when they were last counted, and what had been appended by then.
     on_disk: (u64, u64),
     /// Turns in which some source had more than its share: who comes first behind a backlog.
@@ -79,6 +80,17 @@ pub enum Sealed {
     All,
     /// The disk had no room for the last block: its rows are read again at the next start.
     NotAll,
+}
+
+/// How far the files are read that stand before one in its log's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Older {
+    /// To their ends.
+    Finished,
+    /// There is more of them to be read.
+    HasMore,
+    /// A look has to find out what has become of one of them.
+    Undecided,
 }
 
 /// What the loop is made of.
@@ -260,6 +272,7 @@ impl Core {
             }
         }
         self.caught_up = caught_up;
+        self.give_up_overdue()?;
         self.end_files(now)?;
         Ok(busy)
     }
@@ -309,8 +322,8 @@ impl Core {
             let before = self.tail.followers.len();
             if follower.aside.is_some() {
                 self.tail.pass_over(index, now);
-            } else if Tail::is_over(follower, now) {
-                self.end_file(index)?;
+            } else if self.tail.is_over(index, now) {
+                self.end_file(index, now)?;
             }
             if self.tail.followers.len() == before {
                 index += 1;
@@ -370,8 +383,17 @@ impl Core {
         self.intake.sessions().filter_map(Sessions::waits_since_ms).min()
     }
 
-    /// Reads one file until it has no more, or `share` is used up; true when it has more.
+    /// Reads one file until it has no more, or `share` is used up; true when it has more. Its turn comes when those before it are read.
     fn read(&mut self, index: usize, share: &mut usize, now: u64) -> Result<bool, WriteError> {
+        let goes_on = !self.tail.followers[index].frames.is_empty();
+        match self.finish_older(index, goes_on, now)? {
+            Older::Finished => self.read_on(index, share, true, now),
+            unfinished => Ok(unfinished == Older::HasMore),
+        }
+    }
+
+    /// The same, with or without a look at what was written to those before it while this one was read.
+    fn read_on(&mut self, index: usize, share: &mut usize, looks_back: bool, now: u64) -> Result<bool, WriteError> {
         if self.tail.followers[index].cut || !(self.identify(index, now) || self.tail.followers[index].has_hole()) {
             return Ok(false);
         }
@@ -410,6 +432,13 @@ impl Core {
             *share = share.saturating_sub(read);
             health.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
             health.last_read_ms.store(self.host.clock.unix_ms(), Ordering::Relaxed);
+            if looks_back {
+                match self.finish_older(index, true, now)? {
+                    Older::Finished => {}
+                    // What was read waits with the follower.
+                    unfinished => return Ok(unfinished == Older::HasMore),
+                }
+            }
             self.take(index, false)?;
             if read < READ_BYTES || self.paused() {
                 self.tail.followers[index].frames.rest();
@@ -419,25 +448,56 @@ impl Core {
         Ok(true)
     }
 
+    /// Reads the files before that one in its log's place to their ends: what begins in them comes before what ends in it. Once the log
+    /// `goes_on` in it nothing more comes of them, so that a row that nothing ends is whole.
+    fn finish_older(&mut self, index: usize, goes_on: bool, now: u64) -> Result<Older, WriteError> {
+        if !self.tail.followers[index].may_be_in_pieces() {
+            return Ok(Older::Finished);
+        }
+        if self.tail.waits_for_archive(index) {
+            return Ok(Older::Undecided);
+        }
+        for older in self.tail.older(index) {
+            let mut share = TURN_BYTES_MAX;
+            let more = self.read_on(older, &mut share, false, now)?;
+            let follower = &mut self.tail.followers[older];
+            if follower.undecided || follower.seen_cut && !follower.cut {
+                return Ok(Older::Undecided);
+            }
+            if !follower.is_to_be_read() {
+                continue;
+            }
+            if goes_on && follower.frames.is_open() {
+                follower.frames.settle();
+                self.take(older, false)?;
+            }
+            let follower = &self.tail.followers[older];
+            if more || self.paused() || follower.has_leftovers || !follower.is_read_to_end() {
+                return Ok(Older::HasMore);
+            }
+        }
+        Ok(Older::Finished)
+    }
+
     /// Turns what is read into lines, sealing whenever a block is full.
     fn take(&mut self, index: usize, end: bool) -> Result<(), WriteError> {
         loop {
-            let follower = &mut self.tail.followers[index];
-            if !follower.frames.has_format() {
-                follower.frames.pass_zeros();
+            if !self.tail.followers[index].frames.has_format() {
+                self.tail.followers[index].frames.pass_zeros();
                 return Ok(());
             }
+            let origin = self.intake.origin(&mut self.tail.followers[index]);
+            let (follower, held) = self.tail.with_held(index);
             let source = follower.source;
-            let origin = self.intake.origin(follower);
+            follower.give_back(held, &origin, self.host.clock.since_boot_ms());
+            self.intake.written(follower.written_ms());
             let health = &self.health.sources[source];
-            let (frames, held) = (&mut follower.frames, &mut follower.held);
-            let rows = self.intake.take(source, &origin, frames, held, end, BLOCK_BYTES_MAX, health);
+            let rows = self.intake.take(source, &origin, &mut follower.frames, held, end, BLOCK_BYTES_MAX, health);
             follower.account(rows);
-            self.unsealed_rows[source] += rows;
-            if rows > 0 {
-                self.waiting_since_ms.get_or_insert(self.host.clock.since_boot_ms());
-            }
-            if self.intake.block.lines.len() < BLOCK_BYTES_MAX {
+            let done = self.intake.block.lines.len() < BLOCK_BYTES_MAX;
+            follower.has_leftovers = !done;
+            self.account(source, rows);
+            if done {
                 return Ok(());
             }
             self.seal(false)?;
@@ -446,6 +506,45 @@ impl Core {
                 return Ok(());
             }
         }
+    }
+
+    /// Counts the lines that were written: `rows` of the file at hand, the others of the files in which they began.
+    fn account(&mut self, source: usize, rows: u64) {
+        let elsewhere = std::mem::take(&mut self.intake.begun_elsewhere);
+        let rows = rows + elsewhere.len() as u64;
+        elsewhere.into_iter().for_each(|file| self.tail.account_row_of(file));
+        self.unsealed_rows[source] += rows;
+        if rows > 0 {
+            self.waiting_since_ms.get_or_insert(self.host.clock.since_boot_ms());
+        }
+    }
+
+    /// Writes the lines of rows that nobody waits for any longer, of one log.
+    fn give_up(&mut self, lineage: u64, whose: GivenUp) -> Result<(), WriteError> {
+        loop {
+            let Some(lineage) = self.tail.lineage(lineage) else { return Ok(()) };
+            let (source, held) = (lineage.source, &mut lineage.held);
+            self.intake.give_up(source, held, whose, BLOCK_BYTES_MAX, &self.health.sources[source]);
+            self.account(source, 0);
+            if self.intake.block.lines.len() < BLOCK_BYTES_MAX {
+                return Ok(());
+            }
+            self.seal(false)?;
+            if self.writer.waits() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Rows that wait for the rest are given up when nothing has come for long, and there was nothing more to read.
+    fn give_up_overdue(&mut self) -> Result<(), WriteError> {
+        for number in self.tail.holding() {
+            let caught_up = self.tail.lineage(number).is_some_and(|lineage| self.caught_up[lineage.source]);
+            if caught_up && !self.paused() {
+                self.give_up(number, GivenUp::Overdue)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether it is known what the file is.
@@ -467,11 +566,22 @@ impl Core {
     }
 
     /// A file that is over: what is left of it is handed out, and it is sealed as ended.
-    fn end_file(&mut self, index: usize) -> Result<(), WriteError> {
+    fn end_file(&mut self, index: usize, now: u64) -> Result<(), WriteError> {
+        // What is read of it may still wait for those before it.
+        if !self.tail.followers[index].cut && self.finish_older(index, true, now)? != Older::Finished {
+            return Ok(());
+        }
         let follower = &self.tail.followers[index];
         let known = follower.id().is_some() && follower.format().is_some();
         if known {
             self.take(index, true)?;
+        }
+        if self.tail.followers[index].cut {
+            // It comes to no other file: what follows it may be anything.
+            self.give_up_file(index)?;
+        }
+        if self.tail.holds_any_of(index) {
+            return Ok(());
         }
         let follower = &self.tail.followers[index];
         let left = follower.len_seen().saturating_sub(follower.frames.offset());
@@ -722,10 +832,20 @@ impl Core {
     /// Nothing will come any more: rows that wait for the rest come out as they are.
     fn give_up_held(&mut self) -> Result<(), WriteError> {
         for index in 0..self.tail.followers.len() {
-            self.tail.followers[index].held.expire();
             self.take(index, false)?;
+            self.give_up_file(index)?;
         }
         Ok(())
+    }
+
+    /// The same for the rows of which some piece stands in that file.
+    fn give_up_file(&mut self, index: usize) -> Result<(), WriteError> {
+        let follower = &self.tail.followers[index];
+        let lineage = follower.lineage;
+        match follower.id().and_then(file_id) {
+            Some(file) => self.give_up(lineage, GivenUp::OfFile(file)),
+            None => Ok(()),
+        }
     }
 
     /// The last block says that the agent stopped; a pending one that still finds no room is read again at the next start.

@@ -54,7 +54,21 @@ impl Place {
     }
 }
 
+/// Where a row, or a piece of one, stands.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'e> {
+    /// In which file.
+    pub origin: &'e Origin,
+    /// Where in it.
+    pub place: Place,
+}
+
 impl Origin {
+    /// The file's id, as text.
+    pub fn file_id(&self) -> &str {
+        &self.file_id
+    }
+
     /// `path` is lossy where it is not UTF-8.
     pub fn new(
         file_id: &str,
@@ -121,8 +135,8 @@ pub struct Event<'e> {
     pub session_start: Option<UtcTime>,
     /// The whole of it, where it is larger than a record may be.
     pub oversize: Option<&'e Oversize<'e>>,
-    /// Where its pieces stand, where it was made of several.
-    pub pieces: &'e [Place],
+    /// Where its pieces stand, where it was made of several. The first of them stands where the row does.
+    pub pieces: &'e [At<'e>],
 }
 
 /// A row of which only the first and the last bytes were kept.
@@ -514,15 +528,22 @@ impl Line<'_> {
         });
     }
 
-    fn at(&mut self, origin: &Origin, place: Place, pieces: &[Place]) {
+    /// A piece in another file than the row's first says in which.
+    fn at(&mut self, origin: &Origin, place: Place, pieces: &[At<'_>]) {
         self.out.extend_from_slice(&origin.at);
         json::unsigned(self.out, place.offset);
         self.number("length", Some(place.length));
         for (index, piece) in pieces.iter().enumerate() {
             self.raw(if index == 0 { ",\"pieces\":[[" } else { ",[" });
-            json::unsigned(self.out, piece.offset);
+            json::unsigned(self.out, piece.place.offset);
             self.raw(",");
-            json::unsigned(self.out, piece.length);
+            json::unsigned(self.out, piece.place.length);
+            if piece.origin.file != origin.file {
+                self.raw(",\"");
+                self.raw(&piece.origin.file_id);
+                self.raw("\",");
+                json::string(self.out, piece.origin.path.as_bytes());
+            }
             self.raw("]");
         }
         self.raw(if pieces.is_empty() { "}}\n" } else { "]}}\n" });

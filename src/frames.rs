@@ -471,6 +471,11 @@ impl Frames {
         self.read_to() - self.offset + self.unsure as u64
     }
 
+    /// Whether nothing is here that was not handed out.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.buf.len()
+    }
+
     /// What was read last: `len` bytes, or as many as are still here.
     pub fn last_read(&self, len: usize) -> &[u8] {
         &self.buf[self.start.max(self.buf.len().saturating_sub(len))..]

@@ -11,15 +11,15 @@ use sealtrail_parsers::{Dialect, Format, Parsed, Piece, Record, Scratch, assembl
 use crate::accounts::Accounts;
 use crate::clock::{self, Clock as WallClock};
 use crate::config::plan::{AgentPlan, SourcePlan};
-use crate::event::{self, Event, Kept, Origin, Oversize, Place, Unparsed};
+use crate::event::{self, At, Event, Kept, Origin, Oversize, Place, Unparsed};
 use crate::frames::{Frames, Next, Passed};
 use crate::health::SourceHealth;
 use crate::held::{Held, Waiting};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::sessions::Sessions;
-use crate::sessions::numbered::{Numbered, RowId};
-use crate::shape::{Clock, UtcTime, meaning};
+use crate::sessions::numbered::{FileId, Numbered, RowId};
+use crate::shape::{Clock, Latest, UtcTime, meaning};
 use crate::tail::follow::Follower;
 
 /// Turns rows into lines, for all sources.
@@ -32,6 +32,10 @@ pub struct Intake {
     scratch: Scratch,
     /// The boot clock's, of the turn.
     now_ms: u64,
+    /// When the file at hand was written to last, in milliseconds since 1970.
+    written_ms: Option<u64>,
+    /// Lines of rows that began in another file than the one that was taken from: the files' ids. Their files count them.
+    pub begun_elsewhere: Vec<FileId>,
     /// What the next seal will cover.
     pub block: Block,
 }
@@ -71,6 +75,8 @@ impl Intake {
             sources: sources.collect(),
             scratch: Scratch::new(),
             now_ms: 0,
+            written_ms: None,
+            begun_elsewhere: Vec::new(),
             block: Block::default(),
         }
     }
@@ -89,6 +95,12 @@ impl Intake {
             .iter_mut()
             .filter_map(|source| source.sessions.as_mut())
             .for_each(|sessions| sessions.tick(now_ms));
+    }
+
+    /// When the file of the rows to come was written to last, in milliseconds since 1970, as far as that is known: the years of times without
+    /// one follow from it.
+    pub fn written(&mut self, written_ms: Option<u64>) {
+        self.written_ms = written_ms;
     }
 
     /// The count of one source's rows.
@@ -118,36 +130,61 @@ impl Intake {
         Origin::new(file_id, dialect, &self.server, &source.name, path, &source.labels)
     }
 
-    /// Takes the whole frames that are there, until `bytes_max` of lines are in the block. `end`: the file is over. Returns how many
-    /// lines they became. Pieces of rows that are not whole stay in `held`, unless the file is over.
+    /// Takes the whole frames that are there, until `bytes_max` of lines are in the block. `end`: nothing more will come of the file.
+    /// Returns how many lines of this file they became. Pieces of rows that are not whole stay in `held`.
     #[expect(clippy::too_many_arguments, reason = "each is another's: the plan's, the file's, the caller's")]
     pub fn take(
         &mut self,
         source: usize,
-        origin: &Origin,
+        origin: &Arc<Origin>,
         frames: &mut Frames,
         held: &mut Held,
         end: bool,
         bytes_max: usize,
         health: &SourceHealth,
     ) -> u64 {
-        let before = (self.block.rows.read, self.block.rows.unparsed);
-        let source = &mut self.sources[source];
-        let scratch = &mut self.scratch;
-        let mut done = false;
-        while !done && self.block.lines.len() < bytes_max {
-            let next = frames.next(self.record_max, end);
-            let (clock, server, block) = (self.clock.as_ref(), self.server.as_str(), &mut self.block);
-            let mut row = Row { clock, origin, server, block, source, held, now_ms: self.now_ms };
-            match next {
-                Next::Record { len } => row.record(frames, len, scratch),
-                Next::Damaged { len, reason } => row.damaged(frames, len, reason),
-                Next::Oversize { len, torn } => row.oversize(frames, len, torn, scratch),
-                Next::Zeros => row.zeros(frames),
-                Next::Wait => done = !row.give_up_one(end, scratch),
+        self.counted(source, health, |intake, scratch| {
+            while intake.block.lines.len() < bytes_max {
+                let next = frames.next(intake.record_max, end);
+                let mut row = intake.row(source, origin, held);
+                match next {
+                    Next::Record { len } => row.record(frames, len, scratch),
+                    Next::Damaged { len, reason } => row.damaged(frames, len, reason),
+                    Next::Oversize { len, torn } => row.oversize(frames, len, torn, scratch),
+                    Next::Zeros => row.zeros(frames),
+                    Next::Wait => break,
+                }
             }
-        }
+        })
+    }
+
+    /// Writes the lines of rows that nobody waits for any longer, until `bytes_max` of lines are in the block. Each counts as begun
+    /// elsewhere.
+    pub fn give_up(&mut self, source: usize, held: &mut Held, whose: GivenUp, bytes_max: usize, health: &SourceHealth) {
+        self.counted(source, health, |intake, scratch| {
+            while intake.block.lines.len() < bytes_max {
+                let waiting = match whose {
+                    GivenUp::Overdue => held.take_overdue(intake.now_ms),
+                    GivenUp::OfFile(file) => held.take_next_of(file),
+                };
+                let Some((waiting, origin)) = waiting.as_ref().and_then(|row| Some((row, row.origin()?))) else {
+                    break;
+                };
+                let before = intake.block.rows.read;
+                intake.row(source, origin, held).whole(waiting, waiting.may_be_whole(), scratch);
+                intake.begun_elsewhere.extend((before..intake.block.rows.read).map(|_| origin.file));
+            }
+        });
+    }
+
+    /// Counts the rows that `take` writes, and returns how many began in the file that they were taken from.
+    fn counted(&mut self, source: usize, health: &SourceHealth, take: impl FnOnce(&mut Self, &mut Scratch)) -> u64 {
+        let before = (self.block.rows.read, self.block.rows.unparsed, self.begun_elsewhere.len());
+        let mut scratch = std::mem::take(&mut self.scratch);
+        take(self, &mut scratch);
+        self.scratch = scratch;
         let rows = self.block.rows.read - before.0;
+        let source = &self.sources[source];
         health.rows_read.fetch_add(rows, Ordering::Relaxed);
         health.rows_unparsed.fetch_add(self.block.rows.unparsed - before.1, Ordering::Relaxed);
         if rows > 0
@@ -155,7 +192,21 @@ impl Intake {
         {
             health.last_row_ms.store(time.unix_ms(), Ordering::Relaxed);
         }
-        rows
+        rows - (self.begun_elsewhere.len() - before.2) as u64
+    }
+
+    fn row<'i>(&'i mut self, source: usize, origin: &'i Arc<Origin>, held: &'i mut Held) -> Row<'i> {
+        Row {
+            clock: self.clock.as_ref(),
+            origin,
+            server: &self.server,
+            block: &mut self.block,
+            source: &mut self.sources[source],
+            held,
+            begun_elsewhere: &mut self.begun_elsewhere,
+            now_ms: self.now_ms,
+            written_ms: self.written_ms,
+        }
     }
 
     /// Gives memory back when everything is quiet.
@@ -165,15 +216,26 @@ impl Intake {
     }
 }
 
+/// Which rows are given up.
+#[derive(Debug, Clone, Copy)]
+pub enum GivenUp {
+    /// Those of which nothing has come for too long.
+    Overdue,
+    /// All of which some piece stands in this file.
+    OfFile(FileId),
+}
+
 /// One row on its way into the block.
 struct Row<'i> {
     clock: &'i dyn WallClock,
-    origin: &'i Origin,
+    origin: &'i Arc<Origin>,
     server: &'i str,
     block: &'i mut Block,
     source: &'i mut SourceIntake,
     held: &'i mut Held,
+    begun_elsewhere: &'i mut Vec<FileId>,
     now_ms: u64,
+    written_ms: Option<u64>,
 }
 
 impl Row<'_> {
@@ -195,6 +257,7 @@ impl Row<'_> {
             // Of the file's own syntax: the seal's hash has it.
             Parsed::Nothing { .. } => len,
             other => {
+                debug_assert!(matches!(other, Parsed::Several) || self.origin.format.comes_in_pieces());
                 let piece = Owned::of(&other, self.held);
                 drop(other);
                 match piece {
@@ -209,41 +272,52 @@ impl Row<'_> {
 
     /// Holds a piece back, or puts it to the others of its row.
     fn piece(&mut self, piece: &Piece<'_>, place: Place, frame: &[u8], scratch: &mut Scratch) {
-        if let Some(waiting) = self.held.take_row_before(piece) {
+        if let Some(waiting) = self.held.take_row_before(piece, self.origin) {
             self.whole(&waiting, waiting.may_be_whole(), scratch);
         }
         if piece.is_last != Some(true) {
-            self.held.hold(piece, place, frame, self.now_ms);
-            while let Some(overdue) = self.held.take_overdue(self.now_ms) {
-                self.whole(&overdue, overdue.may_be_whole(), scratch);
+            self.held.hold(piece, self.origin, place, frame, self.now_ms);
+            while let Some(excess) = self.held.take_excess() {
+                self.whole(&excess, excess.may_be_whole(), scratch);
             }
             return;
         }
-        match self.held.take_row_of(piece) {
+        match self.held.take_row_of(piece, self.origin) {
             Some(mut waiting) => {
-                waiting.add(place, frame);
+                waiting.add(self.origin, place, frame);
                 self.whole(&waiting, true, scratch);
             }
             None => self.assembled(place, frame, &[frame], &[], true, scratch),
         }
     }
 
-    /// The oldest row that is held, when nobody waits for the rest of it any longer. False when there is none.
-    fn give_up_one(&mut self, end: bool, scratch: &mut Scratch) -> bool {
-        let given_up = if end { self.held.take_next() } else { self.held.take_overdue(self.now_ms) };
-        if let Some(waiting) = &given_up {
-            self.whole(waiting, waiting.may_be_whole(), scratch);
-        }
-        given_up.is_some()
-    }
-
-    /// Writes the line of a row that was held back.
+    /// Writes the line of a row that was held back. It is one of the file in which the row began.
     fn whole(&mut self, waiting: &Waiting, complete: bool, scratch: &mut Scratch) {
         let (places, frames) = (waiting.places(), waiting.frames());
-        let (Some(first), all) = (places.first(), frames.concat()) else { return };
+        let (Some(origin), Some(first)) = (waiting.origin(), places.first()) else { return };
+        let all = frames.concat();
         let pieces = if places.len() > 1 { &places[..] } else { &[] };
-        let place = Place::new(first.offset, all.len() as u64);
-        self.assembled(place, &all, &frames, pieces, complete, scratch);
+        let place = Place::new(first.place.offset, all.len() as u64);
+        let before = self.block.rows.read;
+        self.of(origin).assembled(place, &all, &frames, pieces, complete, scratch);
+        if origin.file != self.origin.file {
+            self.begun_elsewhere.extend((before..self.block.rows.read).map(|_| origin.file));
+        }
+    }
+
+    /// The same for a row of another file.
+    fn of<'r>(&'r mut self, origin: &'r Arc<Origin>) -> Row<'r> {
+        Row {
+            clock: self.clock,
+            origin,
+            server: self.server,
+            block: self.block,
+            source: self.source,
+            held: self.held,
+            begun_elsewhere: self.begun_elsewhere,
+            now_ms: self.now_ms,
+            written_ms: self.written_ms,
+        }
     }
 
     fn assembled(
@@ -251,7 +325,7 @@ impl Row<'_> {
         place: Place,
         all: &[u8],
         frames: &[&[u8]],
-        pieces: &[Place],
+        pieces: &[At<'_>],
         complete: bool,
         scratch: &mut Scratch,
     ) {
@@ -320,7 +394,7 @@ impl Row<'_> {
         frame: &[u8],
         record: &Record<'_>,
         oversize: Option<&Oversize<'_>>,
-        pieces: &[Place],
+        pieces: &[At<'_>],
     ) {
         if self.origin.format != Format::MysqlGeneralLog {
             return self.meant(place, frame, record, oversize, pieces);
@@ -339,9 +413,9 @@ impl Row<'_> {
         frame: &[u8],
         record: &Record<'_>,
         oversize: Option<&Oversize<'_>>,
-        pieces: &[Place],
+        pieces: &[At<'_>],
     ) {
-        let time = self.source.time(record.time, self.clock);
+        let time = self.source.time(record.time, self.written_ms, self.clock);
         let session_start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
         let meaning = meaning(record, self.server.as_bytes());
         if let Some(sessions) = &mut self.source.sessions {
@@ -388,11 +462,17 @@ const ZEROS: &str = "NUL bytes: a hole in the file";
 
 impl SourceIntake {
     /// The row's time; where it has none, that of the row before it, or the agent's own.
-    fn time(&mut self, text: &[u8], clock: &dyn WallClock) -> UtcTime {
-        match self.row_clock.utc(text) {
+    fn time(&mut self, text: &[u8], written_ms: Option<u64>, clock: &dyn WallClock) -> UtcTime {
+        let in_full = self.row_clock.utc(text);
+        match in_full.or_else(|| self.time_without_year(text, written_ms, clock)) {
             Some(time) => *self.last_time.insert(time),
             None => self.stand_in_time(clock),
         }
+    }
+
+    fn time_without_year(&mut self, text: &[u8], written_ms: Option<u64>, clock: &dyn WallClock) -> Option<UtcTime> {
+        let unix_ms = written_ms.unwrap_or_else(|| clock.unix_ms());
+        self.row_clock.utc_without_year(text, Latest { unix_ms, is_of_file: written_ms.is_some() })
     }
 
     fn stand_in_time(&self, clock: &dyn WallClock) -> UtcTime {

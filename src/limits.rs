@@ -82,6 +82,10 @@ pub const HOLES_MAX: usize = 32 * KIB;
 /// How often the folders are listed again although nothing was reported, in case a report was lost.
 pub const RESCAN_MS: u64 = 10_000;
 
+/// How often a look lists the folders when it finds something new each time. A log that is rotated faster than that is read all the same; only
+/// a row in two of its files may come out in two records.
+pub const LISTINGS_MAX: usize = 8;
+
 /// How often a full disk or an exhausted journal budget is looked at again.
 pub const PAUSE_MS: u64 = 500;
 
@@ -140,11 +144,15 @@ pub const CALM_MS: u64 = 10_000;
 /// Room on the disk of the state folder below which that is told; of a small disk, a twentieth of it.
 pub const SPACE_BYTES_MIN: u64 = 256 * MIB as u64;
 
-/// Pieces of rows that one file may hold back until the rest of their row comes. Past it the oldest row comes out as it is.
+/// Pieces of rows that one log may hold back, in all its files, until the rest of their row comes. Past it the oldest row comes out as it is.
 pub const HELD_PIECES_MAX: usize = 128 * KIB;
 
 /// The same in bytes. Chunks of a statement of many short lines are mostly headers: 1.2 MB of SQL come as 10 MB of syslog.
 pub const HELD_BYTES_MAX: usize = 16 * MIB;
+
+/// Rows of one connection that wait for their ends at a time: procedures and triggers call each other. Past it the oldest comes out as it is, which
+/// is all that becomes of rows whose ends are not logged.
+pub const HELD_NESTED_MAX: usize = 32;
 
 /// How long a chunk of a row waits for the next: the writer sends them one after the other.
 pub const HELD_CHUNK_MS: u64 = 2_000;

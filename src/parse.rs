@@ -16,7 +16,7 @@ use crate::event::{self, Origin};
 use crate::frames::Frames;
 use crate::health::SourceHealth;
 use crate::held::Held;
-use crate::intake::Intake;
+use crate::intake::{GivenUp, Intake};
 use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
 use crate::tail::identity::first_line;
 
@@ -78,13 +78,13 @@ pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> 
     let health = SourceHealth::default();
     let mut counts = Counts::default();
     let mut id: Option<String> = None;
-    let mut origin: Option<Origin> = None;
+    let mut origin: Option<Arc<Origin>> = None;
     let mut end = false;
     while !end {
         end = read(request, input, &mut frames)? == 0;
         id = id.or_else(|| file_id(&frames, end));
         if let (None, Some(id)) = (&origin, &id) {
-            origin = identify(request, &intake, &mut frames, id, end)?;
+            origin = identify(request, &intake, &mut frames, id, end)?.map(Arc::new);
         }
         let Some(origin) = &origin else { continue };
         frames.forget();
@@ -92,6 +92,12 @@ pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> 
             out.write_all(&intake.block.lines).map_err(ParseError::Write)?;
             intake.block.lines.clear();
         }
+        while end && !held.is_empty() {
+            intake.give_up(0, &mut held, GivenUp::OfFile(origin.file), BLOCK_BYTES_MAX, &health);
+            out.write_all(&intake.block.lines).map_err(ParseError::Write)?;
+            intake.block.lines.clear();
+        }
+        intake.begun_elsewhere.clear();
         counts = Counts { rows: intake.block.rows.read, unparsed: intake.block.rows.unparsed };
     }
     out.flush().map_err(ParseError::Write)?;

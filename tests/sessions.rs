@@ -13,7 +13,8 @@ use sealtrail::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
 use sealtrail::event;
 use sealtrail::frames::Frames;
 use sealtrail::health::SourceHealth;
-use sealtrail::intake::Intake;
+use sealtrail::held::Held;
+use sealtrail::intake::{GivenUp, Intake};
 use sealtrail::limits::{BLOCK_BYTES_MAX, SESSIONS_MAX};
 use sealtrail::sessions::Sessions;
 use sealtrail::sessions::numbered::{FileId, Numbered, RowId, Says};
@@ -877,16 +878,11 @@ fn count(log: &[u8], capture: &Capture, record_max_bytes: usize) -> (Sessions, V
         Ok::<_, ()>(log.len())
     };
     frames.fill(log.len(), read).unwrap();
-    let origin = intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), dialect, "log");
-    intake.take(
-        0,
-        &origin,
-        &mut frames,
-        &mut sealtrail::held::Held::default(),
-        true,
-        BLOCK_BYTES_MAX,
-        &SourceHealth::default(),
-    );
+    let origin = Arc::new(intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), dialect, "log"));
+    let mut held = Held::default();
+    intake.take(0, &origin, &mut frames, &mut held, true, BLOCK_BYTES_MAX, &SourceHealth::default());
+    // Rows in pieces, of which the last is known to be whole by the file's end.
+    intake.give_up(0, &mut held, GivenUp::OfFile(origin.file), BLOCK_BYTES_MAX, &SourceHealth::default());
     let counted = std::mem::replace(intake.sessions_of(0).unwrap(), Sessions::new(SOURCE));
     (counted, intake.block.lines)
 }

@@ -115,6 +115,28 @@ impl Format {
         Format::TeleportJson,
     ];
 
+    /// Whether a row's time may be that of syslog's old protocol, which has no year.
+    pub const fn may_lack_years(self) -> bool {
+        matches!(self, Format::ServerAuditSyslog | Format::PostgresSyslog | Format::OracleSyslog)
+    }
+
+    /// Whether [`crate::parse`] may call a frame of it a [`crate::Parsed::Piece`].
+    pub const fn comes_in_pieces(self) -> bool {
+        matches!(
+            self,
+            Format::ServerAudit
+                | Format::ServerAuditSyslog
+                | Format::PostgresSyslog
+                | Format::Sqlserver33205
+                | Format::SqlserverEventlogJson
+                | Format::SqlserverAuditCsv
+                | Format::SqlserverAuditJson
+                | Format::Cri
+                | Format::DockerJson
+                | Format::GcpLogentry
+        )
+    }
+
     /// The name that users write.
     pub const fn name(self) -> &'static str {
         match self {

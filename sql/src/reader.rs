@@ -5,17 +5,21 @@
 //!
 //! What is not understood is passed over up to the end of the statement, subqueries in it included.
 
+mod change;
+mod create;
 mod cursor;
-mod define;
+mod expression;
 mod grants;
 mod kinds;
 mod names;
 mod query;
 mod roles;
+mod rows;
 mod session;
 mod settings;
 mod statements;
 mod transfers;
+mod upkeep;
 
 use crate::dialect::{Dialect, Engine};
 use crate::lexer::{Kind, Token};
@@ -93,6 +97,7 @@ impl Reader {
             runs: true,
             depth: 0,
             inserts_into: Name::NONE,
+            narrowed: false,
             cut_at: if cut { text.len() as u32 } else { u32::MAX },
         };
         read.all();
@@ -113,6 +118,8 @@ struct Read<'a, 'r> {
     depth: u16,
     /// Where the INSERT at hand adds rows: its `ON CONFLICT DO UPDATE` changes some.
     inserts_into: Name,
+    /// The query at hand has a condition, a limit, parentheses or the like.
+    narrowed: bool,
     /// What ends here is half a name.
     cut_at: u32,
 }
@@ -158,12 +165,28 @@ impl Read<'_, '_> {
         if !self.at_boundary() {
             self.skip_to_end();
         }
+        if self.is_made_without_rows() {
+            self.nothing_runs();
+        }
         self.close_stretches();
         self.statement.span = start.to(self.at.last().span);
-        if self.kind() == Kind::End && (self.at.broken || self.at.ends_inside_comment() || self.cut_at != u32::MAX) {
-            self.statement.doubts.set(Doubts::CUT);
+        if self.is_cut() {
+            self.doubt(Doubts::CUT);
         }
         self.out.statements.push(std::mem::take(&mut self.statement));
+    }
+
+    /// What was found to be read is only named.
+    fn nothing_runs(&mut self) {
+        let from = usize::from(self.statement.relations.from);
+        for relation in self.out.relations[from..].iter_mut().filter(|relation| relation.access == Access::Read) {
+            relation.runs = false;
+        }
+    }
+
+    /// Whether we stand where the text was cut.
+    fn is_cut(&self) -> bool {
+        self.kind() == Kind::End && (self.at.broken || self.at.ends_inside_comment() || self.cut_at != u32::MAX)
     }
 
     fn count_the_rest(&mut self) {
@@ -384,3 +407,6 @@ fn same_part(dialect: Dialect, text: &[u8], one: Span, other: Span) -> bool {
     }
     one.len() == other.len() && one.eq_ignore_ascii_case(other)
 }
+
+#[cfg(test)]
+mod tests;

@@ -247,7 +247,7 @@ pub enum Means {
     Client,
     /// An address: object storage, another server.
     Remote,
-    /// The client reads a table as mysqldump does: `SELECT /*!40001 SQL_NO_CACHE */ * FROM t`.
+    /// The client's connection, by a tool that dumps tables: mysqldump's `SELECT /*!40001 SQL_NO_CACHE */ * FROM t`.
     Dump,
 }
 
@@ -330,7 +330,7 @@ bits! {
         TRIGGER_OFF = 9,
         /// Temporary
         TEMPORARY = 10,
-        /// The list of tables is everything: `SELECT *` from one table without a condition
+        /// All of one table is read: `SELECT * FROM t` without a condition or a limit, `TABLE t`
         WHOLE_TABLE = 11,
         /// `SECURITY DEFINER`: a function that runs with its owner's rights
         SECURITY_DEFINER = 12,

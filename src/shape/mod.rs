@@ -9,7 +9,7 @@ pub mod time;
 use sealtrail_parsers::{Act, Record, Status};
 
 pub use category::Category;
-pub use time::{Clock, UtcTime};
+pub use time::{Clock, Latest, UtcTime};
 
 /// What a record means, beside what it says.
 #[derive(Debug, Clone, Copy)]

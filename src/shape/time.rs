@@ -52,6 +52,15 @@ impl UtcTime {
     }
 }
 
+/// Until when a row can have been written, for times without a year: a row is not younger than its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Latest {
+    /// In milliseconds since 1970.
+    pub unix_ms: u64,
+    /// It is the file's last change, not the agent's clock.
+    pub is_of_file: bool,
+}
+
 /// Converts one source's times. Remembers the last minute's offset, since rows come in order.
 #[derive(Debug)]
 pub struct Clock {
@@ -86,6 +95,19 @@ impl Clock {
         Some(assemble(&last.utc, &local[16..], last.source))
     }
 
+    /// The same for `Nov 20 20:28:31`, as syslog's old protocol has it: in the last year in which that is not later than `latest`.
+    pub fn utc_without_year(&mut self, text: &[u8], latest: Latest) -> Option<UtcTime> {
+        let (month, day, clock) = split_yearless(text)?;
+        let latest_ms = latest.unix_ms.saturating_add(AHEAD_MS);
+        let now = jiff::Timestamp::from_millisecond(i64::try_from(latest_ms).ok()?).ok()?;
+        let this_year = now.to_zoned(TimeZone::UTC).year();
+        // The 29th of February is not in every year, nor in every fourth. A zone may be a day ahead.
+        (this_year - 8..=this_year + 1).rev().find_map(|year| {
+            let time = self.utc(format!("{year:04}-{month:02}-{day:02} {clock}").as_bytes())?;
+            (time.unix_ms() <= latest_ms).then(|| time.derived(without_year(time.source, latest.is_of_file)))
+        })
+    }
+
     fn minute(&self, local: &[u8], zone: &[u8]) -> Option<Minute> {
         let minute: DateTime = std::str::from_utf8(&with_t(&local[..16])).ok()?.parse().ok()?;
         let (seconds, source) = self.offset(minute, zone);
@@ -116,6 +138,29 @@ impl Clock {
             (None, Err(_)) => (0, Some("assumed:utc")),
         }
     }
+}
+
+/// Clocks of hosts that write to one file differ, and a time zone that was not stated is off by hours.
+const AHEAD_MS: u64 = 24 * 3_600_000;
+
+/// How a time is known that has neither zone nor year.
+fn without_year(zone: Option<&'static str>, is_of_file: bool) -> &'static str {
+    match (zone == Some("config:timezone"), is_of_file) {
+        (true, true) => "config:timezone,year:file",
+        (true, false) => "config:timezone,year:agent-clock",
+        (false, true) => "assumed:utc,year:file",
+        (false, false) => "assumed:utc,year:agent-clock",
+    }
+}
+
+/// Month, day and time of `Nov  2 20:28:31`.
+fn split_yearless(text: &[u8]) -> Option<(usize, u8, &str)> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = std::str::from_utf8(text).ok()?;
+    let (month, rest) = text.split_once(' ')?;
+    let (day, clock) = rest.trim_start().split_once(' ')?;
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    Some((month, day.parse().ok()?, clock))
 }
 
 /// Local part and zone, if the local part has the form `YYYY-MM-DD HH:MM:SS[.fraction]`.
@@ -240,5 +285,38 @@ mod tests {
         ] {
             assert_eq!(Clock::new(None).utc(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_without_a_year_is_of_the_last_one_in_which_it_is_not_later_than_its_file() {
+        let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_millisecond() as u64;
+        let year_of = |row: &str, written: &str| {
+            let latest = Latest { unix_ms: at(written), is_of_file: true };
+            let time = Clock::new(Some("UTC")).utc_without_year(row.as_bytes(), latest)?;
+            assert_eq!(time.source, Some("config:timezone,year:file"));
+            Some(String::from_utf8(time.as_bytes().to_vec()).unwrap())
+        };
+        for (row, written, expected) in [
+            ("Nov 20 20:28:31", "2026-11-20T20:28:32Z", "2026-11-20T20:28:31Z"),
+            // New Year, on either side of it, and a host whose clock is ahead.
+            ("Dec 31 23:59:59", "2027-01-01T00:00:05Z", "2026-12-31T23:59:59Z"),
+            ("Jan  1 00:00:01", "2027-01-01T00:00:05Z", "2027-01-01T00:00:01Z"),
+            ("Jan  1 00:00:20", "2026-12-31T23:59:50Z", "2027-01-01T00:00:20Z"),
+            // A file that was rotated away long ago.
+            ("Mar  3 01:02:03", "2024-02-01T00:00:00Z", "2023-03-03T01:02:03Z"),
+            ("Feb 29 12:00:00", "2027-06-01T00:00:00Z", "2024-02-29T12:00:00Z"),
+        ] {
+            assert_eq!(year_of(row, written).as_deref(), Some(expected), "{row}");
+        }
+        for row in ["Nov 31 20:28:31", "Foo 20 20:28:31", "Nov 20", "Nov 20 25:00:00", ""] {
+            assert_eq!(year_of(row, "2026-11-20T20:28:32Z"), None, "{row}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_year_and_zone_says_that_both_are_derived() {
+        let latest = Latest { unix_ms: 1_795_206_511_135, is_of_file: false };
+        let time = Clock::new(None).utc_without_year(b"Nov 20 20:28:31", latest).unwrap();
+        assert_eq!(time.source, Some("assumed:utc,year:agent-clock"));
     }
 }

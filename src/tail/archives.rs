@@ -123,6 +123,11 @@ impl Archives {
         self.open.iter().any(Archive::is_waited_for)
     }
 
+    /// Whether no further one can be opened now.
+    pub fn are_too_many(&self) -> bool {
+        self.open.len() >= FILES_MAX
+    }
+
     /// Whether some archive is not looked through.
     pub fn are_pending(&self) -> bool {
         self.open.iter().any(|archive| archive.fault.is_none() && archive.packed.log_len().is_none())

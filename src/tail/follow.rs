@@ -54,6 +54,12 @@ pub struct Follower {
     pub found_ms: u64,
     /// It comes out of an archive: it does not grow.
     pub archived: bool,
+    /// The number of the log whose place it was written in, among those of the tail; 0 until the look that found it is over.
+    pub lineage: u64,
+    /// It has its place in the order in which files are read.
+    pub ordered: bool,
+    /// What is read and may be handed out has not been: the block had no room for it.
+    pub has_leftovers: bool,
     /// What is at the place where reading stands is not what was read there: the file was cut and written anew.
     rewritten: bool,
     file: Arc<dyn OpenFile>,
@@ -69,8 +75,8 @@ pub struct Follower {
     hole: bool,
     /// What is read and not yet a line.
     pub frames: Frames,
-    /// Pieces of rows that wait for the others.
-    pub held: Held,
+    /// Pieces of rows that were held back when the agent ended, read again.
+    pub held_before: Vec<(Place, Vec<u8>)>,
     /// First byte that no seal accounts for yet.
     sealed: u64,
     /// Rows handed out since the last seal.
@@ -129,6 +135,9 @@ impl Follower {
             aside: None,
             found_ms: 0,
             archived: false,
+            lineage: 0,
+            ordered: false,
+            has_leftovers: false,
             rewritten: false,
             file,
             head: Head::of(&head_bytes),
@@ -139,7 +148,7 @@ impl Follower {
             hole: false,
             frames,
             sealed: offset,
-            held: Held::default(),
+            held_before: Vec::new(),
             rows: 0,
             len_seen: offset,
             compared: None,
@@ -173,39 +182,36 @@ impl Follower {
     /// Takes the place of a follower of the same file.
     pub fn in_place_of(self, old: &Follower) -> Self {
         let (archived, found_ms, moved_since_ms) = (old.archived, old.found_ms, old.moved_since_ms);
-        Follower { archived, found_ms, moved_since_ms, ..self }
+        Follower { archived, found_ms, moved_since_ms, lineage: old.lineage, ordered: old.ordered, ..self }
     }
 
     /// Reads again what was held back when the agent ended.
-    pub fn hold_again(&mut self, held: &[sealtrail_seal::Held], now_ms: u64) -> io::Result<()> {
+    pub fn hold_again(&mut self, held: &[sealtrail_seal::Held]) -> io::Result<()> {
         let Some(dialect) = self.frames.dialect().cloned() else { return Ok(()) };
-        let mut scratch = Scratch::new();
         for held in held.iter().filter(|held| self.id.as_ref() == Some(&held.id)) {
             let bytes = bytes_at(self.file.as_ref(), held.offset, held.length as usize)?;
             let (mut framer, mut at) = (Framer::new(&dialect), 0);
-            while let Frame::Record { len } = framer.next(&bytes[at..], true) {
-                let (place, frame) = (Place::new(held.offset + at as u64, len as u64), &bytes[at..at + len]);
-                if let Parsed::Piece(piece) = parse(&dialect, frame, &mut scratch) {
-                    self.held.hold(&piece, place, frame, now_ms);
-                }
+            while let Frame::Record { len } | Frame::Open { len } = framer.next(&bytes[at..], true) {
+                self.held_before.push((Place::new(held.offset + at as u64, len as u64), bytes[at..at + len].to_vec()));
                 at += len;
             }
         }
         Ok(())
     }
 
-    /// What is held back of this file, for a seal.
-    pub fn held_places(&self) -> impl Iterator<Item = sealtrail_seal::Held> {
-        let id = self.id.as_deref().unwrap_or_default();
-        let held =
-            move |place: Place| sealtrail_seal::Held { id: id.to_owned(), offset: place.offset, length: place.length };
-        self.held.places().into_iter().map(held)
+    /// Puts what was read again to what is held.
+    pub fn give_back(&mut self, held: &mut Held, origin: &Arc<Origin>, now_ms: u64) {
+        let mut scratch = Scratch::new();
+        for (place, frame) in std::mem::take(&mut self.held_before) {
+            if let Parsed::Piece(piece) = parse(&origin.dialect, &frame, &mut scratch) {
+                held.hold(&piece, origin, place, &frame, now_ms);
+            }
+        }
     }
 
-    /// When something of this file has waited long enough, by the core's clock.
+    /// When the record at the end that nothing ends is taken as it is, by the core's clock.
     pub fn due_ms(&self) -> Option<u64> {
-        let open = self.frames.is_open().then_some(self.last_read_ms + OPEN_RECORD_MS);
-        [open, self.held.due_ms()].into_iter().flatten().min()
+        self.frames.is_open().then_some(self.last_read_ms + OPEN_RECORD_MS)
     }
 
     /// Goes on in a copy of the file, which has been compared: what was read and is not yet a line is read again.
@@ -303,6 +309,17 @@ impl Follower {
         }
     }
 
+    /// Whether its rows may come in pieces, so that files of one log have to be read one after the other.
+    pub fn may_be_in_pieces(&self) -> bool {
+        self.format.is_some_and(Format::comes_in_pieces)
+    }
+
+    /// Whether reading goes on in it: it is known what it is, and nothing stands in the way.
+    pub fn is_to_be_read(&self) -> bool {
+        let stands = self.refused.is_some() || self.unreadable.is_some() || self.cut || self.aside.is_some();
+        self.id.is_some() && self.frames.has_format() && !stands
+    }
+
     /// Whether it begins with a hole, and has to be read to learn what stands behind that.
     pub fn has_hole(&self) -> bool {
         self.hole
@@ -387,6 +404,13 @@ impl Follower {
     /// The file's length on disk; of an archive, that of what it holds.
     pub fn len_on_disk(&self) -> io::Result<u64> {
         Ok(self.file.status()?.len)
+    }
+
+    /// When it was written to last, in milliseconds since 1970, where times of its rows may lack a year.
+    pub fn written_ms(&self) -> Option<u64> {
+        self.format.filter(|format| format.may_lack_years())?;
+        let since_1970 = self.file.status().ok()?.modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        u64::try_from(since_1970.as_millis()).ok()
     }
 
     /// The greatest length that the file was seen with.

@@ -13,16 +13,18 @@ pub mod elsewhere;
 pub mod find;
 pub mod follow;
 pub mod identity;
+pub mod lineage;
 pub mod packed;
 pub mod sight;
 pub mod siblings;
 pub mod watch;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
 use sealtrail_seal::{FileRange, Gap, Held};
@@ -31,16 +33,19 @@ use tracing::{info, warn};
 
 use crate::config::plan::{SourcePlan, StartAt};
 use crate::disk::{Disk, OpenFile};
-use crate::event::file_id;
+use crate::event::{Place, file_id};
 use crate::health::{SourceHealth, WatchHealth};
+use crate::held::Held as Pieces;
 use crate::hex::hex;
 use crate::host::Host;
 use crate::journal::write::Act;
-use crate::limits::{ENDED_KEPT_MAX, FILES_MAX, HEAD_BYTES_MAX, ROTATED_QUIET_MS};
+use crate::limits::{ENDED_KEPT_MAX, FILES_MAX, HEAD_BYTES_MAX, LISTINGS_MAX, ROTATED_QUIET_MS};
+use crate::sessions::numbered::{FileId, file_id as file_id_of};
 use archives::{Archives, Content, Unpacked};
 use find::{Found, Patterns, base_dir, files_in};
 use follow::{Aside, Follower, Refused};
 use identity::{Fit, Inode, bytes_before, compare, first_bytes};
+use lineage::{Lineage, by_age, live_name};
 use siblings::{Bystanders, Rotated};
 use sight::{Sight, Unreadable};
 use watch::Watch;
@@ -50,8 +55,15 @@ use watch::Watch;
 pub struct Tail {
     disk: Arc<dyn Disk>,
     sources: Vec<Source>,
-    /// In the order in which they are read: oldest first within a discovery.
+    /// In the order in which they are read: oldest first within a discovery, and within a lineage.
     pub followers: Vec<Follower>,
+    /// The logs that the followers' files are of, by their numbers, which are never used again.
+    lineages: BTreeMap<u64, Lineage>,
+    lineages_ever: u64,
+    /// Files that this listing of the folders has opened, and names that led to another file by then.
+    opened: usize,
+    /// Logs of which an archive is not unpacked yet that may hold what was never read: by source and name.
+    unpacking: BTreeSet<(usize, PathBuf)>,
     /// What the last seals say of files that have not been found again yet.
     known: Vec<FileRange>,
     /// Read to their end under a name that no pattern matches: not read twice if they come back.
@@ -75,7 +87,7 @@ pub struct Tail {
     /// Files that this look could not open, by their source.
     unopened: Vec<(usize, Unreadable)>,
     /// Archives that this look could not open, since they are not looked through yet.
-    not_unpacked: usize,
+    not_unpacked: BTreeSet<Inode>,
     /// Those of the first look: they may be entered at their end.
     first_archives: BTreeSet<Inode>,
     /// What is read or looked through of archives.
@@ -89,6 +101,14 @@ pub struct Tail {
 struct Source {
     plan: SourcePlan,
     patterns: Patterns,
+}
+
+impl Source {
+    /// Where the log was written that has this path: what the agent knew last may be a name that rotation gave it.
+    fn live_name(&self, path: &Path) -> PathBuf {
+        let live = live_name(path);
+        if self.patterns.lead_to(&live) { live } else { path.to_owned() }
+    }
 }
 
 /// A file that is not followed, until its length or that of its original says otherwise.
@@ -156,6 +176,10 @@ impl Tail {
             disk: Arc::clone(&host.disk),
             sources: sources.collect(),
             followers: Vec::new(),
+            lineages: BTreeMap::new(),
+            lineages_ever: 0,
+            opened: 0,
+            unpacking: BTreeSet::new(),
             known,
             retired: Vec::new(),
             passed_over: Vec::new(),
@@ -167,7 +191,7 @@ impl Tail {
             sealed_at,
             deleted: Vec::new(),
             unopened: Vec::new(),
-            not_unpacked: 0,
+            not_unpacked: BTreeSet::new(),
             first_archives: BTreeSet::new(),
             archives: Archives::default(),
             watch,
@@ -175,9 +199,27 @@ impl Tail {
         }
     }
 
-    /// Lists the folders: opens what is new, notices what has moved, shrunk or gone.
+    /// Looks at the folders: opens what is new, notices what has moved, shrunk or gone.
     pub fn look(&mut self, now_ms: u64, health: &[SourceHealth]) -> Looked {
         let mut looked = Looked::default();
+        // While the folders are listed, names go from one file to the next, and a file may be listed under none: what is new is taken
+        // to be all there is only when nothing more is found.
+        for _ in 0..LISTINGS_MAX {
+            self.opened = 0;
+            let found = self.list(now_ms, health, &mut looked);
+            looked.sights = self.sights(&found);
+            self.first_look = false;
+            if self.opened == 0 {
+                break;
+            }
+        }
+        self.put_in_order();
+        looked.deleted = std::mem::take(&mut self.deleted);
+        self.archives.forget_unasked();
+        looked
+    }
+
+    fn list(&mut self, now_ms: u64, health: &[SourceHealth], looked: &mut Looked) -> Vec<Found> {
         self.watch.forget_missing(self.disk.as_ref());
         let found = self.find();
         let mut problems = self.unmatched(&found);
@@ -185,33 +227,31 @@ impl Tail {
         for follower in &mut self.followers {
             // What cannot be asked about now is asked again by the next read, which says what is wrong.
             let _ = follower.compare();
-            let live = follower.path.clone();
+            let path = follower.path.clone();
             place(self.disk.as_ref(), follower, places.get(&follower.inode).copied(), now_ms);
             // For as long as it is followed: what stands in its place now may be rotated away before it is seen. Also where a pattern
             // leads to it by another name: others may have had the old one since, and no name that matches.
-            if follower.moved_since_ms.is_some() || follower.path != live {
+            if follower.moved_since_ms.is_some() || follower.path != path {
+                let live = self.sources[follower.source].live_name(&path);
                 self.rotated.extend(rotated(follower.source, &live, follower.file().as_ref()));
             }
         }
-        self.let_go_of_stale(&mut looked);
-        self.go_on_in_copies(&found, now_ms, &mut looked);
-        self.find_known(&found, now_ms, &mut looked);
-        self.forget_deleted(&mut looked);
+        self.unpacking.clear();
+        self.let_go_of_stale(looked);
+        self.go_on_in_copies(&found, now_ms, looked);
+        self.find_known(&found, now_ms, looked);
+        self.forget_deleted(looked);
         self.review_passed_over(&found);
         self.unopened.clear();
-        self.not_unpacked = 0;
+        self.not_unpacked.clear();
         self.adopt_siblings(now_ms, health, &mut problems);
         self.note_what_lies_there(&found);
         let settled = self.settled();
         for file in found.iter().filter(|file| !settled.contains(&file.inode)) {
             self.open(file.clone(), now_ms, health, &mut problems);
         }
-        looked.sights = self.sights(&found);
-        looked.deleted = std::mem::take(&mut self.deleted);
-        self.first_look = false;
-        self.archives.forget_unasked();
         self.tell(health, problems);
-        looked
+        found
     }
 
     /// Unpacks this turn's share of the archives that somebody waits for.
@@ -275,12 +315,64 @@ impl Tail {
 
     /// Pieces of rows that are read and in no line.
     pub fn held(&self) -> Vec<Held> {
-        self.followers.iter().flat_map(Follower::held_places).chain(self.held.iter().cloned()).collect()
+        let shared = self.lineages.values().flat_map(|lineage| lineage.held.places());
+        let before = self.followers.iter().flat_map(|follower| {
+            let id = follower.id().unwrap_or_default();
+            follower.held_before.iter().map(move |(place, _)| (id, *place))
+        });
+        let known = shared.chain(before).map(|(id, place)| held(id, place));
+        known.chain(self.held.iter().cloned()).collect()
     }
 
     /// When the first piece that is held is given up, or the first record that nothing ends is taken as it is; by the core's clock.
     pub fn due_ms(&self) -> Option<u64> {
-        self.followers.iter().filter_map(Follower::due_ms).min()
+        let held = self.lineages.values().filter_map(|lineage| lineage.held.due_ms());
+        self.followers.iter().filter_map(Follower::due_ms).chain(held).min()
+    }
+
+    /// A follower, and what is held of the log that its file is of.
+    pub fn with_held(&mut self, index: usize) -> (&mut Follower, &mut Pieces) {
+        let follower = &mut self.followers[index];
+        let lineage = self.lineages.entry(follower.lineage).or_insert_with(|| Lineage {
+            source: follower.source,
+            live: live_name(&follower.path),
+            held: Pieces::default(),
+        });
+        (follower, &mut lineage.held)
+    }
+
+    /// Logs of which something is held, by their numbers.
+    pub fn holding(&self) -> Vec<u64> {
+        let holds = |(number, lineage): (&u64, &Lineage)| (!lineage.held.is_empty()).then_some(*number);
+        self.lineages.iter().filter_map(holds).collect()
+    }
+
+    /// One of the logs of [`Tail::holding`].
+    pub fn lineage(&mut self, number: u64) -> Option<&mut Lineage> {
+        self.lineages.get_mut(&number)
+    }
+
+    /// Whether something older of that follower's log is still to come out of an archive.
+    pub fn waits_for_archive(&self, index: usize) -> bool {
+        let lineage = self.lineages.get(&self.followers[index].lineage);
+        let is_unpacking = |lineage: &Lineage| self.unpacking.contains(&(lineage.source, lineage.live.clone()));
+        // Where there are too many to be open at a time, those that are have to be read first.
+        !self.unpacking.is_empty() && !self.archives.are_too_many() && lineage.is_some_and(is_unpacking)
+    }
+
+    /// The files that were written in the place of that one before it, and are followed: oldest first.
+    pub fn older(&self, index: usize) -> Vec<usize> {
+        let lineage = self.followers[index].lineage;
+        let older = self.followers[..index].iter().enumerate().filter(move |(_, other)| other.lineage == lineage);
+        older.map(|(index, _)| index).collect()
+    }
+
+    /// Counts a line that is of that file although it was written when another was read.
+    pub fn account_row_of(&mut self, file: FileId) {
+        let is_it = |follower: &&mut Follower| follower.id().and_then(file_id_of) == Some(file);
+        if let Some(follower) = self.followers.iter_mut().find(is_it) {
+            follower.account(1);
+        }
     }
 
     /// Where reading stands in every file, and what ended last, for a segment's snapshot.
@@ -294,9 +386,14 @@ impl Tail {
 
     /// Whether the follower's file is over: cut, or out of an archive and read to its end, or moved or deleted, read to its end, and
     /// quiet since.
-    pub fn is_over(follower: &Follower, now_ms: u64) -> bool {
+    pub fn is_over(&self, index: usize, now_ms: u64) -> bool {
+        let follower = &self.followers[index];
         if follower.cut {
             return true;
+        }
+        if self.holds_any_of(index) {
+            // The rest of its row may stand in the next file, and the line is one of this file.
+            return false;
         }
         let read_to_end = || follower.refused.is_some() || follower.is_read_to_end();
         if follower.archived {
@@ -305,6 +402,14 @@ impl Tail {
         let Some(moved_ms) = follower.moved_since_ms else { return false };
         let quiet_since = moved_ms.max(follower.last_read_ms);
         now_ms.saturating_sub(quiet_since) >= ROTATED_QUIET_MS && read_to_end()
+    }
+
+    /// Whether some piece of the follower's file is held back.
+    pub fn holds_any_of(&self, index: usize) -> bool {
+        let follower = &self.followers[index];
+        let shared = || self.lineages.get(&follower.lineage).map(|lineage| &lineage.held);
+        let is_held = |file| shared().is_some_and(|held| !held.is_empty() && held.has_any_of(file));
+        !follower.held_before.is_empty() || follower.id().and_then(file_id_of).is_some_and(is_held)
     }
 
     /// Stops following a file that is over, and says so for the next seal. Its position is kept while the file still has a name.
@@ -378,7 +483,10 @@ impl Tail {
                 Ok(Identity::Known) => {}
                 Ok(identity) => return Ok(identity),
                 // What has to be compared is not unpacked yet.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Identity::Young),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.followers[index].undecided = true;
+                    return Ok(Identity::Young);
+                }
                 Err(error) => return Err(Refused(error.to_string())),
             }
         }
@@ -401,7 +509,7 @@ impl Tail {
                 }
                 Claim::Shortened(len) => from = from.max(len),
                 Claim::Same(range) => {
-                    self.resume_as(index, &range, now_ms)?;
+                    self.resume_as(index, &range)?;
                     break;
                 }
                 Claim::Copy(id) => {
@@ -497,13 +605,14 @@ impl Tail {
         Ok(())
     }
 
-    fn resume_as(&mut self, index: usize, range: &FileRange, now_ms: u64) -> io::Result<()> {
+    fn resume_as(&mut self, index: usize, range: &FileRange) -> io::Result<()> {
         let follower = &self.followers[index];
         let (path, file) = (follower.path.clone(), Arc::clone(follower.file()));
         let resumed =
             Follower::resume(follower.source, path, file, follower.inode, &self.sources[follower.source].plan, range)?;
         let mut resumed = resumed.in_place_of(&self.followers[index]);
-        resumed.hold_again(&self.held, now_ms)?;
+        resumed.hold_again(&self.held)?;
+        resumed.lineage = self.lineage_of(resumed.source, Path::new(&range.path));
         info!(file = %resumed.path.display(), from = range.to, "the same log in another file: reading on");
         self.followers[index] = resumed;
         self.forget(&range.id);
@@ -561,7 +670,10 @@ impl Tail {
     fn let_go_of_stale(&mut self, looked: &mut Looked) {
         for mut follower in self.followers.extract_if(.., |follower| follower.is_stale()) {
             warn!(file = %follower.path.display(), "the handle is stale: looking for the file anew");
-            self.held.extend(follower.held_places());
+            // Pieces that are in memory stay there: the rest of their rows may come from another file.
+            let id = follower.id().unwrap_or_default().to_owned();
+            let unread = follower.held_before.iter().map(|(place, _)| held(&id, *place));
+            self.held.extend(unread.collect::<Vec<_>>());
             let range = follower.seal(&self.sources[follower.source].plan.name);
             if !range.id.is_empty() {
                 self.known.push(FileRange { from: range.to, sha256: String::new(), rows: 0, ..range.clone() });
@@ -582,20 +694,22 @@ impl Tail {
                 Ok(Again::Here(copy)) => {
                     let in_place = found.iter().any(|file| file.path == copy.path);
                     // What no pattern leads to was left behind itself, and others are not named after it.
-                    let live = Path::new(&range.path);
-                    if copy.path != live && self.sources[source].patterns.lead_to(live) {
-                        self.rotated.extend(rotated(source, live, copy.file.as_ref()));
+                    let live = self.sources[source].live_name(Path::new(&range.path));
+                    if copy.path != live && self.sources[source].patterns.lead_to(&live) {
+                        self.rotated.extend(rotated(source, &live, copy.file.as_ref()));
                     }
                     // What was packed was whole; what was copied may have been written on, wherever it is now.
                     let may_go_on = !copy.archived || self.is_there(&range, found);
                     if copy.inode != Inode::in_range(&range) && may_go_on {
                         looked.acts.push(cut_while_away(&range, &copy));
                     }
-                    if let Err(error) = self.resume(source, copy, &range, in_place, now_ms) {
-                        if error.kind() != io::ErrorKind::WouldBlock {
+                    match self.resume(source, copy, &range, in_place, now_ms) {
+                        Ok(()) => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_archive(source, range),
+                        Err(error) => {
                             warn!(file = range.path, %error, "cannot read");
+                            self.known.push(range);
                         }
-                        self.known.push(range);
                     }
                 }
                 Ok(Again::Done(inode)) => {
@@ -604,9 +718,9 @@ impl Tail {
                     self.keep_retired(range);
                 }
                 Ok(Again::Later) => self.known.push(range),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.known.push(range),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_archive(source, range),
                 Ok(Again::Gone) => {
-                    let live = PathBuf::from(&range.path);
+                    let live = self.sources[source].live_name(Path::new(&range.path));
                     self.rotated.extend(self.sealed_at.map(|modified| Rotated { source, live, modified }));
                     self.gone(range, looked);
                 }
@@ -617,6 +731,12 @@ impl Tail {
                 }
             }
         }
+    }
+
+    /// A file of before is in an archive that is not unpacked so far: what was written after it waits.
+    fn wait_for_archive(&mut self, source: usize, range: FileRange) {
+        self.unpacking.insert((source, live_name(Path::new(&range.path))));
+        self.known.push(range);
     }
 
     /// Whether the file itself is there, whatever it holds.
@@ -645,7 +765,8 @@ impl Tail {
         }
         Ok(match self.find_copy(range, inode, found) {
             Copies::Whole(copy) => Again::Here(copy),
-            Copies::Unfinished | Copies::Later => Again::Later,
+            Copies::Unfinished => Again::Later,
+            Copies::Later => return Err(io::ErrorKind::WouldBlock.into()),
             Copies::None => Again::Gone,
         })
     }
@@ -653,7 +774,8 @@ impl Tail {
     fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {
         let mut follower =
             Follower::resume(source, copy.path, copy.file, copy.inode, &self.sources[source].plan, range)?;
-        follower.hold_again(&self.held, now_ms)?;
+        follower.hold_again(&self.held)?;
+        follower.lineage = self.lineage_of(source, Path::new(&range.path));
         self.held.retain(|held| held.id != range.id);
         follower.archived = copy.archived;
         follower.found_ms = now_ms;
@@ -759,7 +881,7 @@ impl Tail {
         for rotated in all {
             // A folder that cannot be listed now is listed when the file itself cannot be found.
             let folder = rotated.live.parent().unwrap_or(Path::new("/"));
-            let unopened = (self.unopened.len(), self.not_unpacked);
+            let unopened = (self.unopened.len(), self.not_unpacked.len());
             for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
                 let Ok(status) = self.disk.status(&path) else { continue };
                 if !rotated.is_left_by(&path, &status)
@@ -776,7 +898,7 @@ impl Tail {
                     follower.moved_since_ms = Some(now_ms);
                 }
             }
-            if (self.unopened.len(), self.not_unpacked) != unopened {
+            if (self.unopened.len(), self.not_unpacked.len()) != unopened {
                 // No pattern leads to what cannot be opened now.
                 self.rotated.push(rotated);
             }
@@ -801,7 +923,8 @@ impl Tail {
         let folders: BTreeSet<PathBuf> = paths.filter_map(|path| path.parent().map(Path::to_owned)).collect();
         for folder in folders {
             for (path, inode) in files_in(self.disk.as_ref(), &folder).unwrap_or_default() {
-                let waits = self.unopened.iter().any(|(_, file)| file.inode == inode);
+                let waits =
+                    self.not_unpacked.contains(&inode) || self.unopened.iter().any(|(_, file)| file.inode == inode);
                 let matches = found.iter().any(|file| file.inode == inode);
                 if !(waits || matches || self.is_known(inode))
                     && let Ok(status) = self.disk.status(&path)
@@ -870,6 +993,61 @@ impl Tail {
         followed.chain(self.passed_over.iter().map(|file| file.inode)).collect()
     }
 
+    /// Has what this look has found read in its order: in each lineage oldest first, whatever order the files were found in. Where an archive is
+    /// still to come nothing is read, and its place may be before them.
+    fn put_in_order(&mut self) {
+        let new: Vec<usize> = (0..self.followers.len()).filter(|index| !self.followers[*index].ordered).collect();
+        for &index in &new {
+            if self.followers[index].lineage == 0 {
+                let (source, path) = (self.followers[index].source, self.followers[index].path.clone());
+                self.followers[index].lineage = self.lineage_of(source, &path);
+            }
+            self.followers[index].ordered = !self.waits_for_archive(index);
+        }
+        let names = self.names_of(&new);
+        // When it was written to last counts where names do not say; of what cannot be asked it is unknown.
+        let written = |follower: &Follower| follower.file().status().ok().map(|status| status.modified);
+        let by_age = |one: &Follower, other: &Follower| {
+            let names = names.get(&one.inode).zip(names.get(&other.inode));
+            let by_name = names.map_or(Ordering::Equal, |(one, other)| by_age(one, other));
+            by_name.then_with(|| written(one).cmp(&written(other)))
+        };
+        for (count, &index) in new.iter().enumerate() {
+            for &other in &new[..count] {
+                let (new, before) = (&self.followers[index], &self.followers[other]);
+                if new.lineage == before.lineage && by_age(new, before).is_lt() {
+                    self.followers.swap(index, other);
+                }
+            }
+        }
+        let used: BTreeSet<u64> = self.followers.iter().map(|follower| follower.lineage).collect();
+        self.lineages.retain(|number, lineage| used.contains(number) || !lineage.held.is_empty());
+    }
+
+    /// What those files are called now, in the folder where their log is written: what one was found under may have gone on to another.
+    fn names_of(&self, followers: &[usize]) -> BTreeMap<Inode, PathBuf> {
+        if followers.len() < 2 {
+            return BTreeMap::new();
+        }
+        let live = |index: &usize| self.lineages.get(&self.followers[*index].lineage).map(|lineage| &lineage.live);
+        let folders: BTreeSet<&Path> = followers.iter().filter_map(live).filter_map(|live| live.parent()).collect();
+        // A folder that cannot be listed has no names.
+        let files = folders.into_iter().flat_map(|folder| files_in(self.disk.as_ref(), folder).unwrap_or_default());
+        files.map(|(path, inode)| (inode, path)).collect()
+    }
+
+    /// The number of the log that is written under a file's name without what rotation put behind it.
+    fn lineage_of(&mut self, source: usize, path: &Path) -> u64 {
+        let live = live_name(path);
+        let is_it = |lineage: &Lineage| lineage.source == source && lineage.live == live;
+        if let Some((number, _)) = self.lineages.iter().find(|(_, lineage)| is_it(lineage)) {
+            return *number;
+        }
+        self.lineages_ever += 1;
+        self.lineages.insert(self.lineages_ever, Lineage { source, live, held: Pieces::default() });
+        self.lineages_ever
+    }
+
     fn find(&mut self) -> Vec<Found> {
         let disk = self.disk.as_ref();
         let (mut found, mut inodes) = (Vec::new(), BTreeSet::new());
@@ -907,8 +1085,12 @@ impl Tail {
         }
         match self.follow(&file, now_ms) {
             Ok(Some(follower)) => {
-                info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
-                self.followers.push(follower);
+                self.opened += 1;
+                // Under a name that has gone on to another file nobody knows which files stand before it: it is listed again.
+                if follower.inode == file.inode {
+                    info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
+                    self.followers.push(follower);
+                }
             }
             Ok(None) => {
                 self.passed_over.push(PassedOver {
@@ -919,13 +1101,16 @@ impl Tail {
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.not_unpacked += 1;
+                self.not_unpacked.insert(file.inode);
                 if self.first_look {
                     self.first_archives.insert(file.inode);
                 }
+                if !self.begins_like_one_that_was_read(&file) {
+                    self.unpacking.insert((file.source, live_name(&file.path)));
+                }
             }
             Err(error) => {
-                health[file.source].errors.fetch_add(1, Ordering::Relaxed);
+                health[file.source].errors.fetch_add(1, Relaxed);
                 *problem = Some(format!("cannot read {}: {error}", file.path.display()));
                 // One that went away since it was found can be neither read nor not read.
                 if error.kind() != io::ErrorKind::NotFound {
@@ -934,6 +1119,15 @@ impl Tail {
                 }
             }
         }
+    }
+
+    /// Whether an archive is, most likely, what became of a file that was read as it was written.
+    fn begins_like_one_that_was_read(&self, file: &Found) -> bool {
+        // What cannot be opened now is asked about again by the next look.
+        let Ok(archive) = self.disk.open(&file.path) else { return true };
+        let source = &self.source(file.source).name;
+        let is_it = |range: FileRange| packed::has_head_of(&archive, &range).unwrap_or(false);
+        self.positions().into_iter().filter(|range| range.source == *source).any(is_it)
     }
 
     /// `None`: an archive that is not whole yet.
@@ -973,7 +1167,7 @@ impl Tail {
     fn tell(&self, health: &[SourceHealth], problems: Vec<Option<String>>) {
         for (index, (source, problem)) in health.iter().zip(problems).enumerate() {
             let followers = || self.followers.iter().filter(|follower| follower.source == index);
-            source.files.store(followers().count() as u64, Ordering::Relaxed);
+            source.files.store(followers().count() as u64, Relaxed);
             note(source, problem.or_else(|| followers().find_map(Follower::problem)));
         }
     }
@@ -1073,6 +1267,11 @@ fn bytes_missing(range: &FileRange, to: Option<u64>) -> Gap {
         to,
         ..Gap::default()
     }
+}
+
+/// A piece that is held, as seals name it.
+fn held(id: &str, place: Place) -> Held {
+    Held { id: id.to_owned(), offset: place.offset, length: place.length }
 }
 
 /// Nothing more will come of the file.

@@ -51,8 +51,20 @@ pub fn is_archive(file: &dyn OpenFile) -> io::Result<bool> {
     Ok(packing_of(file)?.is_some())
 }
 
-/// Whether a log, or what an archive holds so far, begins with the bytes that a seal tells of.
+/// Whether a log, or what an archive holds so far, begins with the bytes that a seal tells of, as far as it goes.
 pub fn begins_with(file: &Arc<dyn OpenFile>, range: &FileRange) -> io::Result<bool> {
+    let (head, is_all) = head_for(file, range)?;
+    Ok(!is_all || Head::of(&head).sha256 == range.head)
+}
+
+/// Whether it has all the first bytes that a seal tells of.
+pub fn has_head_of(file: &Arc<dyn OpenFile>, range: &FileRange) -> io::Result<bool> {
+    let (head, is_all) = head_for(file, range)?;
+    Ok(is_all && Head::of(&head).sha256 == range.head)
+}
+
+/// As many first bytes as the seal tells of, and whether there are so many.
+fn head_for(file: &Arc<dyn OpenFile>, range: &FileRange) -> io::Result<(Vec<u8>, bool)> {
     let len = usize::try_from(range.head_len).unwrap_or(usize::MAX).min(HEAD_BYTES_MAX);
     let head = match packing_of(file.as_ref())? {
         None => first_bytes(file.as_ref(), len)?,
@@ -63,7 +75,8 @@ pub fn begins_with(file: &Arc<dyn OpenFile>, range: &FileRange) -> io::Result<bo
             head
         }
     };
-    Ok(head.len() < len || Head::of(&head).sha256 == range.head)
+    let is_all = head.len() >= len;
+    Ok((head, is_all))
 }
 
 /// An archive that is open.

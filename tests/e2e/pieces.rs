@@ -118,3 +118,62 @@ fn a_drain_leaves_nothing_held_back() {
     assert_eq!(host.drain().events().count(), 3);
     host.assert_verifies();
 }
+
+#[test]
+fn a_call_is_one_record_although_its_procedures_statements_stand_between_its_rows() {
+    let host = host();
+    append(&host, &(table(7, 70, "proc") + &query(7, 71) + &table(7, 72, "orders") + &query(7, 72) + &query(7, 70)));
+    let trail = host.drain();
+    let touched: Vec<(&Value, Vec<&str>)> = trail
+        .events()
+        .map(|event| {
+            let names = if event["resources"].is_array() { names(event) } else { Vec::new() };
+            (&event["extra"]["queryid"], names)
+        })
+        .collect();
+    assert_eq!(touched.len(), 3, "{touched:?}");
+    for expected in [(71, vec![]), (72, vec!["shop.orders"]), (70, vec!["shop.proc"])] {
+        assert!(touched.contains(&(&expected.0.into(), expected.1.clone())), "{expected:?} is not in {touched:?}");
+    }
+    assert!(trail.events().all(|event| event["flags"].is_null()));
+}
+
+#[test]
+fn a_statement_goes_on_in_the_next_file_however_often_the_log_was_rotated_and_the_agent_killed() {
+    let host = host();
+    append(&host, &(query(8, 80) + &table(7, 70, "orders")));
+    let mut agent = host.run();
+    agent.wait_for("the first row", |trail| trail.events().count() == 1);
+    agent.kill9();
+    // Three files come and go while nobody looks.
+    append(&host, &table(9, 90, "stock"));
+    rotate(&host);
+    append(&host, &table(7, 70, "stock"));
+    rotate(&host);
+    append(&host, &query(9, 90));
+    rotate(&host);
+    append(&host, &(query(7, 70) + &query(8, 81) + &query(8, 82)));
+    let mut agent = host.run();
+    agent.wait_for_rows(4);
+    let trail = agent.stop();
+    let joined = |query: u64| trail.events().find(|event| event["extra"]["queryid"] == query).unwrap();
+    assert_eq!(names(joined(70)), ["shop.orders", "shop.stock"]);
+    assert_eq!(names(joined(90)), ["shop.stock"]);
+    let pieces = joined(70)["at"]["pieces"].as_array().unwrap();
+    let in_files: Vec<usize> = pieces.iter().map(|piece| piece.as_array().unwrap().len()).collect();
+    assert_eq!(in_files, [2, 4, 4], "{pieces:?}");
+    assert!(trail.events().all(|event| event["flags"].is_null()));
+    trail.assert_ids_unique();
+    host.assert_verifies();
+}
+
+/// As server_audit does.
+fn rotate(host: &Host) {
+    let name = |number: usize| match number {
+        0 => host.log().join("server_audit.log"),
+        _ => host.log().join(format!("server_audit.log.{number}")),
+    };
+    for number in (0..9).rev().filter(|number| name(*number).exists()) {
+        fs::rename(name(number), name(number + 1)).unwrap();
+    }
+}

@@ -118,6 +118,11 @@ impl Trail {
         Ok(Trail { segments, lines, values: values.map_err(|error| format!("a line is no JSON: {error}"))? })
     }
 
+    /// All lines, taken apart.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
     /// How many segments there are, or were.
     pub fn segments(&self) -> usize {
         self.segments.len()
@@ -369,7 +374,7 @@ impl Told {
     }
 }
 
-fn check_verdict(disk: &SimDisk, trail: &Trail, wrong: &mut Wrong) {
+pub fn check_verdict(disk: &SimDisk, trail: &Trail, wrong: &mut Wrong) {
     let verdict = match verdict(disk, trail) {
         Ok(verdict) => verdict,
         Err(error) => return wrong.push(error),

@@ -13,6 +13,7 @@ mod clock;
 mod disk;
 mod disk_holds;
 mod far;
+mod joined;
 mod nth_call;
 mod schedule;
 mod server;

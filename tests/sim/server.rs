@@ -678,7 +678,7 @@ fn number_of(path: &str, base: &str) -> Option<usize> {
     rest.strip_prefix('.')?.split('.').next()?.parse().ok()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

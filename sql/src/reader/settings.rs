@@ -1,7 +1,7 @@
 //! Statements that set parameters: SET, RESET, ALTER SYSTEM, `ALTER … SET`, `set_config()`; and SHOW.
 
 use super::Read;
-use super::query::{AT_CLAUSE, AT_COMMA};
+use super::expression::{AT_CLAUSE, AT_COMMA};
 use crate::dialect::Engine;
 use crate::lexer::Kind;
 use crate::reading::{Scope, Setting, Value, Who};

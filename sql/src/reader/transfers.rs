@@ -1,7 +1,7 @@
 //! Data that leaves or enters as a whole: COPY, `INTO OUTFILE`, `LOAD DATA`, UNLOAD, and functions that read or write files.
 
 use super::Read;
-use super::query::AT_COMMA;
+use super::expression::AT_COMMA;
 use crate::dialect::Engine;
 use crate::lexer::Kind;
 use crate::name::Name;

@@ -1,8 +1,8 @@
-//! CREATE, ALTER and DROP: which objects, of which kind, on which table.
+//! CREATE: which object, of which kind, on which table; what a view or a rule reads.
 
 use super::Read;
+use super::expression::AT_AS;
 use super::kinds::{self, ObjectKind};
-use super::query::AT_AS;
 use crate::dialect::Engine;
 use crate::lexer::Kind;
 use crate::name::Name;
@@ -24,7 +24,7 @@ impl Read<'_, '_> {
     }
 
     /// What stands between CREATE and the kind of object.
-    fn create_words(&mut self) {
+    pub(super) fn create_words(&mut self) {
         use Word::*;
         loop {
             match (self.word(), self.next_word()) {
@@ -73,7 +73,7 @@ impl Read<'_, '_> {
             "FUNCTION" | "PROCEDURE" | "AGGREGATE" | "PACKAGE" | "EVENT" => self.create_routine(kind),
             "SCHEMA" => self.create_schema(),
             "USER MAPPING" => self.user_mapping(),
-            "CAST" | "TRANSFORM" => self.doubt_nothing_named(kind),
+            "CAST" | "TRANSFORM" => self.nameless_object(kind),
             "OPERATOR" => self.operator_name(kind, Part::Target),
             "PUBLICATION" => self.create_publication(),
             "SUBSCRIPTION" => self.create_subscription(),
@@ -82,7 +82,7 @@ impl Read<'_, '_> {
         }
     }
 
-    fn target_name(&mut self, kind: ObjectKind) -> Option<Name> {
+    pub(super) fn target_name(&mut self, kind: ObjectKind) -> Option<Name> {
         self.eat(Word::CONCURRENTLY);
         self.if_exists();
         let name = self.name();
@@ -116,13 +116,13 @@ impl Read<'_, '_> {
     }
 
     /// `CREATE CAST (a AS b)`: the object has no name.
-    fn doubt_nothing_named(&mut self, kind: ObjectKind) {
+    pub(super) fn nameless_object(&mut self, kind: ObjectKind) {
         self.if_exists();
         self.object(kind.name, Name::NONE, Part::Target);
     }
 
     /// `s.+`: an operator's name is one.
-    fn operator_name(&mut self, kind: ObjectKind, part: Part) {
+    pub(super) fn operator_name(&mut self, kind: ObjectKind, part: Part) {
         self.if_exists();
         let mut span = Span::NONE;
         let mut schema = Span::NONE;
@@ -147,11 +147,11 @@ impl Read<'_, '_> {
         if self.is(Engine::Postgres) && self.eat(Word::AS) {
             return self.table_as(name);
         }
-        self.table_elements(name, kind);
+        self.table_elements(name);
     }
 
     /// Columns and constraints, parents, models; then AS with a query, if there is one.
-    fn table_elements(&mut self, name: Name, kind: ObjectKind) {
+    fn table_elements(&mut self, name: Name) {
         let mut depth = 0usize;
         while !self.at_end() {
             match self.kind() {
@@ -175,7 +175,6 @@ impl Read<'_, '_> {
         if depth > 0 {
             self.doubt(Doubts::CUT);
         }
-        let _ = kind;
     }
 
     fn at_query_behind_parenthesis(&self) -> bool {
@@ -212,7 +211,7 @@ impl Read<'_, '_> {
         }
     }
 
-    fn mentioned_table(&mut self, words: usize) -> bool {
+    pub(super) fn mentioned_table(&mut self, words: usize) -> bool {
         (0..words).for_each(|_| self.bump());
         if let Some(name) = self.name() {
             self.object("TABLE", name, Part::Mentioned);
@@ -268,6 +267,13 @@ impl Read<'_, '_> {
         self.at.before_last().word == Word::RECURSIVE
     }
 
+    /// At the end of a statement: whether it is `CREATE … AS … WITH NO DATA`.
+    pub(super) fn is_made_without_rows(&self) -> bool {
+        matches!(self.statement.action, "CREATE TABLE AS" | "CREATE MATERIALIZED VIEW")
+            && self.at.last().word == Word::DATA
+            && self.at.before_last().word == Word::NO
+    }
+
     fn create_index(&mut self) {
         self.eat(Word::CONCURRENTLY);
         self.if_exists();
@@ -280,7 +286,7 @@ impl Read<'_, '_> {
     }
 
     /// `ON [ONLY] t`
-    fn on_table(&mut self) {
+    pub(super) fn on_table(&mut self) {
         if !self.eat(Word::ON) {
             return self.doubt(if self.at_end() { Doubts::CUT } else { Doubts::UNSURE });
         }
@@ -360,7 +366,7 @@ impl Read<'_, '_> {
     }
 
     /// CREATE or ALTER: `p ON t … TO roles USING (…) WITH CHECK (…)`.
-    fn policy(&mut self) {
+    pub(super) fn policy(&mut self) {
         self.target_name(kinds::POLICY);
         self.on_table();
         while !self.at_end() {
@@ -399,7 +405,7 @@ impl Read<'_, '_> {
     }
 
     /// `SET x TO y` of a function: what follows y is not told from it, so only the name is noted.
-    fn routine_setting(&mut self) {
+    pub(super) fn routine_setting(&mut self) {
         let parameter = self.now().span;
         if self.kind() == Kind::Word && self.next_word().is_in(&[Word::TO, Word::FROM])
             || self.at.next().kind == Kind::Equals
@@ -479,7 +485,7 @@ impl Read<'_, '_> {
         self.published();
     }
 
-    fn published(&mut self) {
+    pub(super) fn published(&mut self) {
         while !self.at_end() {
             match self.word() {
                 Word::TABLE => {
@@ -527,7 +533,7 @@ impl Read<'_, '_> {
         self.if_exists();
         let name = if self.word() == Word::ON || self.kind() == Kind::Open { None } else { self.name() };
         self.object("STATISTICS", name.unwrap_or(Name::NONE), Part::Target);
-        self.expression(super::query::AT_CLAUSE);
+        self.expression(super::expression::AT_CLAUSE);
         if self.eat(Word::FROM) {
             self.statistics_of();
         }
@@ -540,231 +546,5 @@ impl Read<'_, '_> {
         {
             self.object("TABLE", name, Part::On);
         }
-    }
-}
-
-/// One object by name, as COMMENT ON and the like have it: with its arguments, or with its table.
-impl Read<'_, '_> {
-    pub(super) fn one_object(&mut self, kind: ObjectKind) {
-        match kind.name {
-            "CAST" | "TRANSFORM" => return self.doubt_nothing_named(kind),
-            "OPERATOR" => return self.operator_name(kind, Part::Target),
-            "LARGE OBJECT" => {
-                let oid = Name::of(self.now().span);
-                return self.object(kind.name, oid, Part::Target);
-            }
-            _ => {}
-        }
-        if self.target_name(kind).is_none() {
-            return;
-        }
-        if self.kind() == Kind::Open {
-            self.parentheses();
-        }
-        if matches!(kind.name, "CONSTRAINT" | "TRIGGER" | "RULE" | "POLICY" | "INDEX") && self.word() == Word::ON {
-            let is_domain = self.next_word() == Word::DOMAIN && self.at.after_next().kind == Kind::Word;
-            if is_domain {
-                self.bump();
-                self.bump();
-                if let Some(name) = self.name() {
-                    self.object("DOMAIN", name, Part::On);
-                }
-            } else {
-                self.on_table();
-            }
-        }
-    }
-}
-
-/// DROP.
-impl Read<'_, '_> {
-    pub(super) fn drop_objects(&mut self) {
-        self.bump();
-        if self.eat_two(Word::OWNED, Word::BY) {
-            self.action("DROP OWNED");
-            self.accounts(Who::Subject);
-            return self.drop_options();
-        }
-        self.eat_all(&[Word::TEMPORARY, Word::PUBLIC]);
-        let Some(kind) = self.object_kind() else {
-            self.action("DROP");
-            return self.doubt(Doubts::UNSURE);
-        };
-        self.action(kind.drop);
-        if Self::is_account(kind) {
-            return self.drop_account();
-        }
-        if kind.name == "USER MAPPING" {
-            return self.user_mapping();
-        }
-        self.eat(Word::CONCURRENTLY);
-        self.if_exists();
-        loop {
-            self.one_object(kind);
-            if !self.eat_kind(Kind::Comma) {
-                break;
-            }
-        }
-        self.drop_options();
-    }
-
-    fn drop_options(&mut self) {
-        while !self.at_end() {
-            if self.word() == Word::CASCADE {
-                self.option(Options::CASCADE);
-            }
-            self.bump();
-        }
-    }
-}
-
-/// ALTER.
-impl Read<'_, '_> {
-    pub(super) fn alter(&mut self) {
-        self.bump();
-        match (self.word(), self.next_word()) {
-            (Word::SYSTEM, _) => return self.alter_system(),
-            (Word::DEFAULT, Word::PRIVILEGES) => return self.alter_default_privileges(),
-            (Word::SESSION, _) => {
-                self.action("ALTER SESSION");
-                self.bump();
-                if self.eat(Word::SET) {
-                    self.assignment(Scope::Session);
-                }
-                return;
-            }
-            _ => {}
-        }
-        self.create_words();
-        let Some(kind) = self.object_kind() else {
-            self.action("ALTER");
-            return self.doubt(Doubts::UNSURE);
-        };
-        self.action(kind.alter);
-        self.alter_kind(kind);
-    }
-
-    fn alter_kind(&mut self, kind: ObjectKind) {
-        if Self::is_account(kind) {
-            return self.alter_account();
-        }
-        match kind.name {
-            "USER MAPPING" => return self.user_mapping(),
-            "POLICY" => return self.policy(),
-            "PUBLICATION" => {
-                self.target_name(kind);
-                return self.published();
-            }
-            _ => {}
-        }
-        if self.word() == Word::ALL && self.next_word() == Word::IN {
-            // `ALTER TABLE ALL IN TABLESPACE a …`
-            (0..3).for_each(|_| self.bump());
-            if let Some(name) = self.name() {
-                self.object("TABLESPACE", name, Part::On);
-            }
-            return;
-        }
-        self.if_exists();
-        let inside = self.eat(Word::ONLY) && self.eat_kind(Kind::Open);
-        self.one_object(kind);
-        if inside {
-            self.eat_kind(Kind::Close);
-        }
-        self.eat_kind(Kind::Star);
-        self.alterations(kind);
-    }
-
-    /// What is done to the target: only what names another object, an owner or row security.
-    fn alterations(&mut self, kind: ObjectKind) {
-        while !self.at_end() {
-            if !self.alteration(kind) {
-                if self.kind() == Kind::Open { self.parentheses_of_definition() } else { self.bump() }
-            }
-        }
-    }
-
-    /// Parentheses of a constraint or of options: a table may be mentioned in them.
-    fn parentheses_of_definition(&mut self) {
-        self.parentheses();
-    }
-
-    /// Whether it was one, and went on.
-    fn alteration(&mut self, kind: ObjectKind) -> bool {
-        use Word::*;
-        match (self.word(), self.next_word()) {
-            (RENAME, TO) => self.becomes(kind.name, 2),
-            (RENAME, _) if self.is(Engine::Mysql) && matches!(self.at.next().kind, Kind::Quoted) => {
-                self.becomes(kind.name, 1)
-            }
-            (OWNER, TO) => {
-                self.bump();
-                self.bump();
-                self.accounts(Who::Owner);
-                true
-            }
-            (SET, SCHEMA) if kind.name != "SCHEMA" => self.becomes("SCHEMA", 2),
-            (SET | RESET, _) if kind.name == "DATABASE" && self.is(Engine::Postgres) => self.database_setting(),
-            (ENABLE | DISABLE | FORCE | NO, _) => self.switched(),
-            (REFERENCES, _) => self.mentioned_table(1),
-            (ATTACH | DETACH, PARTITION) if self.is(Engine::Postgres) => self.attached(),
-            (INHERIT, _) => self.mentioned_table(1),
-            (SERVER, _) => {
-                self.mentioned_server();
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn becomes(&mut self, kind: &'static str, words: usize) -> bool {
-        (0..words).for_each(|_| self.bump());
-        if let Some(name) = self.name() {
-            self.object(kind, name, Part::Becomes);
-        }
-        true
-    }
-
-    fn attached(&mut self) -> bool {
-        self.bump();
-        self.bump();
-        let kind = if self.statement.action == kinds::INDEX.alter { "INDEX" } else { "TABLE" };
-        if let Some(name) = self.name() {
-            self.object(kind, name, Part::Mentioned);
-        }
-        true
-    }
-
-    fn database_setting(&mut self) -> bool {
-        if self.next_word() == Word::TABLESPACE {
-            return false;
-        }
-        if self.eat(Word::SET) {
-            self.assignment(Scope::Default);
-        } else {
-            self.bump();
-            self.reset_parameter(Scope::Default);
-        }
-        true
-    }
-
-    /// Row security, triggers and rules switched on and off.
-    fn switched(&mut self) -> bool {
-        use Word::*;
-        let (first, second) = (self.word(), self.next_word());
-        let option = match (first, second) {
-            (ENABLE | FORCE, ROW) => Options::ROW_SECURITY_ON,
-            (DISABLE, ROW) | (NO, FORCE) => Options::ROW_SECURITY_OFF,
-            (DISABLE, TRIGGER | RULE) => Options::TRIGGER_OFF,
-            (NO, INHERIT) => {
-                self.bump();
-                return self.mentioned_table(1);
-            }
-            _ => return false,
-        };
-        self.option(option);
-        self.bump();
-        self.bump();
-        true
     }
 }
