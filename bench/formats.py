@@ -99,7 +99,7 @@ SAMPLES = [
     ("mongodb-json", FIXTURES / "mongodb-json/auth_check.log", whole, True, []),
     ("mongodb-ocsf", FIXTURES / "mongodb-ocsf/documentation.log", whole, True, []),
     ("mongodb-bson", FIXTURES / "mongodb-bson/rows.log", objects, True, []),
-    ("postgres-stderr", FIXTURES / "postgres-stderr/preset.log", whole, False, ["cis"]),
+    ("postgres-stderr", FIXTURES / "postgres-stderr/preset.log", whole, False, ["%m [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h "]),
     ("sqlserver-33205", FIXTURES / "sqlserver-33205/versions.log", whole, False, []),
     ("sqlserver-eventlog-json", FIXTURES / "sqlserver-eventlog-json/collectors.log", whole, True, []),
     ("sqlserver-audit-csv", FIXTURES / "sqlserver-audit-csv/management_studio.log", header(1), False, []),

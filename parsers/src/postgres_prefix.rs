@@ -405,11 +405,13 @@ impl<'p, 'a> Walk<'p, 'a> {
         let behind = if pad < 0 { spaces(&rest[name..], width.saturating_sub(name)) } else { 0 };
         let reach = before + name + behind;
         let follows = |end: &usize| match self.parts.get(part + 1) {
-            Some(Part::Literal(literal)) => rest[*end..].starts_with(literal),
+            // The first byte alone refuses most.
+            Some(Part::Literal(literal)) => rest.get(*end) == literal.first() && rest[*end..].starts_with(literal),
             _ => true,
         };
         ends.extend((0..=reach).filter(follows).take(HOST_ENDS));
-        let is_address = |end: &usize| is_address(trim(&rest[..*end], pad));
+        // Of one end nobody needs to know what it looks like.
+        let is_address = |end: &usize| (ends.len() == 1 && *end > 0) || is_address(trim(&rest[..*end], pad));
         let by_shape = ends.iter().rev().filter(|end| is_address(end));
         let others =
             ends.iter().filter(|end| **end > 0 && !is_address(end)).chain(ends.iter().filter(|end| **end == 0));
@@ -536,10 +538,11 @@ fn length(kind: Escape, text: &[u8]) -> Option<usize> {
 }
 
 /// Length of a time with its zone: letters, or a sign and two to six digits.
-fn time(text: &[u8], model: &[u8]) -> Option<usize> {
-    let stamp = text.get(..model.len())?;
-    let like = |(byte, like): (&u8, &u8)| if *like == b'0' { byte.is_ascii_digit() } else { byte == like };
-    if !stamp.iter().zip(model).all(like) {
+fn time<const LEN: usize>(text: &[u8], model: &[u8; LEN]) -> Option<usize> {
+    let stamp = text.first_chunk::<LEN>()?;
+    let like = |byte: u8, like: u8| (byte == like) | ((like == b'0') & byte.is_ascii_digit());
+    // Looks at all of them, which is faster than to stop at the first that differs.
+    if !stamp.iter().zip(model).fold(true, |all, (byte, model)| all & like(*byte, *model)) {
         return None;
     }
     let zone = &text[model.len()..];
