@@ -16,7 +16,7 @@ MINUTES ?= 30
 # bash has a variable of that name, but make has not.
 SECONDS ?= 120
 
-.PHONY: help demo test lint advisories bench sim sim-mutants live soak limits fuzz tools deny-tool
+.PHONY: help demo test lint advisories bench sim sim-mutants oracle live soak limits fuzz tools deny-tool
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -55,6 +55,10 @@ bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept i
 	cargo build --release --locked --package sealtrail-parsers --example throughput
 	bench/bench.py all
 	bench/formats.py
+
+oracle: deny-tool ## judge the statement reader by PostgreSQL's own parser; precision and recall by kind of statement
+	@packaging/install-packages.sh test
+	sql/oracle/run.sh --nocapture --test-threads 1
 
 live: ## rotate, fill and break a live PostgreSQL's log, a live MariaDB's, and rotate with logrotate, SECONDS each: make live SECONDS=120
 	@packaging/install-packages.sh test

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs with apt what a Debian-like machine lacks, as root or through sudo. Says what; says nothing when all is there.
 #   build   a C compiler: ring and zstd have C and assembly in them
-#   test    build, and: python3 with venv, zstd, systemd (systemd-analyze), logrotate, bindfs, PostgreSQL 15 with pgAudit, MariaDB 10.11
+#   test    build, and: python3 with venv, zstd, systemd (systemd-analyze), logrotate, bindfs, PostgreSQL 15 with pgAudit,
+#           MariaDB 10.11; libclang, bzip2 and Debian's keys for the judge of the statement reader
 set -euo pipefail
 
 main() {
@@ -30,6 +31,10 @@ tests() {
     missing+=(postgresql-15 postgresql-15-pgaudit)
   fi
   if [ ! -x /usr/sbin/mariadbd ] || [ ! -e /usr/lib/mysql/plugin/server_audit.so ]; then missing+=(mariadb-server); fi
+  # Not libclang-cpp, which is another library.
+  compgen -G '/usr/lib/*/libclang-[0-9]*.so*' >/dev/null || missing+=(libclang1)
+  command -v bzip2 >/dev/null || missing+=(bzip2)
+  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 }
 
 install_missing() {

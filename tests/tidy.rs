@@ -107,6 +107,7 @@ fn every_dependency_says_why_it_is_there() {
         "parsers/Cargo.toml",
         "seal/Cargo.toml",
         "sql/Cargo.toml",
+        "sql/oracle/Cargo.toml",
         "evidence/Cargo.toml",
         "fuzz/Cargo.toml",
     ] {

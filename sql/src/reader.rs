@@ -165,12 +165,23 @@ impl Read<'_, '_> {
         if !self.at_boundary() {
             self.skip_to_end();
         }
+        if self.is_made_without_rows() {
+            self.nothing_runs();
+        }
         self.close_stretches();
         self.statement.span = start.to(self.at.last().span);
         if self.is_cut() {
             self.doubt(Doubts::CUT);
         }
         self.out.statements.push(std::mem::take(&mut self.statement));
+    }
+
+    /// What was found to be read is only named.
+    fn nothing_runs(&mut self) {
+        let from = usize::from(self.statement.relations.from);
+        for relation in self.out.relations[from..].iter_mut().filter(|relation| relation.access == Access::Read) {
+            relation.runs = false;
+        }
     }
 
     /// Whether we stand where the text was cut.

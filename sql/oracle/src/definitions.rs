@@ -19,7 +19,9 @@ pub fn of(statement: &str, fields: &Value) -> Items {
         "ViewStmt" => add("VIEW", table("view")),
         "CreateSeqStmt" | "AlterSeqStmt" => add("SEQUENCE", table("sequence")),
         "CompositeTypeStmt" => add("TYPE", table("typevar")),
-        "CreateEnumStmt" | "CreateRangeStmt" | "AlterEnumStmt" | "AlterTypeStmt" => add("TYPE", dotted(list(fields, "type_name"))),
+        "CreateEnumStmt" | "CreateRangeStmt" | "AlterEnumStmt" | "AlterTypeStmt" => {
+            add("TYPE", dotted(list(fields, "type_name")))
+        }
         "CreateDomainStmt" => add("DOMAIN", dotted(list(fields, "domainname"))),
         "AlterDomainStmt" => add("DOMAIN", dotted(list(fields, "type_name"))),
         "IndexStmt" => {
@@ -46,18 +48,30 @@ pub fn of(statement: &str, fields: &Value) -> Items {
         "AlterFunctionStmt" => add(kind(number(fields, "objtype")), dotted(list(&fields["func"], "objname"))),
         "CreateSchemaStmt" => {
             add("SCHEMA", schema(fields));
-            items.extend(list(fields, "schema_elts").iter().filter_map(node).flat_map(|(kind, fields)| of(kind, fields)));
+            items.extend(
+                list(fields, "schema_elts").iter().filter_map(node).flat_map(|(kind, fields)| of(kind, fields)),
+            );
         }
-        "CreatedbStmt" | "DropdbStmt" | "AlterDatabaseStmt" | "AlterDatabaseSetStmt" | "AlterDatabaseRefreshCollStmt" => {
+        "CreatedbStmt"
+        | "DropdbStmt"
+        | "AlterDatabaseStmt"
+        | "AlterDatabaseSetStmt"
+        | "AlterDatabaseRefreshCollStmt" => {
             add("DATABASE", named("dbname"));
         }
-        "CreateExtensionStmt" | "AlterExtensionStmt" | "AlterExtensionContentsStmt" => add("EXTENSION", named("extname")),
+        "CreateExtensionStmt" | "AlterExtensionStmt" | "AlterExtensionContentsStmt" => {
+            add("EXTENSION", named("extname"))
+        }
         "CreateFdwStmt" | "AlterFdwStmt" => add("FOREIGN DATA WRAPPER", named("fdwname")),
         "CreateForeignServerStmt" | "AlterForeignServerStmt" => add("SERVER", named("servername")),
         "CreateUserMappingStmt" | "AlterUserMappingStmt" | "DropUserMappingStmt" => add("on", named("servername")),
         "CreatePublicationStmt" | "AlterPublicationStmt" => add("PUBLICATION", named("pubname")),
-        "CreateSubscriptionStmt" | "AlterSubscriptionStmt" | "DropSubscriptionStmt" => add("SUBSCRIPTION", named("subname")),
-        "CreateTableSpaceStmt" | "DropTableSpaceStmt" | "AlterTableSpaceOptionsStmt" => add("TABLESPACE", named("tablespacename")),
+        "CreateSubscriptionStmt" | "AlterSubscriptionStmt" | "DropSubscriptionStmt" => {
+            add("SUBSCRIPTION", named("subname"))
+        }
+        "CreateTableSpaceStmt" | "DropTableSpaceStmt" | "AlterTableSpaceOptionsStmt" => {
+            add("TABLESPACE", named("tablespacename"))
+        }
         "CreatePlangStmt" => add("LANGUAGE", named("plname")),
         "CreateAmStmt" => add("ACCESS METHOD", named("amname")),
         "CreateOpClassStmt" => add("OPERATOR CLASS", dotted(list(fields, "opclassname"))),
@@ -75,7 +89,9 @@ pub fn of(statement: &str, fields: &Value) -> Items {
         "DefineStmt" => add(kind(number(fields, "kind")), dotted(list(fields, "defnames"))),
         "AlterTableStmt" => add(kind(number(fields, "objtype")), table("relation")),
         "RefreshMatViewStmt" => add("MATERIALIZED VIEW", table("relation")),
-        "VacuumStmt" => list(fields, "rels").iter().filter_map(node).for_each(|(_, one)| add("TABLE", relation(&one["relation"]))),
+        "VacuumStmt" => {
+            list(fields, "rels").iter().filter_map(node).for_each(|(_, one)| add("TABLE", relation(&one["relation"])))
+        }
         "ClusterStmt" => add("TABLE", table("relation")),
         "ReindexStmt" => match number(fields, "kind") {
             1 => add("INDEX", table("relation")),
@@ -88,7 +104,9 @@ pub fn of(statement: &str, fields: &Value) -> Items {
         "CallStmt" => add("PROCEDURE", dotted(list(&fields["funccall"], "funcname"))),
         "DeclareCursorStmt" => add("CURSOR", named("portalname")),
         "PrepareStmt" | "ExecuteStmt" => add("PREPARED STATEMENT", named("name")),
-        "ExplainStmt" => items.extend(node(&fields["query"]).map(|(kind, fields)| of(kind, fields)).unwrap_or_default()),
+        "ExplainStmt" => {
+            items.extend(node(&fields["query"]).map(|(kind, fields)| of(kind, fields)).unwrap_or_default())
+        }
         "DropStmt" => {
             for object in list(fields, "objects") {
                 items.extend(named_by(number(fields, "remove_type"), object));
@@ -167,7 +185,9 @@ fn named_by(number: i32, object: &Value) -> Items {
             [domain, name] => [format!("CONSTRAINT {}", string(name)), format!("on {}", simple(domain))].into(),
             _ => Items::new(),
         },
-        of_method @ ("OPERATOR CLASS" | "OPERATOR FAMILY") => [format!("{of_method} {}", dotted(&strings[1.min(strings.len())..]))].into(),
+        of_method @ ("OPERATOR CLASS" | "OPERATOR FAMILY") => {
+            [format!("{of_method} {}", dotted(&strings[1.min(strings.len())..]))].into()
+        }
         "CAST" | "TRANSFORM" => Items::new(),
         other => [format!("{other} {}", simple(object))].into(),
     }

@@ -76,8 +76,12 @@ pub fn action(statement: &str, fields: &Value) -> String {
         "GrantStmt" => either("is_grant", "GRANT", "REVOKE"),
         "GrantRoleStmt" => either("is_grant", "GRANT ROLE", "REVOKE ROLE"),
         "VariableSetStmt" => set(fields),
-        "DiscardStmt" => ["", "DISCARD ALL", "DISCARD PLANS", "DISCARD SEQUENCES", "DISCARD TEMP"][number(fields, "target") as usize].into(),
-        "ClosePortalStmt" => if text(fields, "portalname").is_empty() { "CLOSE CURSOR ALL" } else { "CLOSE CURSOR" }.into(),
+        "DiscardStmt" => ["", "DISCARD ALL", "DISCARD PLANS", "DISCARD SEQUENCES", "DISCARD TEMP"]
+            [number(fields, "target") as usize]
+            .into(),
+        "ClosePortalStmt" => {
+            if text(fields, "portalname").is_empty() { "CLOSE CURSOR ALL" } else { "CLOSE CURSOR" }.into()
+        }
         "DeallocateStmt" => if text(fields, "name").is_empty() { "DEALLOCATE ALL" } else { "DEALLOCATE" }.into(),
         "FetchStmt" => either("ismove", "MOVE", "FETCH"),
         "VacuumStmt" => either("is_vacuumcmd", "VACUUM", "ANALYZE"),

@@ -1,7 +1,8 @@
 //! What the statement reader read, in the words of [`Facts`].
 
 use sealtrail_sql::{
-    Access, Dialect, Direction, Kind, Means, Name, Options, Part, Principal, Reading, Setting, Span, Statement, Tokens, Value, Who,
+    Access, Dialect, Direction, Kind, Means, Name, Options, Part, Principal, Reader, Reading, Setting, Span, Statement,
+    Tokens, Value, Who,
 };
 
 use crate::facts::{Facts, Items};
@@ -14,6 +15,15 @@ pub fn facts(text: &str, backslash: bool) -> Vec<Facts> {
     reading.statements.iter().map(one).collect()
 }
 
+/// The relations of the first statement of a text that was cut.
+pub fn relations_of_cut(text: &str, backslash: bool) -> Items {
+    let dialect = Dialect { backslash, ..Dialect::POSTGRES };
+    let mut reading = Reading::new();
+    Reader::new().read_cut(dialect, text.as_bytes(), &mut reading);
+    let one = |statement| One { text: text.as_bytes(), dialect, reading: &reading, statement }.relations();
+    reading.statements.first().map(one).unwrap_or_default()
+}
+
 struct One<'r> {
     text: &'r [u8],
     dialect: Dialect,
@@ -24,7 +34,8 @@ struct One<'r> {
 impl One<'_> {
     fn facts(&self) -> Facts {
         let action = self.statement.action;
-        let grants = action.starts_with("GRANT") || action.starts_with("REVOKE") || action == "ALTER DEFAULT PRIVILEGES";
+        let grants =
+            action.starts_with("GRANT") || action.starts_with("REVOKE") || action == "ALTER DEFAULT PRIVILEGES";
         let makes_roles = action.ends_with(" ROLE") && !grants || action.ends_with(" OWNED");
         let subject = |one: &Principal| one.who == Who::Subject;
         let is_role = makes_roles || !grants && self.reading.principals(self.statement).iter().any(subject);
@@ -75,9 +86,11 @@ impl One<'_> {
         if !self.statement.inner.is_empty() {
             items.insert(self.statement.inner.into());
         }
-        for (option, name) in
-            [(Options::GRANT_OPTION, "GRANT OPTION"), (Options::ADMIN_OPTION, "ADMIN OPTION"), (Options::CASCADE, "CASCADE")]
-        {
+        for (option, name) in [
+            (Options::GRANT_OPTION, "GRANT OPTION"),
+            (Options::ADMIN_OPTION, "ADMIN OPTION"),
+            (Options::CASCADE, "CASCADE"),
+        ] {
             items.extend(self.statement.options.has(option).then(|| name.to_owned()));
         }
         items
@@ -129,7 +142,8 @@ impl One<'_> {
     fn parts(&self, span: Span) -> String {
         let written = span.of(self.text);
         let parts = Tokens::new(self.dialect, written).filter(|token| token.kind != Kind::Dot);
-        let parts = parts.map(|token| self.plain(token.span.of(written))).collect::<Vec<_>>().join(".").to_ascii_lowercase();
+        let parts =
+            parts.map(|token| self.plain(token.span.of(written))).collect::<Vec<_>>().join(".").to_ascii_lowercase();
         if parts == "all" { "ALL".into() } else { parts }
     }
 

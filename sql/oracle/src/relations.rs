@@ -78,7 +78,8 @@ impl Walk {
     }
 
     fn with(&mut self, with: &Value) {
-        let tables: Vec<&Value> = list(with, "ctes").iter().filter_map(|one| node(one).map(|(_, fields)| fields)).collect();
+        let tables: Vec<&Value> =
+            list(with, "ctes").iter().filter_map(|one| node(one).map(|(_, fields)| fields)).collect();
         let names: Vec<String> = tables.iter().map(|table| text(table, "ctename").to_owned()).collect();
         let recursive = is(with, "recursive");
         if recursive {

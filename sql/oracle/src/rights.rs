@@ -111,7 +111,12 @@ pub fn roles(statement: &str, fields: &Value) -> Items {
         "AlterRoleSetStmt" => {
             let subject = some(fields, "role").map_or_else(|| "ALL".into(), role);
             items.insert(format!("subject {subject}"));
-            items.extend([text(fields, "database")].iter().filter(|name| !name.is_empty()).map(|name| format!("in DATABASE {name}")));
+            items.extend(
+                [text(fields, "database")]
+                    .iter()
+                    .filter(|name| !name.is_empty())
+                    .map(|name| format!("in DATABASE {name}")),
+            );
         }
         "VariableSetStmt" => items.extend(becomes(fields)),
         "CommentStmt" | "SecLabelStmt" if kind(number(fields, "objtype")) == "ROLE" => {

@@ -116,7 +116,8 @@ impl<'t> Cutter<'t> {
     }
 
     fn word(&mut self) {
-        let end = self.rest().find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(self.rest().len());
+        let end =
+            self.rest().find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(self.rest().len());
         let word = self.rest()[..end].to_ascii_lowercase();
         self.at += end;
         match word.as_str() {
@@ -153,7 +154,10 @@ impl<'t> Cutter<'t> {
     fn dollar(&mut self) {
         let tag_end = self.rest()[1..].find(|c: char| !(c.is_alphanumeric() || c == '_')).map(|end| end + 1);
         match tag_end {
-            Some(end) if self.rest()[end..].starts_with('$') && !self.rest()[1..].starts_with(|c: char| c.is_ascii_digit()) => {
+            Some(end)
+                if self.rest()[end..].starts_with('$')
+                    && !self.rest()[1..].starts_with(|c: char| c.is_ascii_digit()) =>
+            {
                 let tag = &self.rest()[..=end];
                 let inner = &self.rest()[tag.len()..];
                 self.at += inner.find(tag).map_or(self.rest().len(), |close| 2 * tag.len() + close);
@@ -299,8 +303,10 @@ impl<'t> Cutter<'t> {
 
 fn is_copy_from_stdin(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| c.is_whitespace() || c == '(' || c == ')').filter(|word| !word.is_empty()).collect();
-    words.first() == Some(&"copy") && words.windows(2).any(|pair| pair == ["from", "stdin"] || pair == ["from", "stdout"])
+    let words: Vec<&str> =
+        lower.split(|c: char| c.is_whitespace() || c == '(' || c == ')').filter(|word| !word.is_empty()).collect();
+    words.first() == Some(&"copy")
+        && words.windows(2).any(|pair| pair == ["from", "stdin"] || pair == ["from", "stdout"])
 }
 
 #[cfg(test)]
@@ -313,10 +319,10 @@ mod tests {
 
     #[test]
     fn statements_end_at_semicolons_outside_of_quotes_parentheses_and_bodies() {
-        assert_eq!(texts("SELECT ';', \";\", $a$;$a$ -- ;\n/* ; /* ; */ ; */; TABLE b"), [
-            "SELECT ';', \";\", $a$;$a$ -- ;\n/* ; /* ; */ ; */",
-            "TABLE b"
-        ]);
+        assert_eq!(
+            texts("SELECT ';', \";\", $a$;$a$ -- ;\n/* ; /* ; */ ; */; TABLE b"),
+            ["SELECT ';', \";\", $a$;$a$ -- ;\n/* ; /* ; */ ; */", "TABLE b"]
+        );
         let body = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN a THEN 1 END; SELECT 2; END";
         assert_eq!(texts(&format!("{body}; BEGIN; END;")), [body, "BEGIN", "END"]);
         let rule = "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)";
@@ -326,7 +332,9 @@ mod tests {
 
     #[test]
     fn commands_of_psql_are_left_out() {
-        let script = cut("\\set x 1\nSELECT 1 \\gset\nSELECT 2\n\\p\n, 3;\nSELECT :x;\nSELECT a[1:2], b::text, :'y';\nSELECT 4\\; SELECT 5;");
+        let script = cut(
+            "\\set x 1\nSELECT 1 \\gset\nSELECT 2\n\\p\n, 3;\nSELECT :x;\nSELECT a[1:2], b::text, :'y';\nSELECT 4\\; SELECT 5;",
+        );
         let texts: Vec<&str> = script.pieces.iter().map(|piece| piece.text.as_str()).collect();
         assert_eq!(texts, ["SELECT 1 ", "SELECT 2\n\n, 3", "SELECT 4", "SELECT 5"]);
         assert_eq!((script.commands, script.with_variables), (3, 2));
@@ -334,14 +342,18 @@ mod tests {
 
     #[test]
     fn data_of_copy_is_left_out() {
-        let script = cut("COPY t (a) FROM stdin;\n1;2\n\\N\n\\.\nSELECT 1;\nCOPY t FROM STDIN;\nSELECT 2;\nCOPY t FROM stdin;\n\\.\n");
+        let script = cut(
+            "COPY t (a) FROM stdin;\n1;2\n\\N\n\\.\nSELECT 1;\nCOPY t FROM STDIN;\nSELECT 2;\nCOPY t FROM stdin;\n\\.\n",
+        );
         assert_eq!(script.data_lines, 2);
         assert_eq!(script.pieces.len(), 5);
     }
 
     #[test]
     fn strings_follow_the_setting() {
-        let script = cut("SET standard_conforming_strings TO off; SELECT 'a\\';'; RESET standard_conforming_strings; SELECT 'a\\';");
+        let script = cut(
+            "SET standard_conforming_strings TO off; SELECT 'a\\';'; RESET standard_conforming_strings; SELECT 'a\\';",
+        );
         assert_eq!(script.pieces[1].text, "SELECT 'a\\';'");
         assert!(script.pieces[1].backslash && !script.pieces[3].backslash);
     }

@@ -76,7 +76,10 @@ impl Tally {
         for (name, count) in self.0.iter().map(|(name, count)| (name.clone(), *count)).chain([total]) {
             let Count { right, wrong, missed, statements } = count;
             let (precision, recall) = (count.precision(), count.recall());
-            let _ = writeln!(table, "  {name:<32} {statements:>10} {right:>8} {wrong:>6} {missed:>6} {precision:>9.2}% {recall:>7.2}%");
+            let _ = writeln!(
+                table,
+                "  {name:<32} {statements:>10} {right:>8} {wrong:>6} {missed:>6} {precision:>9.2}% {recall:>7.2}%"
+            );
         }
         table
     }

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 /// A statement's tree, or why there is none: PostgreSQL's own words.
 pub fn parse(text: &str, backslash: bool) -> Result<Vec<Value>, String> {
-    let options = if backslash { pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS } else { Default::default() };
+    let options =
+        if backslash { pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS } else { Default::default() };
     let parsed = pg_query::parse(text, options).map_err(|error| error.to_string())?;
     let statements = parsed.protobuf.stmts.iter().filter_map(|raw| raw.stmt.as_ref());
     statements.map(|node| serde_json::to_value(node).map_err(|error| error.to_string())).collect()

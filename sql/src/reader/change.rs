@@ -165,6 +165,7 @@ impl Read<'_, '_> {
             }
             (SET, SCHEMA) if kind.name != "SCHEMA" => self.becomes("SCHEMA", 2),
             (SET | RESET, _) if kind.name == "DATABASE" && self.is(Engine::Postgres) => self.database_setting(),
+            (SET | RESET | SECURITY, _) if is_routine(kind) && self.is(Engine::Postgres) => self.routine_alteration(),
             (ENABLE | DISABLE | FORCE | NO, _) => self.switched(),
             (REFERENCES, _) => self.mentioned_table(1),
             (ATTACH | DETACH, PARTITION) if self.is(Engine::Postgres) => self.attached(),
@@ -196,7 +197,8 @@ impl Read<'_, '_> {
     }
 
     fn database_setting(&mut self) -> bool {
-        if self.next_word() == Word::TABLESPACE {
+        // The grammar takes any parameter behind RESET.
+        if self.word() == Word::SET && self.next_word() == Word::TABLESPACE {
             return false;
         }
         if self.eat(Word::SET) {
@@ -205,6 +207,26 @@ impl Read<'_, '_> {
             self.bump();
             self.reset_parameter(Scope::Default);
         }
+        true
+    }
+
+    /// Parameters that a function runs with, and with whose rights.
+    fn routine_alteration(&mut self) -> bool {
+        match (self.word(), self.next_word()) {
+            (Word::SET, _) => {
+                self.bump();
+                self.routine_setting();
+                return true;
+            }
+            (Word::RESET, _) => {
+                self.bump();
+                self.reset_parameter(Scope::Other);
+                return true;
+            }
+            (Word::SECURITY, Word::DEFINER) => self.option(Options::SECURITY_DEFINER),
+            _ => {}
+        }
+        self.bump();
         true
     }
 
@@ -227,4 +249,8 @@ impl Read<'_, '_> {
         self.bump();
         true
     }
+}
+
+fn is_routine(kind: ObjectKind) -> bool {
+    matches!(kind.name, "FUNCTION" | "PROCEDURE" | "ROUTINE")
 }

@@ -267,6 +267,13 @@ impl Read<'_, '_> {
         self.at.before_last().word == Word::RECURSIVE
     }
 
+    /// At the end of a statement: whether it is `CREATE … AS … WITH NO DATA`.
+    pub(super) fn is_made_without_rows(&self) -> bool {
+        matches!(self.statement.action, "CREATE TABLE AS" | "CREATE MATERIALIZED VIEW")
+            && self.at.last().word == Word::DATA
+            && self.at.before_last().word == Word::NO
+    }
+
     fn create_index(&mut self) {
         self.eat(Word::CONCURRENTLY);
         self.if_exists();
@@ -398,7 +405,7 @@ impl Read<'_, '_> {
     }
 
     /// `SET x TO y` of a function: what follows y is not told from it, so only the name is noted.
-    fn routine_setting(&mut self) {
+    pub(super) fn routine_setting(&mut self) {
         let parameter = self.now().span;
         if self.kind() == Kind::Word && self.next_word().is_in(&[Word::TO, Word::FROM])
             || self.at.next().kind == Kind::Equals

@@ -51,6 +51,11 @@ impl Read<'_, '_> {
                 self.bump();
             }
             let goes_on = matches!(self.kind(), Kind::Word | Kind::Quoted) || stars && self.kind() == Kind::Star;
+            if !goes_on && self.kind() == Kind::End {
+                // What the dot belongs to is not here: the part before it is no object.
+                self.doubt(Doubts::CUT);
+                return Name::NONE;
+            }
             if !goes_on {
                 break;
             }

@@ -101,16 +101,17 @@ impl Read<'_, '_> {
         self.bump();
         let recursive = self.eat(Word::RECURSIVE);
         let first = self.out.relations.len();
-        loop {
-            if !self.at_name() {
-                return;
-            }
+        while self.at_name() {
             let name = self.now().span;
             self.bump();
             self.common_table(name, recursive, first);
             if !self.eat_kind(Kind::Comma) {
-                return;
+                break;
             }
+        }
+        if recursive && self.kind() == Kind::End {
+            // The text ends before the statement does: any of these names may be of a table that would have followed.
+            self.forget_where(first, |_| true);
         }
     }
 
@@ -146,13 +147,15 @@ impl Read<'_, '_> {
     /// With RECURSIVE an earlier body may use a later name: what was taken for a relation is none.
     fn forget(&mut self, cte: Span, first: usize) {
         let (text, dialect) = (self.at.text, self.dialect);
+        self.forget_where(first, |name| same_part(dialect, text, name.object, cte));
+    }
+
+    /// Takes back those read since `first` whose name has no schema and is such.
+    fn forget_where(&mut self, first: usize, is_such: impl Fn(Name) -> bool) {
         let mut at = 0;
         self.out.relations.retain(|one| {
             at += 1;
-            at <= first
-                || one.access != Access::Read
-                || !one.name.is_plain()
-                || !same_part(dialect, text, one.name.object, cte)
+            at <= first || one.access != Access::Read || !one.name.is_plain() || !is_such(one.name)
         });
     }
 
@@ -403,6 +406,12 @@ impl Read<'_, '_> {
         });
     }
 
+    /// Whether the text was cut at the next token, or before it.
+    fn is_cut_behind_next(&self) -> bool {
+        let next = self.at.next();
+        self.cut_at != u32::MAX && (next.kind == Kind::End || next.span.end >= self.cut_at)
+    }
+
     fn item_by_name(&mut self) {
         match (self.word(), self.next_word()) {
             (Word::ROWS, Word::FROM) => {
@@ -410,6 +419,8 @@ impl Read<'_, '_> {
                 self.bump();
                 return;
             }
+            // `ROWS F`, cut: the rest may be ROM.
+            (Word::ROWS, _) if self.is_cut_behind_next() => return self.bump(),
             (Word::ONLY, _) => return self.only_item(),
             // Looked at when the expression behind is passed over.
             (word, _) if MEANING[word as usize] & SPECIAL != 0 => return,
