@@ -300,6 +300,36 @@ fn the_document_names_every_word_that_the_code_can_write() {
 }
 
 #[test]
+fn rows_out_are_rows_in_by_readers_of_other_make() {
+    let folders = [
+        ("tests/captures", "csv"),
+        ("tests/captures", "json"),
+        ("parsers/tests/fixtures/server-audit", "log"),
+        ("parsers/tests/fixtures/mysql-general-log", "log"),
+        ("parsers/tests/fixtures/mysql-audit-json", "log"),
+        ("parsers/tests/fixtures/mongodb-json", "log"),
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_damaged = |path: &PathBuf| {
+        let name = path.to_string_lossy();
+        ["torn", "times", "header"].iter().any(|word| name.contains(word))
+    };
+    for (folder, extension) in folders {
+        let files = fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let files = files.filter(|path| path.extension().is_some_and(|end| end == extension) && !is_damaged(path));
+        let mut count = Command::new("python3");
+        count.arg(root.join("tests/captures/count.py")).args(["--program", env!("CARGO_BIN_EXE_sealtrail")]);
+        if folder.starts_with("parsers") {
+            count.arg("--format").arg(Path::new(folder).file_name().unwrap());
+        }
+        let counted = count.args(files.collect::<Vec<_>>()).output().unwrap();
+        let said = String::from_utf8_lossy(&[counted.stdout, counted.stderr].concat()).into_owned();
+        assert!(counted.status.success() && said.lines().count() >= 2, "{folder}:\n{said}");
+        assert!(said.lines().all(|line| line.contains("\t0 unparsed")), "{folder}:\n{said}");
+    }
+}
+
+#[test]
 fn the_document_names_every_field_of_the_schema() {
     let schema: Value = serde_json::from_str(include_str!("../docs/record.schema.json")).unwrap();
     let mut fields = BTreeSet::new();

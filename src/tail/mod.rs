@@ -19,9 +19,13 @@ pub mod sight;
 pub mod siblings;
 pub mod watch;
 
+mod again;
+mod claims;
+mod copies;
+mod opening;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,22 +35,23 @@ use sealtrail_seal::{FileRange, Gap, Held};
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
-use crate::config::plan::{SourcePlan, StartAt};
-use crate::disk::{Disk, OpenFile};
-use crate::event::{Place, file_id};
+use crate::config::plan::SourcePlan;
+use crate::disk::Disk;
+use crate::event::Place;
 use crate::health::{SourceHealth, WatchHealth};
 use crate::held::Held as Pieces;
 use crate::hex::hex;
 use crate::host::Host;
 use crate::journal::write::Act;
-use crate::limits::{ENDED_KEPT_MAX, FILES_MAX, HEAD_BYTES_MAX, LISTINGS_MAX, ROTATED_QUIET_MS};
+use crate::limits::{ENDED_KEPT_MAX, FILES_MAX, LISTINGS_MAX, ROTATED_QUIET_MS};
 use crate::sessions::numbered::{FileId, file_id as file_id_of};
-use archives::{Archives, Content, Unpacked};
-use find::{Found, Patterns, base_dir, files_in};
-use follow::{Aside, Follower, Refused};
-use identity::{Fit, Inode, bytes_before, compare, first_bytes};
+use archives::{Archives, Unpacked};
+use copies::cut_away;
+use find::{Found, Patterns, files_in};
+use follow::{Aside, Follower};
+use identity::Inode;
 use lineage::{Lineage, by_age, live_name};
-use siblings::{Bystanders, Rotated};
+use siblings::{Bystanders, Rotated, rotated};
 use sight::{Sight, Unreadable};
 use watch::Watch;
 
@@ -144,19 +149,6 @@ pub enum Identity {
     Young,
     /// It is not to be read now: [`Tail::pass_over`] it.
     Aside,
-}
-
-/// What there is to be said about a candidate for an id.
-enum Claim {
-    Free,
-    /// The same log: reading goes on where this range stands.
-    Same(Box<FileRange>),
-    /// What another file, which has this id, holds.
-    Copy(String),
-    /// The same file, which has lost what was read behind this place.
-    Shortened(u64),
-    Wait,
-    Other,
 }
 
 impl Tail {
@@ -469,156 +461,6 @@ impl Tail {
         self.passed_over.push(passed_over);
     }
 
-    /// Learns a file's id and format, which takes a whole first line.
-    pub fn identify(&mut self, index: usize, now_ms: u64) -> Result<Identity, Refused> {
-        if self.followers[index].id().is_none() {
-            let follower = &mut self.followers[index];
-            // Before its first line: a small archive may have none.
-            if !follower.archived && packed::is_archive(follower.file().as_ref()).unwrap_or(false) {
-                follower.aside = Some(Aside::Archive);
-                return Ok(Identity::Aside);
-            }
-            let Some(line) = follower.first_line()? else { return Ok(Identity::Young) };
-            match self.claim_id(index, &line, now_ms) {
-                Ok(Identity::Known) => {}
-                Ok(identity) => return Ok(identity),
-                // What has to be compared is not unpacked yet.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.followers[index].undecided = true;
-                    return Ok(Identity::Young);
-                }
-                Err(error) => return Err(Refused(error.to_string())),
-            }
-        }
-        let follower = &mut self.followers[index];
-        let plan = &self.sources[follower.source].plan;
-        Ok(if follower.learn_format(plan)? { Identity::Known } else { Identity::Young })
-    }
-
-    /// Gives the file an id: that of the log whose bytes it holds, or one that no file has had.
-    fn claim_id(&mut self, index: usize, line: &[u8], now_ms: u64) -> io::Result<Identity> {
-        let source = self.source(self.followers[index].source).name.clone();
-        self.followers[index].undecided = false;
-        let mut from = 0;
-        for twin in 0.. {
-            let id = file_id(&source, line, twin);
-            match self.claim(index, &id, now_ms)? {
-                Claim::Free => {
-                    self.begin_at(index, from, id)?;
-                    break;
-                }
-                Claim::Shortened(len) => from = from.max(len),
-                Claim::Same(range) => {
-                    self.resume_as(index, &range)?;
-                    break;
-                }
-                Claim::Copy(id) => {
-                    self.followers[index].aside = Some(Aside::CopyOf(id));
-                    return Ok(Identity::Aside);
-                }
-                Claim::Wait => {
-                    self.followers[index].undecided = true;
-                    return Ok(Identity::Young);
-                }
-                Claim::Other => {}
-            }
-        }
-        Ok(Identity::Known)
-    }
-
-    /// Compares the file with the one that has, or had, this id.
-    fn claim(&mut self, index: usize, id: &str, now_ms: u64) -> io::Result<Claim> {
-        let follower = &self.followers[index];
-        if let Some(other) = self.followers.iter().position(|other| other.id() == Some(id)) {
-            return self.claim_followed(index, other, now_ms);
-        }
-        let unfollowed = [&self.known, &self.retired, &self.spent];
-        let Some(range) = unfollowed.into_iter().flatten().find(|range| range.id == id) else {
-            return Ok(Claim::Free);
-        };
-        let fit = compare(range, follower.file().as_ref())?;
-        if fit != Fit::Same
-            && Inode::in_range(range) == follower.inode
-            && let Some(len) = shortened(range, follower.file().as_ref())?
-        {
-            return Ok(Claim::Shortened(len));
-        }
-        let quiet = now_ms.saturating_sub(follower.found_ms) >= ROTATED_QUIET_MS;
-        Ok(match fit {
-            Fit::Same if self.is_looked_for(range, follower.inode) => Claim::Wait,
-            Fit::Same => Claim::Same(Box::new(range.clone())),
-            Fit::Shorter => Claim::Wait,
-            Fit::Young if !quiet => Claim::Wait,
-            Fit::Young | Fit::Other => Claim::Other,
-        })
-    }
-
-    /// Whether the file that was read is there, not the one at hand, and could not be opened so far: what it holds decides whether a copy
-    /// of it is read, and what is told of it, and that is for the next look.
-    fn is_looked_for(&self, range: &FileRange, at_hand: Inode) -> bool {
-        let inode = Inode::in_range(range);
-        let is_known = self.known.iter().any(|known| known.id == range.id);
-        let in_folder = || files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
-        is_known && inode != at_hand && in_folder().iter().any(|(_, there)| *there == inode)
-    }
-
-    /// Two files that begin with the same line, both open. The longer one of two that agree is the log, the other its copy.
-    fn claim_followed(&mut self, index: usize, other: usize, now_ms: u64) -> io::Result<Claim> {
-        let (file, original) = (Arc::clone(self.followers[index].file()), &self.followers[other]);
-        let len = file.status()?.len;
-        if original.is_cut() {
-            // Which file goes on in which is for the next look.
-            return Ok(Claim::Wait);
-        }
-        let original_len = original.len_on_disk()?;
-        let both = len.min(original_len);
-        if !agree(file.as_ref(), original.file().as_ref(), both)? {
-            return Ok(Claim::Other);
-        }
-        let id = original.id().unwrap_or_default().to_owned();
-        if len > original_len && len > original.read_to() {
-            let copy = &self.followers[index];
-            let (path, inode, archived) = (copy.path.clone(), copy.inode, copy.archived);
-            let original = &mut self.followers[other];
-            let was = (original.path.clone(), original.inode);
-            info!(from = %was.0.display(), to = %path.display(), "the same log, and longer: reading on there");
-            original.go_on_in(path, file, inode, now_ms);
-            original.archived = archived;
-            original.moved_since_ms = None;
-            // The shorter one takes the place of the copy that is passed over.
-            (self.followers[index].path, self.followers[index].inode) = was;
-        }
-        Ok(Claim::Copy(id))
-    }
-
-    /// Gives the file its id. One that lost its end is entered where what is left of it ends: all of that was read.
-    fn begin_at(&mut self, index: usize, from: u64, id: String) -> io::Result<()> {
-        if from > 0 {
-            let old = &self.followers[index];
-            warn!(file = %old.path.display(), from, "shorter than what was read of it: its end was lost after it was read");
-            let plan = &self.sources[old.source].plan;
-            let (path, file) = (old.path.clone(), Arc::clone(old.file()));
-            let anew = Follower::begin(old.source, path, file, old.inode, plan, plan.format, from)?;
-            self.followers[index] = anew.in_place_of(old);
-        }
-        self.followers[index].set_id(id);
-        Ok(())
-    }
-
-    fn resume_as(&mut self, index: usize, range: &FileRange) -> io::Result<()> {
-        let follower = &self.followers[index];
-        let (path, file) = (follower.path.clone(), Arc::clone(follower.file()));
-        let resumed =
-            Follower::resume(follower.source, path, file, follower.inode, &self.sources[follower.source].plan, range)?;
-        let mut resumed = resumed.in_place_of(&self.followers[index]);
-        resumed.hold_again(&self.held)?;
-        resumed.lineage = self.lineage_of(resumed.source, Path::new(&range.path));
-        info!(file = %resumed.path.display(), from = range.to, "the same log in another file: reading on");
-        self.followers[index] = resumed;
-        self.forget(&range.id);
-        Ok(())
-    }
-
     fn forget(&mut self, id: &str) {
         self.known.retain(|range| range.id != id);
         self.retired.retain(|range| range.id != id);
@@ -626,313 +468,10 @@ impl Tail {
         self.held.retain(|held| held.id != id);
     }
 
-    /// A file that was cut in place goes on in a copy of what it held, if there is one; else it is over.
-    fn go_on_in_copies(&mut self, found: &[Found], now_ms: u64, looked: &mut Looked) {
-        for index in (0..self.followers.len()).rev() {
-            let follower = &self.followers[index];
-            if follower.id().is_none() || follower.refused.is_some() {
-                // Nothing of it was read: what it holds once it was cut is found anew.
-                if follower.has_shrunk() {
-                    self.followers.remove(index);
-                }
-                continue;
-            }
-            if follower.cut || !follower.is_cut() {
-                continue;
-            }
-            let place = follower.place(&self.source(follower.source).name);
-            let (inode, last_read_ms) = (follower.inode, follower.last_read_ms);
-            match self.find_copy(&place, inode, found) {
-                Copies::Whole(copy) => {
-                    let len = copy.file.status().map_or(place.to, |status| status.len);
-                    let follower = &self.followers[index];
-                    self.rotated.extend(rotated(follower.source, &follower.path, copy.file.as_ref()));
-                    let follower = &mut self.followers[index];
-                    let range = FileRange { to: len.max(place.to), ..place };
-                    looked.acts.push(cut_away(follower, &range, Some(&copy.path)));
-                    info!(file = range.path, copy = %copy.path.display(), "cut in place: reading on in its copy");
-                    follower.go_on_in(copy.path, copy.file, copy.inode, now_ms);
-                    follower.archived = copy.archived;
-                    follower.moved_since_ms = Some(now_ms);
-                    let inode = copy.inode;
-                    self.followers.retain(|follower| follower.inode != inode || follower.id().is_some());
-                    self.passed_over.retain(|file| file.inode != inode);
-                }
-                // It is being compressed, perhaps.
-                Copies::Later => {}
-                Copies::Unfinished if now_ms.saturating_sub(last_read_ms) < ROTATED_QUIET_MS => {}
-                Copies::Unfinished | Copies::None => self.followers[index].cut = true,
-            }
-        }
-    }
-
-    /// A file whose handle is stale is looked for anew, like one of before at a start: it may be there still, or a copy of it, or it is gone.
-    fn let_go_of_stale(&mut self, looked: &mut Looked) {
-        for mut follower in self.followers.extract_if(.., |follower| follower.is_stale()) {
-            warn!(file = %follower.path.display(), "the handle is stale: looking for the file anew");
-            // Pieces that are in memory stay there: the rest of their rows may come from another file.
-            let id = follower.id().unwrap_or_default().to_owned();
-            let unread = follower.held_before.iter().map(|(place, _)| held(&id, *place));
-            self.held.extend(unread.collect::<Vec<_>>());
-            let range = follower.seal(&self.sources[follower.source].plan.name);
-            if !range.id.is_empty() {
-                self.known.push(FileRange { from: range.to, sha256: String::new(), rows: 0, ..range.clone() });
-                looked.ended.push(range);
-            }
-        }
-    }
-
-    /// Finds the files that seals told of: under their inode, or by what they hold. One that is nowhere is gone.
-    fn find_known(&mut self, found: &[Found], now_ms: u64, looked: &mut Looked) {
-        for range in std::mem::take(&mut self.known) {
-            let Some(source) = self.sources.iter().position(|source| source.plan.name == range.source) else {
-                // The source was taken out of the configuration: it may come back.
-                self.keep_retired(range);
-                continue;
-            };
-            match self.find_again(&range, found) {
-                Ok(Again::Here(copy)) => {
-                    let in_place = found.iter().any(|file| file.path == copy.path);
-                    // What no pattern leads to was left behind itself, and others are not named after it.
-                    let live = self.sources[source].live_name(Path::new(&range.path));
-                    if copy.path != live && self.sources[source].patterns.lead_to(&live) {
-                        self.rotated.extend(rotated(source, &live, copy.file.as_ref()));
-                    }
-                    // What was packed was whole; what was copied may have been written on, wherever it is now.
-                    let may_go_on = !copy.archived || self.is_there(&range, found);
-                    if copy.inode != Inode::in_range(&range) && may_go_on {
-                        looked.acts.push(cut_while_away(&range, &copy));
-                    }
-                    match self.resume(source, copy, &range, in_place, now_ms) {
-                        Ok(()) => {}
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_archive(source, range),
-                        Err(error) => {
-                            warn!(file = range.path, %error, "cannot read");
-                            self.known.push(range);
-                        }
-                    }
-                }
-                Ok(Again::Done(inode)) => {
-                    let original = Some(range.id.clone());
-                    self.passed_over.push(PassedOver { inode, len: range.archive_len, original, since_ms: now_ms });
-                    self.keep_retired(range);
-                }
-                Ok(Again::Later) => self.known.push(range),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_archive(source, range),
-                Ok(Again::Gone) => {
-                    let live = self.sources[source].live_name(Path::new(&range.path));
-                    self.rotated.extend(self.sealed_at.map(|modified| Rotated { source, live, modified }));
-                    self.gone(range, looked);
-                }
-                // The folder cannot be listed (a volume that is not mounted): the file may come back.
-                Err(error) => {
-                    warn!(file = range.path, %error, "cannot look for a file that was read before");
-                    self.known.push(range);
-                }
-            }
-        }
-    }
-
     /// A file of before is in an archive that is not unpacked so far: what was written after it waits.
     fn wait_for_archive(&mut self, source: usize, range: FileRange) {
         self.unpacking.insert((source, live_name(Path::new(&range.path))));
         self.known.push(range);
-    }
-
-    /// Whether the file itself is there, whatever it holds.
-    fn is_there(&self, range: &FileRange, found: &[Found]) -> bool {
-        let inode = Inode::in_range(range);
-        let in_folder = || files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
-        found.iter().any(|file| file.inode == inode) || in_folder().iter().any(|(_, there)| *there == inode)
-    }
-
-    fn find_again(&mut self, range: &FileRange, found: &[Found]) -> io::Result<Again> {
-        let inode = Inode::in_range(range);
-        let in_folder = files_in(self.disk.as_ref(), folder_of(range))?;
-        let places = found.iter().map(|file| (&file.path, file.inode));
-        let mut places = places.chain(in_folder.iter().map(|(path, inode)| (path, *inode)));
-        if let Some((path, _)) = places.find(|(_, there)| *there == inode) {
-            if range.archive_len > 0 && self.len_of(path) == range.archive_len {
-                return Ok(Again::Done(inode));
-            }
-            // Seen and not to be opened: that is no reason to call it gone.
-            if let Content::Log(file) | Content::Archived(file) = self.archives.content_of(self.disk.open(path)?)?
-                && compare(range, file.as_ref())? == Fit::Same
-            {
-                let archived = range.archive_len > 0;
-                return Ok(Again::Here(Copy { path: path.clone(), file, inode, archived }));
-            }
-        }
-        Ok(match self.find_copy(range, inode, found) {
-            Copies::Whole(copy) => Again::Here(copy),
-            Copies::Unfinished => Again::Later,
-            Copies::Later => return Err(io::ErrorKind::WouldBlock.into()),
-            Copies::None => Again::Gone,
-        })
-    }
-
-    fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {
-        let mut follower =
-            Follower::resume(source, copy.path, copy.file, copy.inode, &self.sources[source].plan, range)?;
-        follower.hold_again(&self.held)?;
-        follower.lineage = self.lineage_of(source, Path::new(&range.path));
-        self.held.retain(|held| held.id != range.id);
-        follower.archived = copy.archived;
-        follower.found_ms = now_ms;
-        follower.moved_since_ms = (!in_place).then_some(now_ms);
-        info!(file = %follower.path.display(), from = range.to, "reading on");
-        // It may have waited to be told what it is a copy of.
-        self.followers.retain(|other| other.inode != follower.inode || other.id().is_some());
-        self.followers.push(follower);
-        Ok(())
-    }
-
-    /// A file that was read before and is nowhere any more, or holds something else.
-    fn gone(&mut self, range: FileRange, looked: &mut Looked) {
-        // What was read of rows that were not whole is gone with the rest of them. The seals account for its bytes all the same.
-        let held = self.held.extract_if(.., |held| held.id == range.id).map(|held| held.offset).min();
-        let lost = FileRange { to: held.unwrap_or(range.to), ..range.clone() };
-        let here = self.disk.status(Path::new(&range.path)).is_ok_and(|it| Inode::of(&it) == Inode::in_range(&range));
-        let (action, what) =
-            if here { ("FILE CUT", "holds something else") } else { ("FILE GONE", "not there any more") };
-        let message = format!(
-            "{what}; it was read up to byte {}, and what it held behind that, if anything, was not seen",
-            lost.to
-        );
-        warn!(file = range.path, "{message}");
-        looked.acts.push(Act::new(action, message).of_file(&range.path).unknown().with_gap(bytes_missing(&lost, None)));
-        let ended = over(range);
-        spend(&mut self.spent, ended.clone());
-        looked.ended.push(ended);
-    }
-
-    /// Files that hold, up to where `range` stands, what it tells of. The longest of them is where the log goes on.
-    fn find_copy(&mut self, range: &FileRange, except: Inode, found: &[Found]) -> Copies {
-        let found = found.iter().map(|file| (file.path.clone(), file.inode));
-        // A folder that cannot be listed has no copies.
-        let in_folder = files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
-        let (mut best, mut unfinished, mut later) = (None::<(u64, Copy)>, false, false);
-        for (path, inode) in found.chain(in_folder) {
-            let followed = self.followers.iter().any(|follower| follower.inode == inode && follower.id().is_some());
-            if inode == except || followed || best.as_ref().is_some_and(|(_, copy)| copy.inode == inode) {
-                continue;
-            }
-            // What cannot be read holds nothing for us now; that it cannot is said when it is opened as a log.
-            let Ok(file) = self.disk.open(&path) else { continue };
-            match self.holds(range, file) {
-                Ok(Holds::Log { file, archived }) => {
-                    let len = file.status().map_or(0, |status| status.len);
-                    if best.as_ref().is_none_or(|(longest, _)| len > *longest) {
-                        best = Some((len, Copy { path, file, inode, archived }));
-                    }
-                }
-                Ok(Holds::Unfinished) => unfinished = true,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => later = true,
-                Ok(Holds::Other) | Err(_) => {}
-            }
-        }
-        match best {
-            _ if later => Copies::Later,
-            Some((_, copy)) => Copies::Whole(copy),
-            None => match self.open_copy(range, except) {
-                Copies::None if unfinished => Copies::Unfinished,
-                copies => copies,
-            },
-        }
-    }
-
-    /// Whether a file, or what an archive holds, has the bytes that `range` tells of. An archive is read through only if it begins with them.
-    fn holds(&mut self, range: &FileRange, file: Arc<dyn OpenFile>) -> io::Result<Holds> {
-        if !packed::begins_with(&file, range)? {
-            return Ok(Holds::Other);
-        }
-        let (file, archived) = match self.archives.content_of(file)? {
-            Content::Log(file) => (file, false),
-            Content::Archived(file) => (file, true),
-            Content::Unfinished => return Ok(Holds::Unfinished),
-        };
-        Ok(if compare(range, file.as_ref())? == Fit::Same { Holds::Log { file, archived } } else { Holds::Other })
-    }
-
-    /// A copy that is open and has no name any more: it was waiting to be told what it is a copy of.
-    fn open_copy(&self, range: &FileRange, except: Inode) -> Copies {
-        let waits = |follower: &&Follower| follower.id().is_none() && follower.inode != except;
-        for follower in self.followers.iter().filter(waits) {
-            let file = Arc::clone(follower.file());
-            match compare(range, file.as_ref()) {
-                Ok(Fit::Same) => {
-                    let (path, inode, archived) = (follower.path.clone(), follower.inode, follower.archived);
-                    return Copies::Whole(Copy { path, file, inode, archived });
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Copies::Later,
-                // What cannot be read holds nothing for us now.
-                Ok(_) | Err(_) => {}
-            }
-        }
-        Copies::None
-    }
-
-    /// Reads what was born and rotated away between two looks, and has a name that no pattern matches.
-    fn adopt_siblings(&mut self, now_ms: u64, health: &[SourceHealth], problems: &mut [Option<String>]) {
-        let mut all = std::mem::take(&mut self.rotated);
-        let linked = all.iter().filter_map(|rotated| rotated.behind_link(self.disk.as_ref())).collect::<Vec<_>>();
-        all.extend(linked);
-        siblings::merge(&mut all);
-        for rotated in all {
-            // A folder that cannot be listed now is listed when the file itself cannot be found.
-            let folder = rotated.live.parent().unwrap_or(Path::new("/"));
-            let unopened = (self.unopened.len(), self.not_unpacked.len());
-            for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
-                let Ok(status) = self.disk.status(&path) else { continue };
-                if !rotated.is_left_by(&path, &status)
-                    || self.lay_there.contains(&path, &status)
-                    || self.is_known(inode)
-                {
-                    continue;
-                }
-                info!(file = %path.display(), "rotated away before it was seen");
-                let before = self.followers.len();
-                let found = Found { source: rotated.source, path, inode, len: status.len, modified: status.modified };
-                self.open(found, now_ms, health, problems);
-                for follower in &mut self.followers[before..] {
-                    follower.moved_since_ms = Some(now_ms);
-                }
-            }
-            if (self.unopened.len(), self.not_unpacked.len()) != unopened {
-                // No pattern leads to what cannot be opened now.
-                self.rotated.push(rotated);
-            }
-        }
-    }
-
-    /// Whether a file is followed or passed over, or was read before.
-    fn is_known(&self, inode: Inode) -> bool {
-        let read = self.retired.iter().chain(&self.known).any(|range| Inode::in_range(range) == inode);
-        read || self.settled().contains(&inode)
-    }
-
-    /// Takes note, once, of the files beside those that match: nothing of them is read, then or later. Where a file of before was not found
-    /// again yet, it is open which of them are newer.
-    fn note_what_lies_there(&mut self, found: &[Found]) {
-        if self.noted || !self.known.is_empty() {
-            return;
-        }
-        self.noted = true;
-        let real = found.iter().filter_map(|file| self.disk.real_path(&file.path).ok());
-        let paths = found.iter().map(|file| file.path.clone()).chain(real);
-        let folders: BTreeSet<PathBuf> = paths.filter_map(|path| path.parent().map(Path::to_owned)).collect();
-        for folder in folders {
-            for (path, inode) in files_in(self.disk.as_ref(), &folder).unwrap_or_default() {
-                let waits =
-                    self.not_unpacked.contains(&inode) || self.unopened.iter().any(|(_, file)| file.inode == inode);
-                let matches = found.iter().any(|file| file.inode == inode);
-                if !(waits || matches || self.is_known(inode))
-                    && let Ok(status) = self.disk.status(&path)
-                {
-                    self.lay_there.add(&status);
-                }
-            }
-        }
     }
 
     /// Files that were read to their end and are deleted by now need not be remembered as files, only as logs.
@@ -1048,79 +587,6 @@ impl Tail {
         self.lineages_ever
     }
 
-    fn find(&mut self) -> Vec<Found> {
-        let disk = self.disk.as_ref();
-        let (mut found, mut inodes) = (Vec::new(), BTreeSet::new());
-        for (index, source) in self.sources.iter().enumerate() {
-            for glob in &source.plan.paths {
-                self.watch.add(disk, &base_dir(glob));
-            }
-            source.patterns.find(disk, index, &mut inodes, &mut found);
-        }
-        for file in &found {
-            self.watch.add(disk, file.path.parent().unwrap_or(Path::new("/")));
-        }
-        found.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
-        found
-    }
-
-    /// One standing problem a source at most: here, that nothing matches.
-    fn unmatched(&self, found: &[Found]) -> Vec<Option<String>> {
-        let problem = |(index, source): (usize, &Source)| {
-            let none = !found.iter().any(|file| file.source == index);
-            none.then(|| format!("no file matches {}", source.plan.paths.join(", ")))
-        };
-        self.sources.iter().enumerate().map(problem).collect()
-    }
-
-    fn open(&mut self, file: Found, now_ms: u64, health: &[SourceHealth], problems: &mut [Option<String>]) {
-        let problem = &mut problems[file.source];
-        if self.followers.len() >= FILES_MAX {
-            *problem = Some(format!("more than {FILES_MAX} files: {} waits", file.path.display()));
-            return;
-        }
-        // Behind a symbolic link the file changes in another folder. A link that leads nowhere has no folder to watch.
-        if let Ok(real) = self.disk.real_path(&file.path) {
-            self.watch.add(self.disk.as_ref(), real.parent().unwrap_or(Path::new("/")));
-        }
-        match self.follow(&file, now_ms) {
-            Ok(Some(follower)) => {
-                self.opened += 1;
-                // Under a name that has gone on to another file nobody knows which files stand before it: it is listed again.
-                if follower.inode == file.inode {
-                    info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
-                    self.followers.push(follower);
-                }
-            }
-            Ok(None) => {
-                self.passed_over.push(PassedOver {
-                    inode: file.inode,
-                    len: file.len,
-                    original: None,
-                    since_ms: now_ms,
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.not_unpacked.insert(file.inode);
-                if self.first_look {
-                    self.first_archives.insert(file.inode);
-                }
-                if !self.begins_like_one_that_was_read(&file) {
-                    self.unpacking.insert((file.source, live_name(&file.path)));
-                }
-            }
-            Err(error) => {
-                health[file.source].errors.fetch_add(1, Relaxed);
-                *problem = Some(format!("cannot read {}: {error}", file.path.display()));
-                // One that went away since it was found can be neither read nor not read.
-                if error.kind() != io::ErrorKind::NotFound {
-                    let (inode, why) = (file.inode, error.to_string());
-                    self.unopened.push((file.source, Unreadable { inode, path: file.path, len: file.len, why }));
-                }
-            }
-        }
-    }
-
     /// Whether an archive is, most likely, what became of a file that was read as it was written.
     fn begins_like_one_that_was_read(&self, file: &Found) -> bool {
         // What cannot be opened now is asked about again by the next look.
@@ -1128,34 +594,6 @@ impl Tail {
         let source = &self.source(file.source).name;
         let is_it = |range: FileRange| packed::has_head_of(&archive, &range).unwrap_or(false);
         self.positions().into_iter().filter(|range| range.source == *source).any(is_it)
-    }
-
-    /// `None`: an archive that is not whole yet.
-    fn follow(&mut self, found: &Found, now_ms: u64) -> io::Result<Option<Follower>> {
-        let opened = self.disk.open(&found.path)?;
-        // The path may lead elsewhere by now: what was opened is what counts.
-        let status = opened.status()?;
-        let inode = Inode::of(&status);
-        let (file, archived) = match self.archives.content_of(opened)? {
-            Content::Log(file) => (file, false),
-            Content::Archived(file) => (file, true),
-            Content::Unfinished => return Ok(None),
-        };
-        let plan = &self.sources[found.source].plan;
-        let back = self.retired.iter().position(|range| Inode::in_range(range) == inode && range.source == plan.name);
-        if let Some(index) = back
-            && compare(&self.retired[index], file.as_ref())? == Fit::Same
-        {
-            let range = self.retired.remove(index);
-            let follower = Follower::resume(found.source, found.path.clone(), file, inode, plan, &range)?;
-            return Ok(Some(follower.found(archived, now_ms)));
-        }
-        let is_first = self.first_look || self.first_archives.contains(&inode);
-        let at_end = is_first && self.sealed_at.is_none() && plan.start_at == StartAt::End;
-        let from = if at_end { file.status()?.len } else { 0 };
-        let follower = Follower::begin(found.source, found.path.clone(), file, inode, plan, plan.format, from)?;
-        self.first_archives.remove(&inode);
-        Ok(Some(follower.found(archived, now_ms)))
     }
 
     /// Of the file as it lies on the disk; 0 when it cannot be had.
@@ -1171,90 +609,6 @@ impl Tail {
             note(source, problem.or_else(|| followers().find_map(Follower::problem)));
         }
     }
-}
-
-/// A file that goes on where another one stood.
-struct Copy {
-    path: PathBuf,
-    file: Arc<dyn OpenFile>,
-    inode: Inode,
-    archived: bool,
-}
-
-enum Copies {
-    Whole(Copy),
-    /// Only an archive that is still being written, which may become one.
-    Unfinished,
-    /// There is an archive that is not looked through yet.
-    Later,
-    None,
-}
-
-enum Again {
-    Here(Copy),
-    /// An archive that was read to its end, and has not changed.
-    Done(Inode),
-    Later,
-    Gone,
-}
-
-enum Holds {
-    Log { file: Arc<dyn OpenFile>, archived: bool },
-    Unfinished,
-    Other,
-}
-
-/// Whether two files agree at the beginning and before `len`, which both have.
-fn agree(one: &dyn OpenFile, other: &dyn OpenFile, len: u64) -> io::Result<bool> {
-    let head = len.min(HEAD_BYTES_MAX as u64) as usize;
-    Ok(first_bytes(one, head)? == first_bytes(other, head)? && bytes_before(one, len)? == bytes_before(other, len)?)
-}
-
-/// Where a file ends that lost what it had, as a log does whose host lost power before it was on the disk: it is shorter, or zeros stand
-/// where something stood. `None`: it was not shortened, it holds something else.
-fn shortened(range: &FileRange, file: &dyn OpenFile) -> io::Result<Option<u64>> {
-    let len = file.status()?.len.min(range.to);
-    let mut end = len;
-    loop {
-        let before = bytes_before(file, end)?;
-        let zeros = before.iter().rev().take_while(|byte| **byte == 0).count();
-        end -= zeros as u64;
-        if zeros < before.len() || end == 0 {
-            break;
-        }
-    }
-    Ok((end < range.to).then_some(end))
-}
-
-/// The act that tells of a file that was cut in place; `range` ends where reading of what it held has come to, `copy` is where it went on.
-fn cut_away(follower: &Follower, range: &FileRange, copy: Option<&Path>) -> Act {
-    let path = follower.path.to_string_lossy();
-    let seen = follower.len_seen();
-    if seen > range.to {
-        let message = format!(
-            "cut in place: bytes {} to {seen} were seen and went away before they could be read; what was written after that and before the cut, if anything, was not seen",
-            range.to
-        );
-        return Act::new("GAP", message).of_file(path).failed().with_gap(bytes_missing(range, Some(seen)));
-    }
-    let rest = match copy {
-        Some(copy) => format!("its copy {} holds what was read of it and ends at byte {}", copy.display(), range.to),
-        None => format!("all that was seen of it, up to byte {}, was read", range.to),
-    };
-    let message =
-        format!("cut in place; {rest}; what was written after that and before the cut, if anything, was not seen");
-    Act::new("FILE CUT", message).of_file(path).with_gap(bytes_missing(range, None))
-}
-
-/// The same for a file that was cut while nobody looked, and that goes on in a copy.
-fn cut_while_away(range: &FileRange, copy: &Copy) -> Act {
-    let len = copy.file.status().map_or(range.to, |status| status.len).max(range.to);
-    let message = format!(
-        "cut in place while the agent was not running; its copy {} ends at byte {len}; what was written after that and before the cut, if anything, was not seen",
-        copy.path.display()
-    );
-    let range = FileRange { to: len, ..range.clone() };
-    Act::new("FILE CUT", message).of_file(&range.path).unknown().with_gap(bytes_missing(&range, None))
 }
 
 /// Bytes from where `range` ends.
@@ -1294,13 +648,6 @@ pub fn note(health: &SourceHealth, problem: Option<String>) {
     {
         warn!(source = %health.name, "{problem}");
     }
-}
-
-/// A log that was found elsewhere than where it was written to.
-fn rotated(source: usize, live: &Path, file: &dyn OpenFile) -> Option<Rotated> {
-    // Without the time of its last change nobody can say which of its siblings are newer.
-    let modified = file.status().ok()?.modified;
-    Some(Rotated { source, live: live.to_owned(), modified })
 }
 
 /// Notices whether a pattern still leads to the follower's file, under whatever name.

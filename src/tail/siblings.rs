@@ -4,12 +4,17 @@
 //! been born and rotated away since it last looked. They lie beside it, are named after it, and are newer than what it knows. What lay there
 //! unmatched when reading began is none of them, whatever a clock that was turned makes it look like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use tracing::info;
+
+use super::Tail;
+use super::find::{Found, files_in};
 use super::identity::Inode;
-use crate::disk::{Disk, Status};
+use crate::disk::{Disk, OpenFile, Status};
+use crate::health::SourceHealth;
 
 /// A log that is no longer where it was.
 #[derive(Debug)]
@@ -59,6 +64,78 @@ impl Bystanders {
             path.extension().is_some_and(|extension| ["gz", "zst", "xz"].iter().any(|packed| extension == *packed));
         as_it_was || is_archive && self.0.values().any(|(_, modified)| *modified == status.modified)
     }
+}
+
+impl Tail {
+    /// Reads what was born and rotated away between two looks, and has a name that no pattern matches.
+    pub(super) fn adopt_siblings(&mut self, now_ms: u64, health: &[SourceHealth], problems: &mut [Option<String>]) {
+        let mut all = std::mem::take(&mut self.rotated);
+        let linked = all.iter().filter_map(|rotated| rotated.behind_link(self.disk.as_ref())).collect::<Vec<_>>();
+        all.extend(linked);
+        merge(&mut all);
+        for rotated in all {
+            // A folder that cannot be listed now is listed when the file itself cannot be found.
+            let folder = rotated.live.parent().unwrap_or(Path::new("/"));
+            let unopened = (self.unopened.len(), self.not_unpacked.len());
+            for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
+                let Ok(status) = self.disk.status(&path) else { continue };
+                if !rotated.is_left_by(&path, &status)
+                    || self.lay_there.contains(&path, &status)
+                    || self.is_known(inode)
+                {
+                    continue;
+                }
+                info!(file = %path.display(), "rotated away before it was seen");
+                let before = self.followers.len();
+                let found = Found { source: rotated.source, path, inode, len: status.len, modified: status.modified };
+                self.open(found, now_ms, health, problems);
+                for follower in &mut self.followers[before..] {
+                    follower.moved_since_ms = Some(now_ms);
+                }
+            }
+            if (self.unopened.len(), self.not_unpacked.len()) != unopened {
+                // No pattern leads to what cannot be opened now.
+                self.rotated.push(rotated);
+            }
+        }
+    }
+
+    /// Whether a file is followed or passed over, or was read before.
+    fn is_known(&self, inode: Inode) -> bool {
+        let read = self.retired.iter().chain(&self.known).any(|range| Inode::in_range(range) == inode);
+        read || self.settled().contains(&inode)
+    }
+
+    /// Takes note, once, of the files beside those that match: nothing of them is read, then or later. Where a file of before was not found
+    /// again yet, it is open which of them are newer.
+    pub(super) fn note_what_lies_there(&mut self, found: &[Found]) {
+        if self.noted || !self.known.is_empty() {
+            return;
+        }
+        self.noted = true;
+        let real = found.iter().filter_map(|file| self.disk.real_path(&file.path).ok());
+        let paths = found.iter().map(|file| file.path.clone()).chain(real);
+        let folders: BTreeSet<PathBuf> = paths.filter_map(|path| path.parent().map(Path::to_owned)).collect();
+        for folder in folders {
+            for (path, inode) in files_in(self.disk.as_ref(), &folder).unwrap_or_default() {
+                let waits =
+                    self.not_unpacked.contains(&inode) || self.unopened.iter().any(|(_, file)| file.inode == inode);
+                let matches = found.iter().any(|file| file.inode == inode);
+                if !(waits || matches || self.is_known(inode))
+                    && let Ok(status) = self.disk.status(&path)
+                {
+                    self.lay_there.add(&status);
+                }
+            }
+        }
+    }
+}
+
+/// A log that was found elsewhere than where it was written to.
+pub(super) fn rotated(source: usize, live: &Path, file: &dyn OpenFile) -> Option<Rotated> {
+    // Without the time of its last change nobody can say which of its siblings are newer.
+    let modified = file.status().ok()?.modified;
+    Some(Rotated { source, live: live.to_owned(), modified })
 }
 
 /// Whether a file is named as rotation names what was `live`: `pg.csv.1`, `pg.csv-20261121.gz`, `pg-20261121.csv`.

@@ -30,8 +30,8 @@ def csv_rows(data):
 
 
 def pgaudit_file_rows(data):
-    # Version 1 quotes by rules of its own; each row begins with its time.
-    return len(re.findall(rb'(?m)^"?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [A-Z]+"?,', data))
+    # Version 1 quotes by rules of its own. Each row begins with its time; what looks so inside a statement has doubled quotes behind it.
+    return len(re.findall(rb'(?m)^"?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [A-Z]+"?,(?!"".)', data))
 
 
 def json_values(data):
@@ -52,9 +52,15 @@ def stderr_rows(data):
 
 
 def syslog_rows(data):
-    # A chunk is `[number-chunk]`; entries that are no rows of their own have no severity.
-    chunk = re.compile(rb"\[\d+\]: \[\d+-1\] (.*)")
-    return sum(1 for line in lines(data) if (found := chunk.search(line)) and re.search(SEVERITY, found[1]))
+    # A chunk is `[number-chunk]`; what an entry's chunks say together has a severity, or it is no row of its own.
+    entries = {}
+    for line in lines(data):
+        found = re.search(rb"\[(\d+)\]: \[(\d+)-(\d+)\] (.*)", line)
+        if found and (found[3] == b"1" or (found[1], found[2]) in entries):
+            if found[3] == b"1" and re.match(rb".*?(?:DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LOCATION):  ", found[4]):
+                continue
+            entries.setdefault((found[1], found[2]), []).append(found[4])
+    return sum(1 for chunks in entries.values() if re.search(SEVERITY, b"".join(chunks)))
 
 
 def server_audit_rows(data, begin=rb"(?m)^(?=(?:\d{8} \d\d:\d\d:\d\d|\d{16}),)"):

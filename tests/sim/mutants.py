@@ -59,7 +59,13 @@ MUTATIONS = [
          "files: std::mem::take(&mut block.files).into_iter().filter(|range| range.ended).collect(),", 1),
     ]),
     ("dedup of copies off", [
-        ("src/tail/mod.rs", "if !agree(file.as_ref(), original.file().as_ref(), both)? {", "if both < u64::MAX {", 1),
+        ("src/tail/claims.rs", "if !agree(file.as_ref(), original.file().as_ref(), both)? {", "if both < u64::MAX {", 1),
+    ]),
+    ("a stale handle is kept", [
+        ("src/tail/follow.rs", "error.kind() == io::ErrorKind::StaleNetworkFileHandle", "error.kind() == io::ErrorKind::Unsupported", 1),
+    ]),
+    ("the end of an archive is taken for granted", [
+        ("src/tail/packed.rs", "    if read < buf.len() {", "    if read < buf.len() || unpacking.at > 2000 {", 1),
     ]),
     ("retain ignores a required destination", [
         ("src/journal/retain.rs", "let done = next.first <= delivered && ", "let done = ", 1),
@@ -81,7 +87,7 @@ MUTATIONS = [
          "            self.advance(part.last() + 1).await?;\n            match self.settle(sink, &part).await? {", 1),
     ]),
     ("ids of files that ended are given again", [
-        ("src/tail/mod.rs", "let unfollowed = [&self.known, &self.retired, &self.spent];", "let unfollowed = [&self.known, &self.retired];", 1),
+        ("src/tail/claims.rs", "let unfollowed = [&self.known, &self.retired, &self.spent];", "let unfollowed = [&self.known, &self.retired];", 1),
     ]),
 ]
 

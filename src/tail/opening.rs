@@ -1,0 +1,122 @@
+//! Which files the patterns lead to now, and following one of them.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tracing::info;
+
+use super::archives::Content;
+use super::find::{Found, base_dir};
+use super::follow::Follower;
+use super::identity::{Fit, Inode, compare};
+use super::lineage::live_name;
+use super::sight::Unreadable;
+use super::{PassedOver, Source, Tail};
+use crate::config::plan::StartAt;
+use crate::health::SourceHealth;
+use crate::limits::FILES_MAX;
+
+impl Tail {
+    pub(super) fn find(&mut self) -> Vec<Found> {
+        let disk = self.disk.as_ref();
+        let (mut found, mut inodes) = (Vec::new(), BTreeSet::new());
+        for (index, source) in self.sources.iter().enumerate() {
+            for glob in &source.plan.paths {
+                self.watch.add(disk, &base_dir(glob));
+            }
+            source.patterns.find(disk, index, &mut inodes, &mut found);
+        }
+        for file in &found {
+            self.watch.add(disk, file.path.parent().unwrap_or(Path::new("/")));
+        }
+        found.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
+        found
+    }
+
+    /// One standing problem a source at most: here, that nothing matches.
+    pub(super) fn unmatched(&self, found: &[Found]) -> Vec<Option<String>> {
+        let problem = |(index, source): (usize, &Source)| {
+            let none = !found.iter().any(|file| file.source == index);
+            none.then(|| format!("no file matches {}", source.plan.paths.join(", ")))
+        };
+        self.sources.iter().enumerate().map(problem).collect()
+    }
+
+    pub(super) fn open(&mut self, file: Found, now_ms: u64, health: &[SourceHealth], problems: &mut [Option<String>]) {
+        let problem = &mut problems[file.source];
+        if self.followers.len() >= FILES_MAX {
+            *problem = Some(format!("more than {FILES_MAX} files: {} waits", file.path.display()));
+            return;
+        }
+        // Behind a symbolic link the file changes in another folder. A link that leads nowhere has no folder to watch.
+        if let Ok(real) = self.disk.real_path(&file.path) {
+            self.watch.add(self.disk.as_ref(), real.parent().unwrap_or(Path::new("/")));
+        }
+        match self.follow(&file, now_ms) {
+            Ok(Some(follower)) => {
+                self.opened += 1;
+                // Under a name that has gone on to another file nobody knows which files stand before it: it is listed again.
+                if follower.inode == file.inode {
+                    info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
+                    self.followers.push(follower);
+                }
+            }
+            Ok(None) => {
+                self.passed_over.push(PassedOver {
+                    inode: file.inode,
+                    len: file.len,
+                    original: None,
+                    since_ms: now_ms,
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.not_unpacked.insert(file.inode);
+                if self.first_look {
+                    self.first_archives.insert(file.inode);
+                }
+                if !self.begins_like_one_that_was_read(&file) {
+                    self.unpacking.insert((file.source, live_name(&file.path)));
+                }
+            }
+            Err(error) => {
+                health[file.source].errors.fetch_add(1, Relaxed);
+                *problem = Some(format!("cannot read {}: {error}", file.path.display()));
+                // One that went away since it was found can be neither read nor not read.
+                if error.kind() != io::ErrorKind::NotFound {
+                    let (inode, why) = (file.inode, error.to_string());
+                    self.unopened.push((file.source, Unreadable { inode, path: file.path, len: file.len, why }));
+                }
+            }
+        }
+    }
+
+    /// `None`: an archive that is not whole yet.
+    fn follow(&mut self, found: &Found, now_ms: u64) -> io::Result<Option<Follower>> {
+        let opened = self.disk.open(&found.path)?;
+        // The path may lead elsewhere by now: what was opened is what counts.
+        let status = opened.status()?;
+        let inode = Inode::of(&status);
+        let (file, archived) = match self.archives.content_of(opened)? {
+            Content::Log(file) => (file, false),
+            Content::Archived(file) => (file, true),
+            Content::Unfinished => return Ok(None),
+        };
+        let plan = &self.sources[found.source].plan;
+        let back = self.retired.iter().position(|range| Inode::in_range(range) == inode && range.source == plan.name);
+        if let Some(index) = back
+            && compare(&self.retired[index], file.as_ref())? == Fit::Same
+        {
+            let range = self.retired.remove(index);
+            let follower = Follower::resume(found.source, found.path.clone(), file, inode, plan, &range)?;
+            return Ok(Some(follower.found(archived, now_ms)));
+        }
+        let is_first = self.first_look || self.first_archives.contains(&inode);
+        let at_end = is_first && self.sealed_at.is_none() && plan.start_at == StartAt::End;
+        let from = if at_end { file.status()?.len } else { 0 };
+        let follower = Follower::begin(found.source, found.path.clone(), file, inode, plan, plan.format, from)?;
+        self.first_archives.remove(&inode);
+        Ok(Some(follower.found(archived, now_ms)))
+    }
+}
