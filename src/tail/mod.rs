@@ -286,7 +286,9 @@ impl Tail {
             (follower.seen_cut && !follower.cut) || (follower.undecided && young(follower.found_ms))
         };
         let is_unfinished = |file: &PassedOver| file.original.is_none() && young(file.since_ms);
-        self.followers.iter().any(follower_is) || self.passed_over.iter().any(is_unfinished)
+        self.followers.iter().any(follower_is)
+            || !self.unpacking.is_empty()
+            || self.passed_over.iter().any(is_unfinished)
     }
 
     /// Whether something of a source cannot be read now and may be later: a file that is refused to us, one of which it is not clear yet
@@ -733,7 +735,7 @@ impl Tail {
         }
     }
 
-    /// A file of before is in an archive that is not unpacked so far: what was written after it waits.
+    /// A file of before is in an archive that is not unpacked so far, or went on to another name just now: what was written after it waits.
     fn wait_for_archive(&mut self, source: usize, range: FileRange) {
         self.unpacking.insert((source, live_name(Path::new(&range.path))));
         self.known.push(range);
@@ -748,7 +750,7 @@ impl Tail {
 
     fn find_again(&mut self, range: &FileRange, found: &[Found]) -> io::Result<Again> {
         let inode = Inode::in_range(range);
-        let in_folder = files_in(self.disk.as_ref(), folder_of(range))?;
+        let in_folder = self.settled_files_in(folder_of(range), inode)?;
         let places = found.iter().map(|file| (&file.path, file.inode));
         let mut places = places.chain(in_folder.iter().map(|(path, inode)| (path, *inode)));
         if let Some((path, _)) = places.find(|(_, there)| *there == inode) {
@@ -756,7 +758,16 @@ impl Tail {
                 return Ok(Again::Done(inode));
             }
             // Seen and not to be opened: that is no reason to call it gone.
-            if let Content::Log(file) | Content::Archived(file) = self.archives.content_of(self.disk.open(path)?)?
+            let opened = match self.disk.open(path) {
+                Ok(opened) if Inode::of(&opened.status()?) == inode => opened,
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                // It was renamed since it was listed: it is listed again.
+                Ok(_) | Err(_) => {
+                    self.opened += 1;
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+            };
+            if let Content::Log(file) | Content::Archived(file) = self.archives.content_of(opened)?
                 && compare(range, file.as_ref())? == Fit::Same
             {
                 let archived = range.archive_len > 0;
@@ -769,6 +780,22 @@ impl Tail {
             Copies::Later => return Err(io::ErrorKind::WouldBlock.into()),
             Copies::None => Again::Gone,
         })
+    }
+
+    /// The files in a folder. While names go from one file to the next a listing may miss one, which is not gone then.
+    fn settled_files_in(&self, folder: &Path, wanted: Inode) -> io::Result<Vec<(PathBuf, Inode)>> {
+        let mut files = files_in(self.disk.as_ref(), folder)?;
+        for _ in 1..LISTINGS_MAX {
+            if files.iter().any(|(_, inode)| *inode == wanted) {
+                break;
+            }
+            let again = files_in(self.disk.as_ref(), folder)?;
+            if again == files {
+                break;
+            }
+            files = again;
+        }
+        Ok(files)
     }
 
     fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {
