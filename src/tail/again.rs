@@ -4,7 +4,7 @@
 //! that is nowhere is gone, and that is said.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sealtrail_seal::FileRange;
 use tracing::{info, warn};
@@ -17,6 +17,7 @@ use super::identity::{Fit, Inode, compare};
 use super::siblings::{Rotated, rotated};
 use super::{Looked, PassedOver, Tail, bytes_missing, folder_of, held, over, spend};
 use crate::journal::write::Act;
+use crate::limits::LISTINGS_MAX;
 
 enum Again {
     Here(Copy),
@@ -96,7 +97,7 @@ impl Tail {
 
     fn find_again(&mut self, range: &FileRange, found: &[Found]) -> io::Result<Again> {
         let inode = Inode::in_range(range);
-        let in_folder = files_in(self.disk.as_ref(), folder_of(range))?;
+        let in_folder = self.settled_files_in(folder_of(range), inode)?;
         let places = found.iter().map(|file| (&file.path, file.inode));
         let mut places = places.chain(in_folder.iter().map(|(path, inode)| (path, *inode)));
         if let Some((path, _)) = places.find(|(_, there)| *there == inode) {
@@ -104,7 +105,16 @@ impl Tail {
                 return Ok(Again::Done(inode));
             }
             // Seen and not to be opened: that is no reason to call it gone.
-            if let Content::Log(file) | Content::Archived(file) = self.archives.content_of(self.disk.open(path)?)?
+            let opened = match self.disk.open(path) {
+                Ok(opened) if Inode::of(&opened.status()?) == inode => opened,
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                // It was renamed since it was listed: it is listed again.
+                Ok(_) | Err(_) => {
+                    self.opened += 1;
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+            };
+            if let Content::Log(file) | Content::Archived(file) = self.archives.content_of(opened)?
                 && compare(range, file.as_ref())? == Fit::Same
             {
                 let archived = range.archive_len > 0;
@@ -117,6 +127,22 @@ impl Tail {
             Copies::Later => return Err(io::ErrorKind::WouldBlock.into()),
             Copies::None => Again::Gone,
         })
+    }
+
+    /// The files in a folder. While names go from one file to the next a listing may miss one, which is not gone then.
+    fn settled_files_in(&self, folder: &Path, wanted: Inode) -> io::Result<Vec<(PathBuf, Inode)>> {
+        let mut files = files_in(self.disk.as_ref(), folder)?;
+        for _ in 1..LISTINGS_MAX {
+            if files.iter().any(|(_, inode)| *inode == wanted) {
+                break;
+            }
+            let again = files_in(self.disk.as_ref(), folder)?;
+            if again == files {
+                break;
+            }
+            files = again;
+        }
+        Ok(files)
     }
 
     /// Whether the file itself is there, whatever it holds.
