@@ -4,7 +4,7 @@
 //! before those that took its place.
 
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::{self};
 
 use super::{Core, GAP};
 use crate::intake::GivenUp;

@@ -4,7 +4,7 @@
 //! that is nowhere is gone, and that is said.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sealtrail_seal::FileRange;
 use tracing::{info, warn};
@@ -14,9 +14,11 @@ use super::copies::{Copies, Copy};
 use super::find::{Found, files_in};
 use super::follow::Follower;
 use super::identity::{Fit, Inode, compare};
+use super::lineage::live_name;
 use super::siblings::{Rotated, rotated};
 use super::{Looked, PassedOver, Tail, bytes_missing, folder_of, held, over, spend};
 use crate::journal::write::Act;
+use crate::limits::LISTINGS_MAX;
 
 enum Again {
     Here(Copy),
@@ -94,9 +96,22 @@ impl Tail {
         }
     }
 
+    /// A file of before is in an archive that is not unpacked so far, or went on to another name just now: what was written after it waits.
+    fn wait_for_archive(&mut self, source: usize, range: FileRange) {
+        self.unpacking.insert((source, live_name(Path::new(&range.path))));
+        self.known.push(range);
+    }
+
+    /// Whether the file itself is there, whatever it holds.
+    fn is_there(&self, range: &FileRange, found: &[Found]) -> bool {
+        let inode = Inode::in_range(range);
+        let in_folder = || files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
+        found.iter().any(|file| file.inode == inode) || in_folder().iter().any(|(_, there)| *there == inode)
+    }
+
     fn find_again(&mut self, range: &FileRange, found: &[Found]) -> io::Result<Again> {
         let inode = Inode::in_range(range);
-        let in_folder = files_in(self.disk.as_ref(), folder_of(range))?;
+        let in_folder = self.settled_files_in(folder_of(range), inode)?;
         let places = found.iter().map(|file| (&file.path, file.inode));
         let mut places = places.chain(in_folder.iter().map(|(path, inode)| (path, *inode)));
         if let Some((path, _)) = places.find(|(_, there)| *there == inode) {
@@ -104,7 +119,16 @@ impl Tail {
                 return Ok(Again::Done(inode));
             }
             // Seen and not to be opened: that is no reason to call it gone.
-            if let Content::Log(file) | Content::Archived(file) = self.archives.content_of(self.disk.open(path)?)?
+            let opened = match self.disk.open(path) {
+                Ok(opened) if Inode::of(&opened.status()?) == inode => opened,
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                // It was renamed since it was listed: it is listed again.
+                Ok(_) | Err(_) => {
+                    self.opened += 1;
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+            };
+            if let Content::Log(file) | Content::Archived(file) = self.archives.content_of(opened)?
                 && compare(range, file.as_ref())? == Fit::Same
             {
                 let archived = range.archive_len > 0;
@@ -119,11 +143,20 @@ impl Tail {
         })
     }
 
-    /// Whether the file itself is there, whatever it holds.
-    fn is_there(&self, range: &FileRange, found: &[Found]) -> bool {
-        let inode = Inode::in_range(range);
-        let in_folder = || files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
-        found.iter().any(|file| file.inode == inode) || in_folder().iter().any(|(_, there)| *there == inode)
+    /// The files in a folder. While names go from one file to the next a listing may miss one, which is not gone then.
+    fn settled_files_in(&self, folder: &Path, wanted: Inode) -> io::Result<Vec<(PathBuf, Inode)>> {
+        let mut files = files_in(self.disk.as_ref(), folder)?;
+        for _ in 1..LISTINGS_MAX {
+            if files.iter().any(|(_, inode)| *inode == wanted) {
+                break;
+            }
+            let again = files_in(self.disk.as_ref(), folder)?;
+            if again == files {
+                break;
+            }
+            files = again;
+        }
+        Ok(files)
     }
 
     fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {

@@ -278,7 +278,9 @@ impl Tail {
             (follower.seen_cut && !follower.cut) || (follower.undecided && young(follower.found_ms))
         };
         let is_unfinished = |file: &PassedOver| file.original.is_none() && young(file.since_ms);
-        self.followers.iter().any(follower_is) || self.passed_over.iter().any(is_unfinished)
+        self.followers.iter().any(follower_is)
+            || !self.unpacking.is_empty()
+            || self.passed_over.iter().any(is_unfinished)
     }
 
     /// Whether something of a source cannot be read now and may be later: a file that is refused to us, one of which it is not clear yet
@@ -466,12 +468,6 @@ impl Tail {
         self.retired.retain(|range| range.id != id);
         self.spent.retain(|range| range.id != id);
         self.held.retain(|held| held.id != id);
-    }
-
-    /// A file of before is in an archive that is not unpacked so far: what was written after it waits.
-    fn wait_for_archive(&mut self, source: usize, range: FileRange) {
-        self.unpacking.insert((source, live_name(Path::new(&range.path))));
-        self.known.push(range);
     }
 
     /// Files that were read to their end and are deleted by now need not be remembered as files, only as logs.
