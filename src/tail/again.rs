@@ -14,6 +14,7 @@ use super::copies::{Copies, Copy};
 use super::find::{Found, files_in};
 use super::follow::Follower;
 use super::identity::{Fit, Inode, compare};
+use super::lineage::live_name;
 use super::siblings::{Rotated, rotated};
 use super::{Looked, PassedOver, Tail, bytes_missing, folder_of, held, over, spend};
 use crate::journal::write::Act;
@@ -95,6 +96,19 @@ impl Tail {
         }
     }
 
+    /// A file of before is in an archive that is not unpacked so far, or went on to another name just now: what was written after it waits.
+    fn wait_for_archive(&mut self, source: usize, range: FileRange) {
+        self.unpacking.insert((source, live_name(Path::new(&range.path))));
+        self.known.push(range);
+    }
+
+    /// Whether the file itself is there, whatever it holds.
+    fn is_there(&self, range: &FileRange, found: &[Found]) -> bool {
+        let inode = Inode::in_range(range);
+        let in_folder = || files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
+        found.iter().any(|file| file.inode == inode) || in_folder().iter().any(|(_, there)| *there == inode)
+    }
+
     fn find_again(&mut self, range: &FileRange, found: &[Found]) -> io::Result<Again> {
         let inode = Inode::in_range(range);
         let in_folder = self.settled_files_in(folder_of(range), inode)?;
@@ -143,13 +157,6 @@ impl Tail {
             files = again;
         }
         Ok(files)
-    }
-
-    /// Whether the file itself is there, whatever it holds.
-    fn is_there(&self, range: &FileRange, found: &[Found]) -> bool {
-        let inode = Inode::in_range(range);
-        let in_folder = || files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
-        found.iter().any(|file| file.inode == inode) || in_folder().iter().any(|(_, there)| *there == inode)
     }
 
     fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {

@@ -470,12 +470,6 @@ impl Tail {
         self.held.retain(|held| held.id != id);
     }
 
-    /// A file of before is in an archive that is not unpacked so far, or went on to another name just now: what was written after it waits.
-    fn wait_for_archive(&mut self, source: usize, range: FileRange) {
-        self.unpacking.insert((source, live_name(Path::new(&range.path))));
-        self.known.push(range);
-    }
-
     /// Files that were read to their end and are deleted by now need not be remembered as files, only as logs.
     fn forget_deleted(&mut self, looked: &mut Looked) {
         for mut range in std::mem::take(&mut self.retired) {
