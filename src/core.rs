@@ -121,7 +121,8 @@ impl Core {
     /// Ready for its first turn; `acts` are the first lines it will seal.
     pub fn new(parts: Parts, acts: Vec<Act>) -> Self {
         let now = parts.host.clock.since_boot_ms();
-        let mut intake = Intake::new(Arc::clone(&parts.host.clock), &parts.plan.agent, &parts.plan.sources);
+        let mut intake =
+            Intake::new(Arc::clone(&parts.host.clock), &parts.plan.agent, &parts.plan.classify, &parts.plan.sources);
         intake.block.acts = acts;
         let count_given_up = parts.sessions.iter().map(Sessions::given_up).collect();
         intake.count_rows(parts.sessions);

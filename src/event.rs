@@ -5,15 +5,17 @@
 //! `previous-row` and `agent-clock` depend on when it was read, and `time_source` says so. Fields are written in the order of
 //! that document.
 
+mod told;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealtrail_parsers::{Dialect, Format, Parameters, Record, Statement, Status, Value};
+use sealtrail_parsers::{Act, Dialect, Format, Parameters, Record, Statement, Status, Value};
 use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
 use crate::json;
 use crate::sessions::numbered::{self, FileId};
-use crate::shape::{Meaning, UtcTime};
+use crate::shape::{Known, Meaning, UtcTime, authentication};
 
 /// What all rows of one file share, encoded once.
 #[derive(Debug, Clone)]
@@ -127,6 +129,8 @@ pub struct Event<'e> {
     pub frame: &'e [u8],
     /// What it says.
     pub record: &'e Record<'e>,
+    /// What earlier rows of its session tell of it.
+    pub known: Known<'e>,
     /// What that means.
     pub meaning: Meaning<'e>,
     /// When it happened.
@@ -154,27 +158,33 @@ pub struct Oversize<'o> {
 
 /// Writes one event as a line, newline included.
 pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
-    let Event { origin, place, frame, record, meaning, time, session_start, oversize, pieces } = event;
+    let Event { origin, place, frame, record, known, meaning, time, session_start, oversize, pieces } = event;
     let (place, session_start) = (*place, session_start.as_ref());
     let valid = std::str::from_utf8(frame).is_ok();
     // What stands in a row among several may have been decoded from other bytes than these.
     let mut line = Line { out, utf8: valid && !origin.format.is_decoded(), valid };
     line.head(origin, place, time);
     line.text("user", meaning.user.value);
-    line.text("action", meaning.action.value);
+    line.maybe_text("acting_as", known.acting_as);
+    line.text("action", &meaning.action.value);
     line.resource(meaning);
-    line.resources(record);
+    line.resources(record, meaning);
     line.outcome(record);
+    line.refers_to(known);
     line.raw(",\"category\":\"");
     line.raw(meaning.category.name());
     line.raw(if meaning.admin { "\",\"admin\":true" } else { "\",\"admin\":false" });
+    line.raw(if meaning.break_glass { ",\"break_glass\":true" } else { "" });
+    line.told(meaning);
     line.out.extend_from_slice(&origin.identity);
     line.maybe_text("database", record.database);
     line.client(record);
-    line.session(record, session_start);
-    line.statement(record);
+    line.authentication(record, known);
+    line.session(record, session_start, session_length_ms(record, known, time));
+    line.statement(record, meaning);
     line.derived(meaning);
-    line.flags(record.flags.iter().copied().chain(oversize.map(|_| "oversize")));
+    let added = [oversize.map(|_| "oversize"), meaning.audit_tampering.then_some("audit_tampering")];
+    line.flags(record.flags.iter().copied().chain(added.into_iter().flatten()));
     line.out.extend_from_slice(&origin.labels);
     line.extra(record, time);
     match oversize {
@@ -364,22 +374,44 @@ impl Line<'_> {
         }
     }
 
-    /// All objects, where the engine named several.
-    fn resources(&mut self, record: &Record<'_>) {
-        for (index, object) in record.objects.iter().enumerate() {
-            self.raw(if index == 0 { ",\"resources\":[{\"name\":" } else { ",{\"name\":" });
-            self.out.push(b'"');
-            for part in [object.database, object.database.map(|_| &b"."[..]), Some(object.name)] {
-                self.inside(part.unwrap_or_default());
-            }
-            self.out.push(b'"');
+    /// All objects: what the statement names, and what the engine does.
+    fn resources(&mut self, record: &Record<'_>, meaning: &Meaning<'_>) {
+        let mut count = 0;
+        self.told_resources(meaning, !record.objects.is_empty(), &mut count);
+        for object in &record.objects {
+            self.raw(if count == 0 { ",\"resources\":[{\"name\":" } else { ",{\"name\":" });
+            count += 1;
+            let dot = object.database.map(|_| &b"."[..]);
+            self.quote_pieces(|put| [object.database, dot, Some(object.name)].into_iter().flatten().for_each(put));
             self.maybe_text("type", object.kind);
             self.maybe_text("access", object.access);
             self.raw("}");
         }
-        if !record.objects.is_empty() {
+        if count > 0 {
             self.raw("]");
         }
+    }
+
+    /// A text that comes in pieces.
+    fn quote_pieces(&mut self, write: impl FnOnce(&mut dyn FnMut(&[u8]))) {
+        self.out.push(b'"');
+        let (out, utf8) = (&mut *self.out, self.utf8);
+        write(&mut |piece| if utf8 { json::escaped_utf8(out, piece) } else { json::escaped(out, piece) });
+        self.out.push(b'"');
+    }
+
+    /// A word in small letters.
+    fn lower(&mut self, name: &str, word: &[u8]) {
+        self.key(name);
+        self.lower_value(word);
+    }
+
+    fn lower_value(&mut self, word: &[u8]) {
+        self.out.push(b'"');
+        let start = self.out.len();
+        json::escaped(self.out, word);
+        self.out[start..].make_ascii_lowercase();
+        self.out.push(b'"');
     }
 
     /// The whole row's length and hash, and what `ends` writes of it.
@@ -415,20 +447,8 @@ impl Line<'_> {
 
     fn resource(&mut self, meaning: &Meaning<'_>) {
         self.key("resource");
-        self.out.push(b'"');
-        for part in [
-            meaning.resource_database,
-            Some(&b"."[..]).filter(|_| meaning.resource_database.is_some()),
-            Some(meaning.resource.value),
-        ] {
-            self.inside(part.unwrap_or_default());
-        }
-        self.out.push(b'"');
-        self.raw(",\"resource_type\":\"");
-        let start = self.out.len();
-        self.inside(meaning.resource_type);
-        self.out[start..].make_ascii_lowercase();
-        self.raw("\"");
+        self.quote_pieces(|put| meaning.resource.name.write(put));
+        self.lower("resource_type", meaning.resource.kind);
     }
 
     fn outcome(&mut self, record: &Record<'_>) {
@@ -454,7 +474,28 @@ impl Line<'_> {
         });
     }
 
-    fn session(&mut self, record: &Record<'_>, start: Option<&UtcTime>) {
+    /// How somebody came in: what this row says of it, else what the row before it said.
+    fn authentication(&mut self, record: &Record<'_>, known: &Known<'_>) {
+        if !matches!(record.act, Act::Authenticated | Act::Login | Act::LoginFailed) {
+            return;
+        }
+        let told = authentication::of(record);
+        self.object("authentication", |line| {
+            line.maybe_text("method", told.method.or(known.method));
+            line.maybe_text("identity", told.identity.or(known.identity));
+            line.maybe_text("tls", told.tls);
+            line.maybe_text("cipher", told.cipher);
+            line.raw(if told.is_asserted { ",\"asserted\":true" } else { "" });
+        });
+    }
+
+    fn refers_to(&mut self, known: &Known<'_>) {
+        if let Some(row) = known.refers_to {
+            self.text("refers_to", row.to_string().as_bytes());
+        }
+    }
+
+    fn session(&mut self, record: &Record<'_>, start: Option<&UtcTime>, length_ms: Option<u64>) {
         let session = &record.session;
         self.object("session", |line| {
             line.maybe_text("id", session.id);
@@ -465,10 +506,11 @@ impl Line<'_> {
                 Some(start) => line.plain("start", start.as_bytes()),
                 None => line.maybe_text("start", session.start),
             }
+            line.number("length_ms", length_ms);
         });
     }
 
-    fn statement(&mut self, record: &Record<'_>) {
+    fn statement(&mut self, record: &Record<'_>, meaning: &Meaning<'_>) {
         let Some(statement) = &record.statement else { return };
         self.object("statement", |line| {
             line.maybe_text("text", statement.text);
@@ -478,6 +520,9 @@ impl Line<'_> {
             line.number("substatement_id", statement.substatement_id);
             line.parameters(statement);
             line.number("rows", statement.rows);
+            if let Some(told) = &meaning.told {
+                line.reading(told);
+            }
         });
     }
 
@@ -497,10 +542,11 @@ impl Line<'_> {
     }
 
     fn derived(&mut self, meaning: &Meaning<'_>) {
-        let fields = [("user", meaning.user), ("action", meaning.action), ("resource", meaning.resource)];
+        let Meaning { user, action, resource, .. } = meaning;
+        let fields = [("user", user.derived), ("action", action.derived), ("resource", resource.derived)];
         self.object("derived", |line| {
-            for (name, field) in fields {
-                if let Some(how) = field.derived {
+            for (name, derived) in fields {
+                if let Some(how) = derived {
                     line.plain(name, how.as_bytes());
                 }
             }
@@ -564,6 +610,15 @@ impl Line<'_> {
         self.out[brace] = b'{';
         self.out.push(b'}');
     }
+}
+
+/// Of a session that ended: as the row says, else since its login.
+fn session_length_ms(record: &Record<'_>, known: &Known<'_>, time: &UtcTime) -> Option<u64> {
+    if record.act != Act::Logout {
+        return None;
+    }
+    let since = || time.unix_ms().checked_sub(known.logged_in_ms.filter(|_| time.source.is_none())?);
+    authentication::session_length_ms(record).or_else(since)
 }
 
 /// A file's id: 96 bits of SHA-256 over the source's name and the file's first line, so that it is the same for a

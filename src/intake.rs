@@ -19,8 +19,15 @@ use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::sessions::Sessions;
 use crate::sessions::numbered::{FileId, Numbered, RowId};
-use crate::shape::{Clock, Latest, UtcTime, meaning};
+use crate::shape::{Classify, Clock, Latest, Memory, Readings, Rule, Tally, UtcTime, meaning};
 use crate::tail::follow::Follower;
+
+/// What chose a line's category: kept where somebody wants to be told.
+#[derive(Debug, Clone, Copy)]
+pub struct Chosen {
+    /// `None` for bytes that are no row.
+    pub rule: Option<&'static Rule>,
+}
 
 /// Turns rows into lines, for all sources.
 #[derive(Debug)]
@@ -30,6 +37,8 @@ pub struct Intake {
     record_max: usize,
     sources: Vec<SourceIntake>,
     scratch: Scratch,
+    classify: Classify,
+    readings: Readings,
     /// The boot clock's, of the turn.
     now_ms: u64,
     /// When the file at hand was written to last, in milliseconds since 1970.
@@ -38,6 +47,8 @@ pub struct Intake {
     pub begun_elsewhere: Vec<FileId>,
     /// What the next seal will cover.
     pub block: Block,
+    /// For each line of the block what chose its category; `None` where nobody asks.
+    pub chosen: Option<Vec<Chosen>>,
 }
 
 /// What the rows of one source share.
@@ -52,13 +63,17 @@ struct SourceIntake {
     last_time: Option<UtcTime>,
     /// Who the connections of a general query log belong to.
     accounts: Accounts,
+    /// Rows by category, and by where their fields came from.
+    tally: Tally,
+    /// What earlier rows of a session tell of later ones.
+    memory: Memory,
     /// Counts the rows of each session; `None` where nobody asks whether rows are missing.
     sessions: Option<Sessions>,
 }
 
 impl Intake {
     /// For the plan's sources, in their order.
-    pub fn new(clock: Arc<dyn WallClock>, agent: &AgentPlan, sources: &[SourcePlan]) -> Self {
+    pub fn new(clock: Arc<dyn WallClock>, agent: &AgentPlan, classify: &Classify, sources: &[SourcePlan]) -> Self {
         let sources = sources.iter().map(|plan| SourceIntake {
             name: plan.name.clone(),
             labels: plan.labels.clone().into_iter().collect(),
@@ -66,6 +81,8 @@ impl Intake {
             session_clock: Clock::new(plan.timezone.as_deref()),
             last_time: None,
             accounts: Accounts::default(),
+            tally: Tally::default(),
+            memory: Memory::default(),
             sessions: None,
         });
         Intake {
@@ -74,10 +91,13 @@ impl Intake {
             record_max: agent.record_max_bytes,
             sources: sources.collect(),
             scratch: Scratch::new(),
+            classify: classify.clone(),
+            readings: Readings::default(),
             now_ms: 0,
             written_ms: None,
             begun_elsewhere: Vec::new(),
             block: Block::default(),
+            chosen: None,
         }
     }
 
@@ -95,6 +115,11 @@ impl Intake {
             .iter_mut()
             .filter_map(|source| source.sessions.as_mut())
             .for_each(|sessions| sessions.tick(now_ms));
+    }
+
+    /// Rows of one source by category, and by where their fields came from.
+    pub fn tally_of(&self, source: usize) -> &Tally {
+        &self.sources[source].tally
     }
 
     /// When the file of the rows to come was written to last, in milliseconds since 1970, as far as that is known: the years of times without
@@ -185,6 +210,9 @@ impl Intake {
         self.scratch = scratch;
         let rows = self.block.rows.read - before.0;
         let source = &self.sources[source];
+        if rows > 0 {
+            health.tally.set(&source.tally);
+        }
         health.rows_read.fetch_add(rows, Ordering::Relaxed);
         health.rows_unparsed.fetch_add(self.block.rows.unparsed - before.1, Ordering::Relaxed);
         if rows > 0
@@ -200,7 +228,10 @@ impl Intake {
             clock: self.clock.as_ref(),
             origin,
             server: &self.server,
+            classify: &self.classify,
+            readings: &mut self.readings,
             block: &mut self.block,
+            chosen: &mut self.chosen,
             source: &mut self.sources[source],
             held,
             begun_elsewhere: &mut self.begun_elsewhere,
@@ -212,6 +243,7 @@ impl Intake {
     /// Gives memory back when everything is quiet.
     pub fn rest(&mut self) {
         self.scratch.shrink(IDLE_BUFFER_BYTES_MAX);
+        self.readings.rest();
         self.block.lines.shrink_to(IDLE_BUFFER_BYTES_MAX);
     }
 }
@@ -230,7 +262,10 @@ struct Row<'i> {
     clock: &'i dyn WallClock,
     origin: &'i Arc<Origin>,
     server: &'i str,
+    classify: &'i Classify,
+    readings: &'i mut Readings,
     block: &'i mut Block,
+    chosen: &'i mut Option<Vec<Chosen>>,
     source: &'i mut SourceIntake,
     held: &'i mut Held,
     begun_elsewhere: &'i mut Vec<FileId>,
@@ -311,6 +346,9 @@ impl Row<'_> {
             clock: self.clock,
             origin,
             server: self.server,
+            classify: self.classify,
+            readings: self.readings,
+            chosen: self.chosen,
             block: self.block,
             source: self.source,
             held: self.held,
@@ -417,21 +455,34 @@ impl Row<'_> {
     ) {
         let time = self.source.time(record.time, self.written_ms, self.clock);
         let session_start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
-        let meaning = meaning(record, self.server.as_bytes());
         if let Some(sessions) = &mut self.source.sessions {
             let at = RowId { file: self.origin.file, offset: place.offset, part: place.part };
             if let Some(row) = Numbered::of_record(self.origin.format, record, at, &self.origin.path, &time) {
                 sessions.saw(self.origin.format, &row);
             }
         }
-        let event = Event { origin: self.origin, place, frame, record, meaning, time, session_start, oversize, pieces };
+        let told = self.readings.told(&self.origin.dialect, record, oversize.is_some());
+        let known = self.source.memory.known(record);
+        let meaning = meaning(record, told, &known, self.server.as_bytes(), self.classify);
+        self.source.tally.event(&meaning, &time);
+        if let Some(chosen) = self.chosen {
+            chosen.push(Chosen { rule: Some(meaning.rule) });
+        }
+        let event =
+            Event { origin: self.origin, place, frame, record, known, meaning, time, session_start, oversize, pieces };
         event::write(&mut self.block.lines, &event);
+        let row = RowId { file: self.origin.file, offset: place.offset, part: place.part };
+        self.source.memory.learn(record, told.as_ref(), row, &time);
         self.block.rows.read += 1;
     }
 
     fn unparsed(&mut self, place: Place, why: Unparsed<'_>) {
         let time = self.source.stand_in_time(self.clock);
         event::write_unparsed(&mut self.block.lines, self.origin, place, why, &time, self.server);
+        self.source.tally.unparsed();
+        if let Some(chosen) = self.chosen {
+            chosen.push(Chosen { rule: None });
+        }
         self.block.rows.read += 1;
         self.block.rows.unparsed += 1;
     }

@@ -30,6 +30,7 @@ pub mod verify;
 
 // The same without a daemon.
 pub mod parse;
+pub mod explain;
 pub mod demo;
 
 // What all stand on.

@@ -163,6 +163,18 @@ pub const HELD_PART_MS: u64 = 60_000;
 /// How long a record that nothing ends waits for more of it.
 pub const OPEN_RECORD_MS: u64 = 1_000;
 
+/// Statements whose reading is kept for when they come again. Applications have a few hundred.
+pub const READINGS_MAX: usize = 1024;
+
+/// A longer statement is read each time: it is seldom the same twice, and comparing it costs what reading it does.
+pub const READ_STATEMENT_BYTES_MAX: usize = 4 * KIB;
+
+/// What all that is kept of statements may take. At it everything is forgotten, and kept anew as it comes.
+pub const READINGS_BYTES_MAX: usize = 4 * MIB;
+
+/// Objects of a statement that a record lists. A statement that names more is there as text, with `too_many` among its doubts.
+pub const RESOURCES_MAX: usize = 64;
+
 /// How long the agent has to flush, seal and exit when it is told to stop.
 pub const STOP_MS: u64 = 5_000;
 

@@ -16,8 +16,10 @@ use crate::event::{self, Origin};
 use crate::frames::Frames;
 use crate::health::SourceHealth;
 use crate::held::Held;
-use crate::intake::{GivenUp, Intake};
+use crate::intake::{Chosen, GivenUp, Intake};
+use crate::journal::write::Block;
 use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
+use crate::shape::{Classify, Tally};
 use crate::tail::identity::first_line;
 
 /// What to parse and how.
@@ -44,6 +46,8 @@ pub struct Counts {
     pub rows: u64,
     /// Those that could not be understood.
     pub unparsed: u64,
+    /// By category, and by where their fields came from.
+    pub tally: Tally,
 }
 
 /// Why there is no parsing it.
@@ -72,7 +76,24 @@ pub enum ParseError {
 
 /// Writes a line for every row of `input`.
 pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> Result<Counts, ParseError> {
+    let counts =
+        each_block(request, false, input, &mut |block, _| out.write_all(&block.lines).map_err(ParseError::Write))?;
+    out.flush().map_err(ParseError::Write)?;
+    Ok(counts)
+}
+
+/// Takes the lines of a block, and what chose the category of each.
+pub(crate) type Take<'t> = dyn FnMut(&Block, &[Chosen]) -> Result<(), ParseError> + 't;
+
+/// Hands out the lines of all rows of `input`, block by block; if `asks`, with what chose each line's category.
+pub(crate) fn each_block(
+    request: &Request,
+    asks: bool,
+    input: &mut impl Read,
+    take: &mut Take<'_>,
+) -> Result<Counts, ParseError> {
     let mut intake = intake(request);
+    intake.chosen = asks.then(Vec::new);
     let mut frames = Frames::new(0, Vec::new());
     let mut held = Held::default();
     let health = SourceHealth::default();
@@ -89,19 +110,26 @@ pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> 
         let Some(origin) = &origin else { continue };
         frames.forget();
         while intake.take(0, origin, &mut frames, &mut held, end, BLOCK_BYTES_MAX, &health) > 0 {
-            out.write_all(&intake.block.lines).map_err(ParseError::Write)?;
-            intake.block.lines.clear();
+            hand_out(&mut intake, take)?;
         }
         while end && !held.is_empty() {
             intake.give_up(0, &mut held, GivenUp::OfFile(origin.file), BLOCK_BYTES_MAX, &health);
-            out.write_all(&intake.block.lines).map_err(ParseError::Write)?;
-            intake.block.lines.clear();
+            hand_out(&mut intake, take)?;
         }
         intake.begun_elsewhere.clear();
-        counts = Counts { rows: intake.block.rows.read, unparsed: intake.block.rows.unparsed };
+        let rows = &intake.block.rows;
+        counts = Counts { rows: rows.read, unparsed: rows.unparsed, tally: *intake.tally_of(0) };
     }
-    out.flush().map_err(ParseError::Write)?;
     Ok(counts)
+}
+
+fn hand_out(intake: &mut Intake, take: &mut Take<'_>) -> Result<(), ParseError> {
+    take(&intake.block, intake.chosen.as_deref().unwrap_or_default())?;
+    intake.block.lines.clear();
+    if let Some(chosen) = &mut intake.chosen {
+        chosen.clear();
+    }
+    Ok(())
 }
 
 fn read(request: &Request, input: &mut impl Read, frames: &mut Frames) -> Result<usize, ParseError> {
@@ -175,5 +203,5 @@ fn intake(request: &Request) -> Intake {
         quiet_after: QuietAfter::Off,
         labels: std::collections::BTreeMap::new(),
     };
-    Intake::new(Arc::new(HostClock), &agent, &[source])
+    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &[source])
 }

@@ -3,6 +3,7 @@
 //! The agent's side ([`bind`], [`serve`]) writes the document to whoever connects and closes; there is no request. The socket is
 //! 0600 and holds no row's text. The command's side ([`query`], [`render`]) is synchronous: `sealtrail status` needs no runtime.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::io::{self, Read};
@@ -21,6 +22,8 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::health::http::stopped;
 use crate::health::{DestinationHealth, Health, SourceHealth, UNKNOWN, metrics, verdict};
+use crate::shape::Category;
+use crate::shape::tally::{FIELDS, From};
 use crate::words::{bytes, count, duration};
 
 /// A document larger than this is not ours: a plan has at most some hundred sources.
@@ -86,6 +89,10 @@ pub struct SourceStatus {
     pub rows_sealed: u64,
     /// Rows kept as they are, because they could not be understood.
     pub rows_unparsed: u64,
+    /// Rows by category.
+    pub categories: BTreeMap<String, u64>,
+    /// For each of the four fields: rows by where it came from.
+    pub fields: BTreeMap<String, BTreeMap<String, u64>>,
     /// Gaps found: runs of missing row numbers, and bytes that went away unread.
     pub gaps: u64,
     /// Sessions that are open, as far as their rows say.
@@ -333,6 +340,7 @@ pub fn render(status: &StatusDoc) -> String {
     );
     text.push('\n');
     text.push_str(&table(&source_rows(&status.sources), 1));
+    status.sources.iter().filter_map(resource_line).for_each(|line| text.push_str(&line));
     let paused = status.journal.paused;
     let behind = status.sources.iter().filter(|one| one.lag_bytes > 0 && (paused || one.lag_seconds >= BEHIND_S));
     behind.for_each(|one| text.push_str(&coverage_line(one)));
@@ -348,7 +356,14 @@ pub fn render(status: &StatusDoc) -> String {
 }
 
 fn source(one: &SourceHealth, health: &Health, now_ms: u64) -> SourceStatus {
+    let tally = one.tally.get();
+    let counts = |names: &mut dyn Iterator<Item = &'static str>, counts: &[u64]| {
+        names.map(str::to_owned).zip(counts.iter().copied()).collect::<BTreeMap<_, _>>()
+    };
+    let by_source = |of: &[u64]| counts(&mut From::ALL.into_iter().map(From::name), of);
     SourceStatus {
+        categories: counts(&mut Category::ALL.into_iter().map(Category::name), &tally.categories),
+        fields: FIELDS.iter().zip(&tally.fields).map(|(field, of)| ((*field).to_owned(), by_source(of))).collect(),
         name: one.name.clone(),
         files: get(&one.files),
         bytes_read: get(&one.bytes_read),
@@ -500,6 +515,23 @@ fn source_rows(sources: &[SourceStatus]) -> Vec<Vec<String>> {
 
 fn quiet(one: &SourceStatus) -> Option<String> {
     one.quiet.as_ref().map(|why| format!("quiet for {}: {why}", duration(one.quiet_seconds)))
+}
+
+/// Where the resources of a source's rows come from.
+fn resource_line(one: &SourceStatus) -> Option<String> {
+    let counts = one.fields.get("resource")?;
+    let of = |from: From| counts.get(from.name()).copied().unwrap_or_default();
+    let rows: u64 = counts.values().sum();
+    let share = |count: u64| format!("{} %", count.saturating_mul(100).checked_div(rows).unwrap_or_default());
+    let told = share(of(From::Sql) + of(From::Session));
+    let fallback = share(of(From::Fallback));
+    let own = share(of(From::Own));
+    (rows > 0).then(|| {
+        format!(
+            "{}: resource named by the engine {own}, by statement or session {told}, only a stand-in {fallback}\n",
+            one.name
+        )
+    })
 }
 
 /// How long a source that is behind is still covered by its own files.

@@ -330,9 +330,9 @@ proptest! {
 fn what_is_not_written_is_marked_as_a_default_and_what_is_written_is_not() {
     let reading = read_text(&http("token = \"${SET}\"")).unwrap();
     let shown = config::human(&reading, &[], &[]);
-    assert!(shown.contains("timeout                 30s  (default)\n"), "{shown}");
-    assert!(shown.contains("token                   ***  (from ${SET})\n"), "{shown}");
-    assert!(shown.contains("url                     https://collector.example/ingest\n"), "{shown}");
+    assert!(shown.contains("timeout                   30s  (default)\n"), "{shown}");
+    assert!(shown.contains("token                     ***  (from ${SET})\n"), "{shown}");
+    assert!(shown.contains("url                       https://collector.example/ingest\n"), "{shown}");
     let json = config::json(&reading, &[], &[]);
     let defaults: Vec<&str> = json["defaults"].as_array().unwrap().iter().filter_map(|key| key.as_str()).collect();
     assert!(defaults.contains(&"destination.0.timeout") && !defaults.contains(&"destination.0.url"), "{defaults:?}");

@@ -1,7 +1,7 @@
 //! Tokens to a [`Reading`].
 //!
 //! [`Reader::read`] goes through a text statement by statement. Each file below reads one family of statements; all stand on
-//! [`cursor`], which looks at two tokens and goes on to the next. Nobody goes back, so that the time is linear.
+//! `cursor.rs`, which looks at two tokens and goes on to the next. Nobody goes back, so that the time is linear.
 //!
 //! What is not understood is passed over up to the end of the statement, subqueries in it included.
 

@@ -190,8 +190,8 @@ pub enum Value {
 pub struct Setting {
     /// For how long and for whom.
     pub scope: Scope,
-    /// The parameter as written, `app.user` as a whole; quotes included. `ALL` for `RESET ALL`. Words of several parts as a canonical name
-    /// where the statement has its own form: see `canonical`.
+    /// The parameter as written, `app.user` as a whole; quotes included. `ALL` for `RESET ALL`. Empty where the statement has a form of
+    /// its own: see `canonical`.
     pub parameter: Span,
     /// The parameter's name where it is not written as such: `timezone` for `SET TIME ZONE`; else empty.
     pub canonical: &'static str,

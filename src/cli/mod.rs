@@ -6,6 +6,7 @@
 mod check;
 mod completions;
 mod demo;
+mod explain;
 mod keys;
 mod log;
 mod man;
@@ -55,6 +56,7 @@ enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Parse(parse::ParseArgs),
+    Explain(explain::ExplainArgs),
     Verify(verify::VerifyArgs),
     Status(status::StatusArgs),
     Keys(keys::KeysArgs),
@@ -144,6 +146,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Run(args) => run::main(args),
         Command::Check(args) => check::main(args),
         Command::Parse(args) => parse::main(args),
+        Command::Explain(args) => explain::main(args),
         Command::Verify(args) => verify::main(args),
         Command::Status(args) => status::main(args),
         Command::Keys(args) => keys::main(args),

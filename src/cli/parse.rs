@@ -1,8 +1,8 @@
 //! `sealtrail parse`: records on stdout, without state and without a configuration.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -12,7 +12,7 @@ use sealtrail::parse::{ParseError, Request, parse};
 use sealtrail_parsers::Format;
 use sealtrail_parsers::postgres_prefix::Prefix;
 
-use super::{CliError, Exit};
+use super::{CliError, Exit, print, print_json};
 
 /// Print a log as records, one JSON object a line
 ///
@@ -23,7 +23,8 @@ use super::{CliError, Exit};
 #[command(after_long_help = "Examples:\n  \
     sealtrail parse /var/log/postgresql/postgresql.csv\n  \
     sealtrail parse --timezone Europe/Berlin old.csv | jq 'select(.action == \"GRANT\")'\n  \
-    zcat old.json.gz | sealtrail parse --format postgres-jsonlog -\n\n\
+    zcat old.json.gz | sealtrail parse --format postgres-jsonlog -\n  \
+    sealtrail parse --stats server_audit.log\n\n\
     Exit codes:\n  \
     0  every row was understood\n  \
     1  some were not, or there is none\n  \
@@ -40,6 +41,14 @@ pub struct ParseArgs {
     /// The zone of times without an offset: the server's log_timezone, an IANA name.
     #[arg(long, value_name = "ZONE", value_parser = timezone)]
     pub timezone: Option<String>,
+
+    /// Instead of the records: how many there are by category, and where their user, action, time and resource come from.
+    #[arg(long)]
+    pub stats: bool,
+
+    /// With --stats: for a machine.
+    #[arg(long, requires = "stats")]
+    pub json: bool,
 
     /// The log; - is stdin.
     #[arg(value_name = "FILE|-", required_unless_present = "format")]
@@ -65,31 +74,71 @@ pub fn main(args: ParseArgs) -> Result<Exit, CliError> {
     let Some(file) = args.file else {
         return Err(CliError::new("no file to parse").hint("a file that you may read, or - for stdin"));
     };
-    let request = Request {
-        path: file.display().to_string(),
-        format,
-        prefix: args.log_line_prefix,
-        timezone: args.timezone,
-        server: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        record_max_bytes: sealtrail::config::RECORD_MAX_BYTES,
-    };
-    let mut out = BufWriter::new(io::stdout().lock());
-    let result = if file.as_os_str() == "-" {
-        parse(&request, &mut io::stdin().lock(), &mut out)
+    let asked = Asked { format, prefix: args.log_line_prefix, timezone: args.timezone };
+    let request = asked.request(&file);
+    let mut input = open(&file)?;
+    let counts = if args.stats {
+        parse(&request, &mut input, &mut io::sink())
     } else {
-        let mut file = File::open(&file).map_err(|error| {
-            CliError::new(format!("cannot read {}: {error}", file.display()))
-                .hint("a file that you may read, or - for stdin")
-        })?;
-        parse(&request, &mut file, &mut out)
+        parse(&request, &mut input, &mut BufWriter::new(io::stdout().lock()))
     };
-    match result {
-        Ok(counts) => Ok(if counts.rows > 0 && counts.unparsed == 0 { Exit::Yes } else { Exit::No }),
-        // Whoever reads has seen enough (`| head`).
-        Err(ParseError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Yes),
-        Err(error @ ParseError::Format { .. }) => Err(CliError::caused(&error).hint("say it with --format NAME")),
-        Err(error) => Err(CliError::caused(&error)),
+    let counts = match counts {
+        Ok(counts) => counts,
+        Err(error) => return failed(error),
+    };
+    match (args.stats, args.json) {
+        (true, true) => print_json(&counts.tally.json())?,
+        (true, false) => print(&counts.tally.table())?,
+        (false, _) => {}
     }
+    Ok(if counts.rows > 0 && counts.unparsed == 0 { Exit::Yes } else { Exit::No })
+}
+
+/// How the log is to be read.
+pub(super) struct Asked {
+    pub format: Option<Format>,
+    pub prefix: Option<Arc<Prefix>>,
+    pub timezone: Option<String>,
+}
+
+impl Asked {
+    pub(super) fn request(self, file: &Path) -> Request {
+        Request {
+            path: file.display().to_string(),
+            format: self.format,
+            prefix: self.prefix,
+            timezone: self.timezone,
+            server: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            record_max_bytes: sealtrail::config::RECORD_MAX_BYTES,
+        }
+    }
+}
+
+/// The log, or stdin.
+pub(super) fn open(file: &Path) -> Result<Box<dyn Read>, CliError> {
+    if file.as_os_str() == "-" {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let opened = File::open(file).map_err(|error| {
+        CliError::new(format!("cannot read {}: {error}", file.display()))
+            .hint("a file that you may read, or - for stdin")
+    })?;
+    Ok(Box::new(opened))
+}
+
+/// What a log that could not be read to its end is to the caller.
+pub(super) fn failed(error: ParseError) -> Result<Exit, CliError> {
+    match error {
+        // Whoever reads has seen enough (`| head`).
+        ParseError::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Yes),
+        error @ ParseError::Format { .. } => Err(CliError::caused(&error).hint("say it with --format NAME")),
+        error => Err(CliError::caused(&error)),
+    }
+}
+
+/// A format's name.
+pub(super) fn known_format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse())
 }
 
 fn format() -> impl TypedValueParser<Value = Wanted> {
@@ -116,12 +165,12 @@ fn list() -> Result<Exit, CliError> {
     Ok(Exit::Yes)
 }
 
-fn prefix(text: &str) -> Result<Arc<Prefix>, String> {
+pub(super) fn prefix(text: &str) -> Result<Arc<Prefix>, String> {
     let known = Prefix::preset(text).map_or_else(|| Prefix::compile(text), Ok);
     known.map(Arc::new).map_err(|error| error.to_string())
 }
 
-fn timezone(name: &str) -> Result<String, String> {
+pub(super) fn timezone(name: &str) -> Result<String, String> {
     match jiff::tz::db().get(name) {
         Ok(_) => Ok(name.to_owned()),
         Err(_) => Err("a name of the IANA database, such as Europe/Berlin or UTC".to_owned()),

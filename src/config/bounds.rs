@@ -55,6 +55,9 @@ pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
 /// A name is a part of file names.
 pub(super) const NAME_MAX_BYTES: usize = 64;
 
+/// Each row is held against all names of a list.
+pub(super) const NAMES_MAX: usize = 256;
+
 /// Labels are on every record.
 pub(super) const LABELS_MAX: usize = 32;
 

@@ -65,6 +65,26 @@ pub(super) fn paths(section: &mut Section<'_, '_>) -> Vec<At<String>> {
         .collect()
 }
 
+/// Names as an engine writes them, of which `*` stands for any part.
+pub(super) fn names(section: &mut Section<'_, '_>, key: &str) -> Option<Vec<String>> {
+    let list = section.list(key)?;
+    let mut names = Vec::new();
+    if list.value.len() > bounds::NAMES_MAX {
+        let message = format!("{} names", list.value.len());
+        section.wrong(list.span, Some(key), message, Some(format!("at most {}", bounds::NAMES_MAX)));
+        return None;
+    }
+    for text in list.value {
+        if text.value.value.is_empty() {
+            let hint = "a name, or a part of it with *".to_owned();
+            section.wrong(text.span, Some(key), "holds an empty name", Some(hint));
+        } else {
+            names.push(text.value.value);
+        }
+    }
+    Some(names)
+}
+
 /// A pattern without a slash leaves out files of that name in every folder.
 pub(super) fn exclude(section: &mut Section<'_, '_>) -> Vec<At<String>> {
     let Some(patterns) = section.list("exclude") else { return Vec::new() };

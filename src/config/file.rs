@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::bounds;
 use super::fields::{
-    bucket, exclude, filled, format, headers, inside, labels, listen, log_line_prefix, name, origin, paths,
+    bucket, exclude, filled, format, headers, inside, labels, listen, log_line_prefix, name, names, origin, paths,
     quiet_after, timezone, url,
 };
 use super::keys;
@@ -30,6 +30,7 @@ use super::text::Context;
 pub(super) struct File {
     pub agent: AgentTable,
     pub sources: Vec<SourceTable>,
+    pub classify: ClassifyTable,
     pub seal: SealTable,
     pub health: HealthTable,
     pub destinations: Vec<DestinationTable>,
@@ -59,6 +60,17 @@ pub(super) struct SourceTable {
     pub timezone: Option<String>,
     pub quiet_after: Option<QuietAfter>,
     pub labels: BTreeMap<String, String>,
+}
+
+/// `[classify]`.
+#[derive(Default)]
+pub(super) struct ClassifyTable {
+    pub admin_roles: Option<Vec<String>>,
+    pub admin_schemas: Option<Vec<String>>,
+    pub admin_applications: Option<Vec<String>>,
+    pub break_glass_roles: Option<Vec<String>>,
+    pub break_glass_applications: Option<Vec<String>>,
+    pub bulk_rows: Option<u64>,
 }
 
 /// `[seal]`.
@@ -132,6 +144,9 @@ pub(super) fn parse(context: &Context<'_>) -> Option<File> {
         file.agent = agent(section);
     }
     file.sources = many(context, &mut top, "source", keys::SOURCE).into_iter().map(source).collect();
+    if let Some(section) = single(context, &mut top, "classify", keys::CLASSIFY) {
+        file.classify = classify(section);
+    }
     if let Some(section) = single(context, &mut top, "seal", keys::SEAL) {
         file.seal = seal(section);
     }
@@ -308,6 +323,19 @@ fn source(mut section: Section<'_, '_>) -> SourceTable {
         timezone: timezone(&mut section),
         quiet_after: quiet_after(&mut section),
         labels: labels(&mut section),
+    };
+    section.end("");
+    table
+}
+
+fn classify(mut section: Section<'_, '_>) -> ClassifyTable {
+    let table = ClassifyTable {
+        admin_roles: names(&mut section, "admin_roles"),
+        admin_schemas: names(&mut section, "admin_schemas"),
+        admin_applications: names(&mut section, "admin_applications"),
+        break_glass_roles: names(&mut section, "break_glass_roles"),
+        break_glass_applications: names(&mut section, "break_glass_applications"),
+        bulk_rows: section.count("bulk_rows").map(|rows| rows.value),
     };
     section.end("");
     table

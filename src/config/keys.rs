@@ -4,7 +4,7 @@
 //! that a destination takes only the keys of its type.
 
 /// Tables of the file, in the order in which the example shows them.
-pub const TOP: &[&str] = &["agent", "source", "seal", "health", "destination"];
+pub const TOP: &[&str] = &["agent", "source", "classify", "seal", "health", "destination"];
 
 /// Keys of `[agent]`.
 pub const AGENT: &[&str] = &["name", "origin", "state_dir", "journal_max_bytes", "record_max_bytes", "poll_interval"];
@@ -21,6 +21,16 @@ pub const SOURCE: &[&str] = &[
     "timezone",
     "quiet_after",
     "labels",
+];
+
+/// Keys of `[classify]`.
+pub const CLASSIFY: &[&str] = &[
+    "admin_roles",
+    "admin_schemas",
+    "admin_applications",
+    "break_glass_roles",
+    "break_glass_applications",
+    "bulk_rows",
 ];
 
 /// Keys of `[seal]`.
@@ -60,7 +70,6 @@ pub const TLS: &[(&str, &[&str])] = &[("http", &["ca_file", "cert_file", "key_fi
 const LATER: &[(&str, &str)] = &[
     ("", "identity"),
     ("", "redact"),
-    ("", "classify"),
     ("destination", "only"),
     ("destination", "schema"),
     ("destination", "object_lock"),
@@ -86,7 +95,7 @@ pub(super) const LATER_TYPES: &[&str] = &[
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
 pub fn all() -> Vec<String> {
-    let plain = [("agent", AGENT), ("source", SOURCE), ("seal", SEAL), ("health", HEALTH)];
+    let plain = [("agent", AGENT), ("source", SOURCE), ("classify", CLASSIFY), ("seal", SEAL), ("health", HEALTH)];
     let mut names: Vec<String> = Vec::new();
     for (section, keys) in plain {
         names.extend(keys.iter().map(|key| format!("{section}.{key}")));

@@ -13,6 +13,7 @@ use sealtrail_parsers::postgres_prefix::Prefix;
 use sealtrail_parsers::{Dialect, Format};
 
 use super::secret::Secret;
+use crate::shape::Classify;
 
 /// All that `run` needs to know.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Plan {
     pub agent: AgentPlan,
     /// What to read, in the order of the file; at least one.
     pub sources: Vec<SourcePlan>,
+    /// Who and what counts as an administrator's.
+    pub classify: Classify,
     /// When to seal and when to roll.
     pub seal: SealPlan,
     /// Where to deliver, in the order of the file; at least one (the embedded default is a `file` destination).

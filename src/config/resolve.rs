@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::Whereabouts;
 use super::bounds;
 use super::file::{
-    AgentTable, DestinationTable, File, HealthTable, HttpTable, KindTable, S3Table, SealTable, SourceTable, TlsTable,
+    AgentTable, ClassifyTable, DestinationTable, File, HealthTable, HttpTable, KindTable, S3Table, SealTable,
+    SourceTable, TlsTable,
 };
 use super::plan::{
     AgentPlan, DestinationKind, DestinationPlan, FilePlan, HealthPlan, HttpPlan, Plan, S3Credentials, S3Plan, SealPlan,
@@ -15,6 +16,7 @@ use super::plan::{
 use super::section::{At, Span};
 use super::text::Context;
 use super::units;
+use crate::shape::Classify;
 
 /// `[agent] state_dir` when it is not written.
 const STATE_DIR: &str = "/var/lib/sealtrail";
@@ -37,7 +39,15 @@ pub(super) fn plan(context: &Context<'_>, file: File, sha256: String) -> Option<
     let sources = file.sources.into_iter().map(source).collect::<Option<Vec<_>>>();
     let destinations = destinations(file.destinations, &agent.state_dir);
     let health = health(file.health, &agent.state_dir);
-    Some(Plan { sources: sources?, destinations: destinations?, seal: seal(file.seal), health, agent, sha256 })
+    Some(Plan {
+        sources: sources?,
+        destinations: destinations?,
+        classify: classify(file.classify),
+        seal: seal(file.seal),
+        health,
+        agent,
+        sha256,
+    })
 }
 
 /// The two paths alone.
@@ -71,6 +81,18 @@ fn source(table: SourceTable) -> Option<SourcePlan> {
         quiet_after: table.quiet_after.unwrap_or_default(),
         labels: table.labels,
     })
+}
+
+fn classify(table: ClassifyTable) -> Classify {
+    let default = Classify::default();
+    Classify {
+        admin_roles: table.admin_roles.unwrap_or(default.admin_roles),
+        admin_schemas: table.admin_schemas.unwrap_or(default.admin_schemas),
+        admin_applications: table.admin_applications.unwrap_or(default.admin_applications),
+        break_glass_roles: table.break_glass_roles.unwrap_or(default.break_glass_roles),
+        break_glass_applications: table.break_glass_applications.unwrap_or(default.break_glass_applications),
+        bulk_rows: table.bulk_rows.unwrap_or(default.bulk_rows),
+    }
 }
 
 fn seal(table: SealTable) -> SealPlan {

@@ -156,6 +156,26 @@ impl<'c, 'a> Section<'c, 'a> {
         self.bounded(key, bytes, bound, |bytes| units::show_size(*bytes))
     }
 
+    /// A whole number, 0 or more.
+    pub fn count(&mut self, key: &str) -> Option<At<u64>> {
+        let (_, value) = self.take(key)?;
+        let count = match value.get_ref() {
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        };
+        match count {
+            Some(count) => Some(At { value: count, span: value.span() }),
+            None if matches!(value.get_ref(), DeValue::Integer(_)) => {
+                self.wrong(value.span(), Some(key), "must be a whole number, 0 or more", None);
+                None
+            }
+            None => {
+                self.mistyped(value.span(), key, "a whole number", value.get_ref());
+                None
+            }
+        }
+    }
+
     /// A duration: `500ms`.
     pub fn duration(&mut self, key: &str, bound: Bound<Duration>) -> Option<At<Duration>> {
         let (_, value) = self.take(key)?;

@@ -67,7 +67,7 @@ pub fn json(reading: &Reading, found: &[Matches], warnings: &[Warning]) -> Value
 }
 
 /// Column of the values.
-const WIDTH: usize = 22;
+const WIDTH: usize = 24;
 
 /// One table of the file, filled in.
 struct Table {
@@ -103,6 +103,7 @@ fn tables(reading: &Reading) -> Vec<Table> {
     let plan = &reading.plan;
     let mut tables = vec![agent(plan)];
     tables.extend(plan.sources.iter().enumerate().map(source));
+    tables.push(classify(plan));
     tables.push(seal(plan));
     tables.push(health(plan));
     tables.extend((0..plan.destinations.len()).map(|index| destination(reading, index)));
@@ -145,6 +146,19 @@ fn source((index, source): (usize, &SourcePlan)) -> Table {
         row("labels", json!(source.labels)),
     ];
     Table { title: format!("[[source]] {}", source.name), path: format!("source.{index}"), rows }
+}
+
+fn classify(plan: &Plan) -> Table {
+    let classify = &plan.classify;
+    let rows = vec![
+        row("admin_roles", json!(classify.admin_roles)),
+        row("admin_schemas", json!(classify.admin_schemas)),
+        row("admin_applications", json!(classify.admin_applications)),
+        row("break_glass_roles", json!(classify.break_glass_roles)),
+        row("break_glass_applications", json!(classify.break_glass_applications)),
+        row("bulk_rows", json!(classify.bulk_rows)),
+    ];
+    Table { title: "[classify]".to_owned(), path: "classify".to_owned(), rows }
 }
 
 fn seal(plan: &Plan) -> Table {

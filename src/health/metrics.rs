@@ -16,6 +16,8 @@ use prometheus_client::registry::Registry;
 use super::verdict;
 use super::{DestinationHealth, Health, SourceHealth, UNKNOWN};
 use crate::clock;
+use crate::shape::Category;
+use crate::shape::tally::{FIELDS, From};
 
 /// What `/metrics` sends as `Content-Type`.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -317,6 +319,7 @@ impl Collector for Scrape {
         let health = &self.health;
         self.table(&mut encoder, AGENT, std::slice::from_ref(&**health), |_| [] as [(&str, &str); 0])?;
         self.table(&mut encoder, SOURCE, &health.sources, |one| [("source", one.name.as_str())])?;
+        self.tallies(&mut encoder)?;
         self.table(&mut encoder, DESTINATION, &health.destinations, |one| {
             [("destination", one.name.as_str()), ("type", one.kind)]
         })
@@ -330,6 +333,36 @@ impl Scrape {
         encoder
             .encode_descriptor("sealtrail_build", "Version, agent and trail", None, MetricType::Info)?
             .encode_info(&labels)
+    }
+
+    /// Rows by category, and by where their fields came from.
+    fn tallies(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let sources = &self.health.sources;
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let sample = |mut encoder: MetricEncoder, count: u64| {
+            encoder.encode_counter::<[(&str, &str); 0], u64, u64>(&count, None)
+        };
+        let (name, help) = ("sealtrail_source_category_rows", "Rows by category");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for one in sources {
+            for (category, count) in Category::ALL.into_iter().zip(one.tally.get().categories) {
+                let labels = [("source", one.name.as_str()), ("category", category.name())];
+                sample(family.encode_family(&labels)?, count)?;
+            }
+        }
+        let (name, help) = ("sealtrail_source_field_rows", "Rows by where a field came from");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for one in sources {
+            for (field, counts) in FIELDS.into_iter().zip(one.tally.get().fields) {
+                for (from, count) in From::ALL.into_iter().zip(counts) {
+                    let labels = [("source", one.name.as_str()), ("field", field), ("from", from.name())];
+                    sample(family.encode_family(&labels)?, count)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Each metric of a table with one sample for each of `all`: a family stands together.

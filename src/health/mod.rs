@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::config::plan::Plan;
+use crate::shape::Category;
+use crate::shape::tally::{FIELDS, From, Tally};
 
 /// The whole of it, shared behind an `Arc`.
 #[derive(Debug)]
@@ -62,6 +64,8 @@ pub struct SourceHealth {
     pub rows_unparsed: AtomicU64,
     /// Rows sealed and synced.
     pub rows_sealed: AtomicU64,
+    /// Rows by category, and by where their fields came from.
+    pub tally: TallyHealth,
     /// Gaps found: bytes that went away unread, and runs of missing row numbers.
     pub gaps: AtomicU64,
     /// Sessions past authentication that are known to be open.
@@ -98,6 +102,34 @@ pub struct SourceHealth {
     pub covered_ms: AtomicU64,
     /// Bytes a second that the log grows by; or [`UNKNOWN`].
     pub growth: AtomicU64,
+}
+
+/// A [`Tally`] that any thread may read.
+#[derive(Debug, Default)]
+pub struct TallyHealth {
+    categories: [AtomicU64; Category::ALL.len()],
+    fields: [[AtomicU64; From::ALL.len()]; FIELDS.len()],
+}
+
+impl TallyHealth {
+    /// Replaces it, count by count.
+    pub fn set(&self, tally: &Tally) {
+        for (count, now) in self.categories.iter().zip(tally.categories) {
+            count.store(now, Ordering::Relaxed);
+        }
+        for (count, now) in self.fields.iter().flatten().zip(tally.fields.into_iter().flatten()) {
+            count.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// As it is now.
+    pub fn get(&self) -> Tally {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Tally {
+            categories: std::array::from_fn(|at| read(&self.categories[at])),
+            fields: std::array::from_fn(|field| std::array::from_fn(|from| read(&self.fields[field][from]))),
+        }
+    }
 }
 
 /// Stands for a number that is not known.

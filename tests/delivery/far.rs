@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sealtrail::config::plan::*;
 use sealtrail::config::secret::Secret;
 use sealtrail::health::{DestinationHealth, Health};
+use sealtrail::shape::Classify;
 use sealtrail::ship::{self, Pace, Ship};
 use tokio::sync::watch;
 
@@ -164,6 +165,7 @@ pub fn plan(journal: &Journal, kinds: Vec<DestinationKind>) -> Plan {
             poll_interval: Duration::from_secs(1),
         },
         sources: Vec::new(),
+        classify: Classify::default(),
         seal: SealPlan {
             interval: Duration::from_secs(1),
             heartbeat: Duration::from_secs(60),

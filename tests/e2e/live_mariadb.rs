@@ -161,7 +161,8 @@ struct Fact {
 impl Fact {
     fn of_event(event: &Value) -> Self {
         let of = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let objects = event["resources"].as_array().into_iter().flatten();
+        // What the statement grants on stands before them, without an access: that is the statement's word, not the server's.
+        let objects = event["resources"].as_array().into_iter().flatten().filter(|object| !object["access"].is_null());
         let touched = objects.map(|object| format!("{} {}", of(&object["access"]), of(&object["name"])));
         let statement = &event["statement"]["text"];
         assert!(!of(&event["user"]).is_empty() && !of(&event["resource"]).is_empty(), "{event}");

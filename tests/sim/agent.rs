@@ -13,6 +13,7 @@ use sealtrail::core::{Core, Parts};
 use sealtrail::health::Health;
 use sealtrail::host::Host;
 use sealtrail::run::open_trail;
+use sealtrail::shape::Classify;
 use sealtrail::ship::{self, OpenSink, Pace, Ship};
 use sealtrail::sink::Sink;
 use sealtrail::tail::watch::{Wake, Watch};
@@ -185,6 +186,7 @@ pub fn plan(server: &Server, fars: &[(String, Far)], tuning: &Tuning) -> Plan {
             poll_interval: Duration::from_millis(tuning.poll_ms),
         },
         sources: sources.collect(),
+        classify: Classify::default(),
         seal: SealPlan {
             interval: Duration::from_millis(tuning.interval_ms),
             heartbeat: Duration::from_millis(tuning.heartbeat_ms),
