@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sealtrail_sql::{Dialect, Reader, Reading, Span, name};
+use sealtrail_sql::{Dialect, Reader, Reading, Span, Value, name};
 
 fuzz_target!(|text: &[u8]| {
     let (mut reader, mut reading, mut again) = (Reader::new(), Reading::new(), Reading::new());
@@ -34,6 +34,12 @@ fn check(dialect: Dialect, text: &[u8], reading: &Reading) {
             name::normalized(dialect, principal.name.of(text));
         }
         reading.privileges(statement).iter().for_each(|one| assert!(within(one.name) && within(one.columns)));
+        let value_within = |value: Value| match value {
+            Value::Text(span) | Value::Secret(span) => within(span),
+            _ => true,
+        };
+        reading.attributes(statement).iter().for_each(|one| assert!(value_within(one.value)));
+        reading.settings(statement).iter().for_each(|one| assert!(value_within(one.value)));
         reading.settings(statement).iter().for_each(|one| assert!(within(one.parameter)));
         reading.transfers(statement).iter().for_each(|one| assert!(within(one.target)));
     }

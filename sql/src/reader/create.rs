@@ -441,7 +441,8 @@ impl Read<'_, '_> {
             && let Some(name) = self.name()
         {
             self.object("SCHEMA", name, Part::Target);
-        } else if matches!(self.at.next().kind, Kind::Word | Kind::Quoted)
+        } else if self.word() == Word::AUTHORIZATION
+            && matches!(self.at.next().kind, Kind::Word | Kind::Quoted)
             && !self.next_word().is_in(&[Word::CURRENT_ROLE, Word::CURRENT_USER, Word::SESSION_USER])
         {
             // It is named after its owner. Who the current user is the text does not say.

@@ -63,9 +63,8 @@ impl Read<'_, '_> {
         let mut name = self.named(&parts[..count]);
         if self.is(Engine::Oracle) && self.kind() == Kind::At {
             self.bump();
-            name.server = self.now().span;
             while matches!(self.kind(), Kind::Word | Kind::Quoted | Kind::Dot)
-                && self.at.last().span.end == self.now().span.start
+                && (name.server.is_empty() || self.at.last().span.end == self.now().span.start)
             {
                 name.server = name.server.to(self.now().span);
                 self.bump();

@@ -161,7 +161,7 @@ impl Read<'_, '_> {
         (0..words).for_each(|_| self.bump());
         self.eat_kind(Kind::Equals);
         let mut value = self.now().span;
-        if self.kind() == Kind::Operator {
+        if self.kind() == Kind::Operator && self.at.next().kind == Kind::Number {
             value = value.to(self.at.next().span);
             self.bump();
         }
