@@ -230,6 +230,11 @@ impl Read<'_, '_> {
         self.at.now()
     }
 
+    /// Where the token at hand stands; nowhere at the end of the statement, whose semicolon is no part of it.
+    fn here(&self) -> Span {
+        if self.at_end() { Span::NONE } else { self.now().span }
+    }
+
     #[inline]
     fn kind(&self) -> Kind {
         self.at.now().kind

@@ -15,7 +15,7 @@ impl Read<'_, '_> {
             "CAST" | "TRANSFORM" => return self.nameless_object(kind),
             "OPERATOR" => return self.operator_name(kind, Part::Target),
             "LARGE OBJECT" => {
-                let oid = Name::of(self.now().span);
+                let oid = Name::of(self.here());
                 return self.object(kind.name, oid, Part::Target);
             }
             _ => {}

@@ -412,7 +412,7 @@ impl Read<'_, '_> {
         {
             self.bump();
             self.bump();
-            let value = crate::reading::Value::Text(self.now().span);
+            let value = crate::reading::Value::Text(self.here());
             self.setting(crate::reading::Setting { scope: Scope::Other, parameter, canonical: "", value });
         }
     }

@@ -191,7 +191,7 @@ impl Read<'_, '_> {
 
     fn large_objects(&mut self) {
         while matches!(self.kind(), Kind::Number | Kind::Parameter) {
-            let oid = Name::of(self.now().span);
+            let oid = Name::of(self.here());
             self.object("LARGE OBJECT", oid, Part::Target);
             self.bump();
             if !self.eat_kind(Kind::Comma) {

@@ -62,7 +62,7 @@ impl Read<'_, '_> {
             match self.word() {
                 WITH | VIA if self.at.last().word.is_in(&[IDENTIFIED, OR]) => {
                     self.bump();
-                    self.attribute("PLUGIN", Value::Text(self.now().span));
+                    self.attribute("PLUGIN", Value::Text(self.here()));
                     self.bump();
                 }
                 BY | AS | USING if self.eat_two(BY, RANDOM) => {
@@ -83,7 +83,7 @@ impl Read<'_, '_> {
                 }
                 REPLACE => {
                     self.bump();
-                    self.attribute("OLD PASSWORD", Value::Secret(self.now().span));
+                    self.attribute("OLD PASSWORD", Value::Secret(self.here()));
                     self.bump();
                 }
                 RETAIN if self.next_word() == CURRENT => (0..3).for_each(|_| self.bump()),
@@ -102,7 +102,7 @@ impl Read<'_, '_> {
         if self.at_end() {
             return;
         }
-        self.attribute("PASSWORD", Value::Secret(self.now().span));
+        self.attribute("PASSWORD", Value::Secret(self.here()));
         self.bump();
         if inside {
             self.eat_kind(Kind::Close);
@@ -160,7 +160,7 @@ impl Read<'_, '_> {
     fn valued(&mut self, name: &'static str, words: usize) -> bool {
         (0..words).for_each(|_| self.bump());
         self.eat_kind(Kind::Equals);
-        let mut value = self.now().span;
+        let mut value = self.here();
         if self.kind() == Kind::Operator && self.at.next().kind == Kind::Number {
             value = value.to(self.at.next().span);
             self.bump();
@@ -184,7 +184,7 @@ impl Read<'_, '_> {
                 self.flag("PASSWORD EXPIRE", if never { Value::Off } else { Value::On })
             }
             (_, Kind::String | Kind::DollarString | Kind::Number) => {
-                let secret = self.now().span;
+                let secret = self.here();
                 self.flag("PASSWORD", Value::Secret(secret))
             }
             _ => true,
@@ -258,7 +258,7 @@ impl Read<'_, '_> {
             Word::NONE => self.flag("DEFAULT ROLE", Value::Off),
             Word::ALL => self.flag("DEFAULT ROLE", Value::On),
             _ => {
-                self.attribute("DEFAULT ROLE", Value::Text(self.now().span));
+                self.attribute("DEFAULT ROLE", Value::Text(self.here()));
                 self.accounts(Who::Role);
                 true
             }

@@ -189,7 +189,7 @@ impl Read<'_, '_> {
             SP_CONFIGURE if self.kind() == Kind::String => {
                 let parameter = self.string();
                 self.eat_kind(Kind::Comma);
-                let value = Value::Text(self.now().span);
+                let value = Value::Text(self.here());
                 self.setting(Setting { scope: Scope::Server, parameter, canonical: "", value });
             }
             SP_EXECUTESQL | XP_CMDSHELL => self.doubt(Doubts::OPAQUE),

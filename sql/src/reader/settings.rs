@@ -82,7 +82,7 @@ impl Read<'_, '_> {
         let value = match self.word() {
             Word::NONE => Value::Off,
             Word::DEFAULT => Value::Default,
-            _ => Value::Text(self.now().span),
+            _ => Value::Text(self.here()),
         };
         self.setting(Setting { scope, parameter: Span::NONE, canonical: "role", value });
         if matches!(value, Value::Text(_)) && self.word() != Word::ALL {
@@ -94,7 +94,7 @@ impl Read<'_, '_> {
         self.action("SET SESSION AUTHORIZATION");
         self.eat(Word::SESSION);
         self.eat(Word::AUTHORIZATION);
-        let value = if self.word() == Word::DEFAULT { Value::Default } else { Value::Text(self.now().span) };
+        let value = if self.word() == Word::DEFAULT { Value::Default } else { Value::Text(self.here()) };
         self.setting(Setting {
             scope: Scope::Session,
             parameter: Span::NONE,
@@ -138,7 +138,7 @@ impl Read<'_, '_> {
 
     /// `app.user` as a whole; ALL.
     fn parameter(&mut self) -> Span {
-        let mut parameter = self.now().span;
+        let mut parameter = self.here();
         if self.at_end() {
             return Span::NONE;
         }
@@ -210,7 +210,7 @@ impl Read<'_, '_> {
         if self.kind() != Kind::String {
             return;
         }
-        let parameter = self.now().span;
+        let parameter = self.here();
         self.bump();
         if !self.eat_kind(Kind::Comma) {
             return;

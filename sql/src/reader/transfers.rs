@@ -60,7 +60,7 @@ impl Read<'_, '_> {
         if !is_literal {
             return Span::NONE;
         }
-        let span = self.now().span;
+        let span = self.here();
         self.bump();
         span
     }
