@@ -18,6 +18,15 @@ use crate::config::plan::StartAt;
 use crate::health::SourceHealth;
 use crate::limits::FILES_MAX;
 
+/// What a name that was listed leads to.
+enum Opened {
+    Log(Box<Follower>),
+    /// An archive that is not whole yet.
+    Unfinished,
+    /// The name has gone on to another file since it was listed.
+    Elsewhere,
+}
+
 impl Tail {
     pub(super) fn find(&mut self) -> Vec<Found> {
         let disk = self.disk.as_ref();
@@ -55,15 +64,14 @@ impl Tail {
             self.watch.add(self.disk.as_ref(), real.parent().unwrap_or(Path::new("/")));
         }
         match self.follow(&file, now_ms) {
-            Ok(Some(follower)) => {
+            Ok(Opened::Log(follower)) => {
                 self.opened += 1;
-                // Under a name that has gone on to another file nobody knows which files stand before it: it is listed again.
-                if follower.inode == file.inode {
-                    info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
-                    self.followers.push(follower);
-                }
+                info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
+                self.followers.push(*follower);
             }
-            Ok(None) => {
+            // Nobody knows which files stand before it: it is listed again.
+            Ok(Opened::Elsewhere) => self.opened += 1,
+            Ok(Opened::Unfinished) => {
                 self.passed_over.push(PassedOver {
                     inode: file.inode,
                     len: file.len,
@@ -92,16 +100,17 @@ impl Tail {
         }
     }
 
-    /// `None`: an archive that is not whole yet.
-    fn follow(&mut self, found: &Found, now_ms: u64) -> io::Result<Option<Follower>> {
+    fn follow(&mut self, found: &Found, now_ms: u64) -> io::Result<Opened> {
         let opened = self.disk.open(&found.path)?;
-        // The path may lead elsewhere by now: what was opened is what counts.
-        let status = opened.status()?;
-        let inode = Inode::of(&status);
+        let inode = Inode::of(&opened.status()?);
+        // Before anything is taken from what is known of the file that was opened: nobody would follow it.
+        if inode != found.inode {
+            return Ok(Opened::Elsewhere);
+        }
         let (file, archived) = match self.archives.content_of(opened)? {
             Content::Log(file) => (file, false),
             Content::Archived(file) => (file, true),
-            Content::Unfinished => return Ok(None),
+            Content::Unfinished => return Ok(Opened::Unfinished),
         };
         let plan = &self.sources[found.source].plan;
         let back = self.retired.iter().position(|range| Inode::in_range(range) == inode && range.source == plan.name);
@@ -110,13 +119,13 @@ impl Tail {
         {
             let range = self.retired.remove(index);
             let follower = Follower::resume(found.source, found.path.clone(), file, inode, plan, &range)?;
-            return Ok(Some(follower.found(archived, now_ms)));
+            return Ok(Opened::Log(Box::new(follower.found(archived, now_ms))));
         }
         let is_first = self.first_look || self.first_archives.contains(&inode);
         let at_end = is_first && self.sealed_at.is_none() && plan.start_at == StartAt::End;
         let from = if at_end { file.status()?.len } else { 0 };
         let follower = Follower::begin(found.source, found.path.clone(), file, inode, plan, plan.format, from)?;
         self.first_archives.remove(&inode);
-        Ok(Some(follower.found(archived, now_ms)))
+        Ok(Opened::Log(Box::new(follower.found(archived, now_ms))))
     }
 }
