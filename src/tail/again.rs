@@ -115,7 +115,7 @@ impl Tail {
         let places = found.iter().map(|file| (&file.path, file.inode));
         let mut places = places.chain(in_folder.iter().map(|(path, inode)| (path, *inode)));
         if let Some((path, _)) = places.find(|(_, there)| *there == inode) {
-            if range.archive_len > 0 && self.len_of(path) == range.archive_len {
+            if range.archive_len > 0 && self.len_of(path, inode) == range.archive_len {
                 return Ok(Again::Done(inode));
             }
             // Seen and not to be opened: that is no reason to call it gone.

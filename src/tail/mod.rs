@@ -419,7 +419,7 @@ impl Tail {
         let deleted = follower.is_deleted().unwrap_or(false);
         self.deleted.extend(deleted.then_some(follower.inode));
         let ended = follower.cut || deleted;
-        let archive_len = if follower.archived { self.len_of(&follower.path) } else { 0 };
+        let archive_len = if follower.archived { self.len_of(&follower.path, follower.inode) } else { 0 };
         let range = FileRange { ended, archive_len, ..range };
         if ended {
             spend(&mut self.spent, range.clone());
@@ -450,7 +450,7 @@ impl Tail {
                 info!(file = %follower.path.display(), "a copy of a file that is read already");
                 PassedOver {
                     inode: follower.inode,
-                    len: self.len_of(&follower.path),
+                    len: self.len_of(&follower.path, follower.inode),
                     original: Some(id),
                     since_ms: now_ms,
                 }
@@ -593,8 +593,9 @@ impl Tail {
     }
 
     /// Of the file as it lies on the disk; 0 when it cannot be had.
-    fn len_of(&self, path: &Path) -> u64 {
-        self.disk.status(path).map_or(0, |status| status.len)
+    fn len_of(&self, path: &Path, inode: Inode) -> u64 {
+        let status = self.disk.status(path).ok().filter(|status| Inode::of(status) == inode);
+        status.map_or(0, |status| status.len)
     }
 
     /// Puts into the health how many files there are and what stands in the way.

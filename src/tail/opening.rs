@@ -117,8 +117,9 @@ impl Tail {
         if let Some(index) = back
             && compare(&self.retired[index], file.as_ref())? == Fit::Same
         {
-            let range = self.retired.remove(index);
-            let follower = Follower::resume(found.source, found.path.clone(), file, inode, plan, &range)?;
+            let follower = Follower::resume(found.source, found.path.clone(), file, inode, plan, &self.retired[index])?;
+            // Now that it is followed, and not before: what cannot be read on in yet is not forgotten.
+            self.retired.remove(index);
             return Ok(Opened::Log(Box::new(follower.found(archived, now_ms))));
         }
         let is_first = self.first_look || self.first_archives.contains(&inode);
