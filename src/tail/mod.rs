@@ -36,7 +36,7 @@ use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use crate::config::plan::SourcePlan;
-use crate::disk::Disk;
+use crate::disk::{Disk, OpenFile};
 use crate::event::Place;
 use crate::health::{SourceHealth, WatchHealth};
 use crate::held::Held as Pieces;
@@ -91,8 +91,8 @@ pub struct Tail {
     deleted: Vec<Inode>,
     /// Files that this look could not open, by their source.
     unopened: Vec<(usize, Unreadable)>,
-    /// Archives that this look could not open, since they are not looked through yet.
-    not_unpacked: BTreeSet<Inode>,
+    /// Archives that could not be opened yet, since they are not looked through: open, so that one is read also where its name is gone by then.
+    not_unpacked: BTreeMap<Inode, (Found, Arc<dyn OpenFile>)>,
     /// Those of the first look: they may be entered at their end.
     first_archives: BTreeSet<Inode>,
     /// What is read or looked through of archives.
@@ -183,7 +183,7 @@ impl Tail {
             sealed_at,
             deleted: Vec::new(),
             unopened: Vec::new(),
-            not_unpacked: BTreeSet::new(),
+            not_unpacked: BTreeMap::new(),
             first_archives: BTreeSet::new(),
             archives: Archives::default(),
             watch,
@@ -235,13 +235,14 @@ impl Tail {
         self.forget_deleted(looked);
         self.review_passed_over(&found);
         self.unopened.clear();
-        self.not_unpacked.clear();
+        let not_unpacked = std::mem::take(&mut self.not_unpacked);
         self.adopt_siblings(now_ms, health, &mut problems);
         self.note_what_lies_there(&found);
         let settled = self.settled();
         for file in found.iter().filter(|file| !settled.contains(&file.inode)) {
             self.open(file.clone(), now_ms, health, &mut problems);
         }
+        self.open_archives_without_name(not_unpacked, now_ms, health, &mut problems);
         self.tell(health, problems);
         found
     }
@@ -584,11 +585,9 @@ impl Tail {
     }
 
     /// Whether an archive is, most likely, what became of a file that was read as it was written.
-    fn begins_like_one_that_was_read(&self, file: &Found) -> bool {
-        // What cannot be opened now is asked about again by the next look.
-        let Ok(archive) = self.disk.open(&file.path) else { return true };
-        let source = &self.source(file.source).name;
-        let is_it = |range: FileRange| packed::has_head_of(&archive, &range).unwrap_or(false);
+    fn begins_like_one_that_was_read(&self, source: usize, archive: &Arc<dyn OpenFile>) -> bool {
+        let source = &self.source(source).name;
+        let is_it = |range: FileRange| packed::has_head_of(archive, &range).unwrap_or(false);
         self.positions().into_iter().filter(|range| range.source == *source).any(is_it)
     }
 

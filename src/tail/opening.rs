@@ -1,8 +1,9 @@
 //! Which files the patterns lead to now, and following one of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::info;
@@ -15,6 +16,7 @@ use super::lineage::live_name;
 use super::sight::Unreadable;
 use super::{PassedOver, Source, Tail};
 use crate::config::plan::StartAt;
+use crate::disk::OpenFile;
 use crate::health::SourceHealth;
 use crate::limits::FILES_MAX;
 
@@ -54,16 +56,46 @@ impl Tail {
     }
 
     pub(super) fn open(&mut self, file: Found, now_ms: u64, health: &[SourceHealth], problems: &mut [Option<String>]) {
-        let problem = &mut problems[file.source];
         if self.followers.len() >= FILES_MAX {
-            *problem = Some(format!("more than {FILES_MAX} files: {} waits", file.path.display()));
+            problems[file.source] = Some(format!("more than {FILES_MAX} files: {} waits", file.path.display()));
             return;
         }
         // Behind a symbolic link the file changes in another folder. A link that leads nowhere has no folder to watch.
         if let Ok(real) = self.disk.real_path(&file.path) {
             self.watch.add(self.disk.as_ref(), real.parent().unwrap_or(Path::new("/")));
         }
-        match self.follow(&file, now_ms) {
+        match self.disk.open(&file.path) {
+            Ok(opened) => self.take_up(file, opened, now_ms, health, problems),
+            Err(error) => self.cannot_read(file, &error, health, problems),
+        }
+    }
+
+    /// Archives of before that could not be opened then, and that nothing leads to any more: rotation has deleted them since.
+    pub(super) fn open_archives_without_name(
+        &mut self,
+        archives: BTreeMap<Inode, (Found, Arc<dyn OpenFile>)>,
+        now_ms: u64,
+        health: &[SourceHealth],
+        problems: &mut [Option<String>],
+    ) {
+        let settled = self.settled();
+        for (inode, (file, opened)) in archives {
+            let is_deleted = || opened.status().is_ok_and(|status| status.links == 0);
+            if !settled.contains(&inode) && !self.not_unpacked.contains_key(&inode) && is_deleted() {
+                self.take_up(file, opened, now_ms, health, problems);
+            }
+        }
+    }
+
+    fn take_up(
+        &mut self,
+        file: Found,
+        opened: Arc<dyn OpenFile>,
+        now_ms: u64,
+        health: &[SourceHealth],
+        problems: &mut [Option<String>],
+    ) {
+        match self.follow(&file, Arc::clone(&opened), now_ms) {
             Ok(Opened::Log(follower)) => {
                 self.opened += 1;
                 info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
@@ -80,28 +112,35 @@ impl Tail {
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.not_unpacked.insert(file.inode);
                 if self.first_look {
                     self.first_archives.insert(file.inode);
                 }
-                if !self.begins_like_one_that_was_read(&file) {
+                if !self.begins_like_one_that_was_read(file.source, &opened) {
                     self.unpacking.insert((file.source, live_name(&file.path)));
                 }
+                self.not_unpacked.insert(file.inode, (file, opened));
             }
-            Err(error) => {
-                health[file.source].errors.fetch_add(1, Relaxed);
-                *problem = Some(format!("cannot read {}: {error}", file.path.display()));
-                // One that went away since it was found can be neither read nor not read.
-                if error.kind() != io::ErrorKind::NotFound {
-                    let (inode, why) = (file.inode, error.to_string());
-                    self.unopened.push((file.source, Unreadable { inode, path: file.path, len: file.len, why }));
-                }
-            }
+            Err(error) => self.cannot_read(file, &error, health, problems),
         }
     }
 
-    fn follow(&mut self, found: &Found, now_ms: u64) -> io::Result<Opened> {
-        let opened = self.disk.open(&found.path)?;
+    fn cannot_read(
+        &mut self,
+        file: Found,
+        error: &io::Error,
+        health: &[SourceHealth],
+        problems: &mut [Option<String>],
+    ) {
+        health[file.source].errors.fetch_add(1, Relaxed);
+        problems[file.source] = Some(format!("cannot read {}: {error}", file.path.display()));
+        // One that went away since it was found can be neither read nor not read.
+        if error.kind() != io::ErrorKind::NotFound {
+            let (inode, why) = (file.inode, error.to_string());
+            self.unopened.push((file.source, Unreadable { inode, path: file.path, len: file.len, why }));
+        }
+    }
+
+    fn follow(&mut self, found: &Found, opened: Arc<dyn OpenFile>, now_ms: u64) -> io::Result<Opened> {
         let inode = Inode::of(&opened.status()?);
         // Before anything is taken from what is known of the file that was opened: nobody would follow it.
         if inode != found.inode {

@@ -119,7 +119,7 @@ impl Tail {
         for folder in folders {
             for (path, inode) in files_in(self.disk.as_ref(), &folder).unwrap_or_default() {
                 let waits =
-                    self.not_unpacked.contains(&inode) || self.unopened.iter().any(|(_, file)| file.inode == inode);
+                    self.not_unpacked.contains_key(&inode) || self.unopened.iter().any(|(_, file)| file.inode == inode);
                 let matches = found.iter().any(|file| file.inode == inode);
                 if !(waits || matches || self.is_known(inode))
                     && let Ok(status) = self.disk.status(&path)
