@@ -86,6 +86,20 @@ pub enum Access {
 }
 
 impl Access {
+    /// As records spell it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Access::Read => "READ",
+            Access::Insert => "INSERT",
+            Access::Update => "UPDATE",
+            Access::Delete => "DELETE",
+            Access::Merge => "MERGE",
+            Access::Truncate => "TRUNCATE",
+            Access::Lock => "LOCK",
+            Access::Create => "CREATE",
+        }
+    }
+
     /// Whether rows are changed.
     pub const fn is_write(self) -> bool {
         !matches!(self, Access::Read | Access::Lock)

@@ -1,8 +1,8 @@
 //! The fields of an event's line that come from the statement: what else it touches, privileges, roles, data that moves, settings.
 
 use sealtrail_sql::{
-    Access, Attribute, Direction, Doubts, Means, Object, Options, Part, Principal, Scope, Setting, Span, Statement,
-    Transfer, Value, Who,
+    Attribute, Direction, Doubts, Means, Object, Options, Part, Principal, Scope, Setting, Span, Statement, Transfer,
+    Value, Who,
 };
 
 use super::Line;
@@ -55,7 +55,7 @@ impl Line<'_> {
         self.quote_pieces(|put| told.name(name, schema, database.filter(|_| is_inside), put));
         self.lower("type", kind.as_bytes());
         if let Some(access) = access {
-            self.text("access", access_word(access).as_bytes());
+            self.text("access", access.word().as_bytes());
         }
     }
 
@@ -284,19 +284,6 @@ fn is_harmless(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
     let is_the_servers = !name.contains('.') || name.starts_with("pgaudit");
     is_the_servers && !name.starts_with('@') && !SECRETS.iter().any(|word| name.contains(word))
-}
-
-const fn access_word(access: Access) -> &'static str {
-    match access {
-        Access::Read => "READ",
-        Access::Insert => "INSERT",
-        Access::Update => "UPDATE",
-        Access::Delete => "DELETE",
-        Access::Merge => "MERGE",
-        Access::Truncate => "TRUNCATE",
-        Access::Lock => "LOCK",
-        Access::Create => "CREATE",
-    }
 }
 
 const fn means_word(means: Means) -> &'static str {

@@ -246,13 +246,7 @@ fn number(text: &str) -> Option<usize> {
 fn pgaudit_verb(access: Access) -> &'static str {
     match access {
         Access::Read => "SELECT",
-        Access::Insert => "INSERT",
-        Access::Update => "UPDATE",
-        Access::Delete => "DELETE",
-        Access::Merge => "MERGE",
-        Access::Truncate => "TRUNCATE",
-        Access::Lock => "LOCK",
-        Access::Create => "CREATE",
+        other => other.word(),
     }
 }
 

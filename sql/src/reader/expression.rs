@@ -47,29 +47,21 @@ const fn meanings() -> [u8; COUNT] {
         SELECT, DISTINCT, FOR, CASE, END, DO, KEY, SET_CONFIG, LO_EXPORT, LO_IMPORT, PG_READ_FILE, PG_READ_BINARY_FILE, LOAD_FILE, DBLINK, DBLINK_EXEC,
         QUERY_TO_XML, OPENQUERY, OPENROWSET, OPENDATASOURCE,
     ];
-    let mut at = 0;
-    while at < clauses.len() {
-        roles[clauses[at] as usize] |= AT_CLAUSE;
-        at += 1;
-    }
-    at = 0;
-    while at < joins.len() {
-        roles[joins[at] as usize] |= AT_JOIN;
-        at += 1;
-    }
-    at = 0;
-    while at < statements.len() {
-        roles[statements[at] as usize] |= BEGINS_STATEMENT;
-        at += 1;
-    }
-    at = 0;
-    while at < specials.len() {
-        roles[specials[at] as usize] |= SPECIAL;
-        at += 1;
-    }
+    mark(&mut roles, &clauses, AT_CLAUSE);
+    mark(&mut roles, &joins, AT_JOIN);
+    mark(&mut roles, &statements, BEGINS_STATEMENT);
+    mark(&mut roles, &specials, SPECIAL);
     roles[SET as usize] |= AT_SET;
     roles[AS as usize] |= AT_AS | SPECIAL;
     roles
+}
+
+const fn mark(roles: &mut [u8; COUNT], words: &[Word], meaning: u8) {
+    let mut at = 0;
+    while at < words.len() {
+        roles[words[at] as usize] |= meaning;
+        at += 1;
+    }
 }
 
 /// Kinds of tokens that mean nothing in an expression, words that are not known among them.
