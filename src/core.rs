@@ -290,7 +290,8 @@ impl Core {
         let look = self.look_every_ms(now);
         let segment = self.segment_left_ms().map_or(u64::MAX, |left| now + left);
         let missing = self.missing_since_ms().map(|since| since + SETTLE_MS).filter(|due| *due > now);
-        let held = self.tail.due_ms();
+        // What is overdue and still held waits for older files, which a look finds.
+        let held = self.tail.due_ms().map(|due| if due > now { due } else { now + PAUSE_MS });
         let rest = [missing, held].map(|due| due.unwrap_or(u64::MAX));
         [seal, heartbeat, segment, now + look].into_iter().chain(rest).min().unwrap_or(now)
     }

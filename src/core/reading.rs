@@ -39,7 +39,7 @@ impl Core {
             }
         }
         self.caught_up = caught_up;
-        self.give_up_overdue()?;
+        self.give_up_overdue(now)?;
         self.end_files(now)?;
         Ok(busy)
     }
@@ -153,7 +153,7 @@ impl Core {
         if !self.tail.followers[index].may_be_in_pieces() {
             return Ok(Older::Finished);
         }
-        if self.tail.waits_for_archive(index) {
+        if self.tail.waits_for_older(index, now) {
             return Ok(Older::Undecided);
         }
         for older in self.tail.older(index) {
@@ -306,10 +306,10 @@ impl Core {
     }
 
     /// Rows that wait for the rest are given up when nothing has come for long, and there was nothing more to read.
-    pub(super) fn give_up_overdue(&mut self) -> Result<(), WriteError> {
+    pub(super) fn give_up_overdue(&mut self, now: u64) -> Result<(), WriteError> {
         for number in self.tail.holding() {
             let caught_up = self.tail.lineage(number).is_some_and(|lineage| self.caught_up[lineage.source]);
-            if caught_up && !self.paused() {
+            if caught_up && !self.paused() && !self.tail.is_waiting(number, now) {
                 self.give_up(number, GivenUp::Overdue)?;
             }
         }

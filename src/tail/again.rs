@@ -4,21 +4,20 @@
 //! that is nowhere is gone, and that is said.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sealtrail_seal::FileRange;
 use tracing::{info, warn};
 
 use super::archives::Content;
 use super::copies::{Copies, Copy};
-use super::find::{Found, files_in};
+use super::find::{Found, settled_files_in};
 use super::follow::Follower;
 use super::identity::{Fit, Inode, compare};
 use super::lineage::live_name;
 use super::siblings::{Rotated, rotated};
 use super::{Looked, PassedOver, Tail, bytes_missing, folder_of, held, over, spend};
 use crate::journal::write::Act;
-use crate::limits::LISTINGS_MAX;
 
 enum Again {
     Here(Copy),
@@ -105,13 +104,13 @@ impl Tail {
     /// Whether the file itself is there, whatever it holds.
     fn is_there(&self, range: &FileRange, found: &[Found]) -> bool {
         let inode = Inode::in_range(range);
-        let in_folder = || files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
+        let in_folder = || settled_files_in(self.disk.as_ref(), folder_of(range), Some(inode)).unwrap_or_default();
         found.iter().any(|file| file.inode == inode) || in_folder().iter().any(|(_, there)| *there == inode)
     }
 
     fn find_again(&mut self, range: &FileRange, found: &[Found]) -> io::Result<Again> {
         let inode = Inode::in_range(range);
-        let in_folder = self.settled_files_in(folder_of(range), inode)?;
+        let in_folder = settled_files_in(self.disk.as_ref(), folder_of(range), Some(inode))?;
         let places = found.iter().map(|file| (&file.path, file.inode));
         let mut places = places.chain(in_folder.iter().map(|(path, inode)| (path, *inode)));
         if let Some((path, _)) = places.find(|(_, there)| *there == inode) {
@@ -141,22 +140,6 @@ impl Tail {
             Copies::Later => return Err(io::ErrorKind::WouldBlock.into()),
             Copies::None => Again::Gone,
         })
-    }
-
-    /// The files in a folder. While names go from one file to the next a listing may miss one, which is not gone then.
-    fn settled_files_in(&self, folder: &Path, wanted: Inode) -> io::Result<Vec<(PathBuf, Inode)>> {
-        let mut files = files_in(self.disk.as_ref(), folder)?;
-        for _ in 1..LISTINGS_MAX {
-            if files.iter().any(|(_, inode)| *inode == wanted) {
-                break;
-            }
-            let again = files_in(self.disk.as_ref(), folder)?;
-            if again == files {
-                break;
-            }
-            files = again;
-        }
-        Ok(files)
     }
 
     fn resume(&mut self, source: usize, copy: Copy, range: &FileRange, in_place: bool, now_ms: u64) -> io::Result<()> {

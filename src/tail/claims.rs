@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sealtrail_seal::FileRange;
 use tracing::{info, warn};
 
-use super::find::files_in;
+use super::find::settled_files_in;
 use super::follow::{Aside, Follower, Refused};
 use super::identity::{Fit, Inode, bytes_before, compare, first_bytes};
 use super::{Identity, Tail, folder_of, packed};
@@ -121,7 +121,7 @@ impl Tail {
     fn is_looked_for(&self, range: &FileRange, at_hand: Inode) -> bool {
         let inode = Inode::in_range(range);
         let is_known = self.known.iter().any(|known| known.id == range.id);
-        let in_folder = || files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
+        let in_folder = || settled_files_in(self.disk.as_ref(), folder_of(range), Some(inode)).unwrap_or_default();
         is_known && inode != at_hand && in_folder().iter().any(|(_, there)| *there == inode)
     }
 

@@ -11,7 +11,7 @@ use sealtrail_seal::FileRange;
 use tracing::info;
 
 use super::archives::Content;
-use super::find::{Found, files_in};
+use super::find::{Found, settled_files_in};
 use super::follow::Follower;
 use super::identity::{Fit, Inode, compare};
 use super::siblings::rotated;
@@ -88,15 +88,25 @@ impl Tail {
     pub(super) fn find_copy(&mut self, range: &FileRange, except: Inode, found: &[Found]) -> Copies {
         let found = found.iter().map(|file| (file.path.clone(), file.inode));
         // A folder that cannot be listed has no copies.
-        let in_folder = files_in(self.disk.as_ref(), folder_of(range)).unwrap_or_default();
+        let in_folder = settled_files_in(self.disk.as_ref(), folder_of(range), None).unwrap_or_default();
         let (mut best, mut unfinished, mut later) = (None::<(u64, Copy)>, false, false);
-        for (path, inode) in found.chain(in_folder) {
-            let followed = self.followers.iter().any(|follower| follower.inode == inode && follower.id().is_some());
-            if inode == except || followed || best.as_ref().is_some_and(|(_, copy)| copy.inode == inode) {
+        for (path, listed) in found.chain(in_folder) {
+            let is_none = |inode: Inode, best: &Option<(u64, Copy)>| {
+                let is_it = |follower: &Follower| follower.inode == inode && follower.id().is_some();
+                inode == except
+                    || self.followers.iter().any(is_it)
+                    || best.as_ref().is_some_and(|(_, copy)| copy.inode == inode)
+            };
+            if is_none(listed, &best) {
                 continue;
             }
             // What cannot be read holds nothing for us now; that it cannot is said when it is opened as a log.
             let Ok(file) = self.disk.open(&path) else { continue };
+            // The name may have gone on to another file.
+            let Ok(inode) = file.status().map(|status| Inode::of(&status)) else { continue };
+            if inode != listed && is_none(inode, &best) {
+                continue;
+            }
             match self.holds(range, file) {
                 Ok(Holds::Log { file, archived }) => {
                     let len = file.status().map_or(0, |status| status.len);

@@ -10,6 +10,7 @@ use glob::Pattern;
 use super::identity::Inode;
 use crate::config::plan::SourcePlan;
 use crate::disk::{Disk, Kind};
+use crate::limits::LISTINGS_MAX;
 
 /// Folders below folders that `**` looks into.
 const DEPTH_MAX: usize = 32;
@@ -159,6 +160,22 @@ pub fn files_in(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<(PathBuf, Inode)>
         Some((path, Inode::of(&status)))
     };
     Ok(paths.into_iter().filter_map(status).collect())
+}
+
+/// The same while names go from one file to the next, when a listing may miss one: until `wanted` is found, or two listings are alike.
+pub fn settled_files_in(disk: &dyn Disk, dir: &Path, wanted: Option<Inode>) -> io::Result<Vec<(PathBuf, Inode)>> {
+    let mut files = files_in(disk, dir)?;
+    for _ in 1..LISTINGS_MAX {
+        if files.iter().any(|(_, inode)| Some(*inode) == wanted) {
+            break;
+        }
+        let again = files_in(disk, dir)?;
+        if again == files {
+            break;
+        }
+        files = again;
+    }
+    Ok(files)
 }
 
 /// The part of a glob's path before its first wildcard component.

@@ -47,7 +47,7 @@ use crate::limits::{ENDED_KEPT_MAX, FILES_MAX, LISTINGS_MAX, ROTATED_QUIET_MS};
 use crate::sessions::numbered::{FileId, file_id as file_id_of};
 use archives::{Archives, Unpacked};
 use copies::cut_away;
-use find::{Found, Patterns, files_in};
+use find::{Found, Patterns, settled_files_in};
 use follow::{Aside, Follower};
 use identity::Inode;
 use lineage::{Lineage, by_age, live_name};
@@ -67,6 +67,11 @@ pub struct Tail {
     lineages_ever: u64,
     /// Files that this listing of the folders has opened, and names that led to another file by then.
     opened: usize,
+    /// What this listing of the folders has seen, under which names.
+    listed: Vec<(PathBuf, Inode)>,
+    /// Since when names go on from file to file faster than the folders are listed, by the core's clock in milliseconds: there may be files
+    /// before those that were found.
+    restless_since_ms: Option<u64>,
     /// Logs of which an archive is not unpacked yet that may hold what was never read: by source and name.
     unpacking: BTreeSet<(usize, PathBuf)>,
     /// What the last seals say of files that have not been found again yet.
@@ -171,6 +176,8 @@ impl Tail {
             lineages: BTreeMap::new(),
             lineages_ever: 0,
             opened: 0,
+            listed: Vec::new(),
+            restless_since_ms: None,
             unpacking: BTreeSet::new(),
             known,
             retired: Vec::new(),
@@ -195,17 +202,21 @@ impl Tail {
     pub fn look(&mut self, now_ms: u64, health: &[SourceHealth]) -> Looked {
         let mut looked = Looked::default();
         // While the folders are listed, names go from one file to the next, and a file may be listed under none: what is new is taken
-        // to be all there is only when nothing more is found.
+        // to be all there is only when nothing more is found, and every name leads where it led before.
+        let mut is_settled = false;
         for _ in 0..LISTINGS_MAX {
             self.opened = 0;
+            let before = std::mem::take(&mut self.listed);
             let found = self.list(now_ms, health, &mut looked);
             looked.sights = self.sights(&found);
             self.first_look = false;
-            if self.opened == 0 {
+            is_settled = self.opened == 0 && self.listed == before;
+            if is_settled {
                 break;
             }
         }
-        self.put_in_order();
+        self.restless_since_ms = (!is_settled).then(|| self.restless_since_ms.unwrap_or(now_ms));
+        self.put_in_order(now_ms);
         looked.deleted = std::mem::take(&mut self.deleted);
         self.archives.forget_unasked();
         looked
@@ -214,6 +225,7 @@ impl Tail {
     fn list(&mut self, now_ms: u64, health: &[SourceHealth], looked: &mut Looked) -> Vec<Found> {
         self.watch.forget_missing(self.disk.as_ref());
         let found = self.find();
+        self.listed.extend(found.iter().map(|file| (file.path.clone(), file.inode)));
         let mut problems = self.unmatched(&found);
         let places: BTreeMap<Inode, &Found> = found.iter().map(|file| (file.inode, file)).collect();
         for follower in &mut self.followers {
@@ -239,7 +251,12 @@ impl Tail {
         self.adopt_siblings(now_ms, health, &mut problems);
         self.note_what_lies_there(&found);
         let settled = self.settled();
+        let before = self.followers.len();
         for file in found.iter().filter(|file| !settled.contains(&file.inode)) {
+            // Its name may have gone on to it before its own turn came.
+            if self.followers[before..].iter().any(|follower| follower.inode == file.inode) {
+                continue;
+            }
             self.open(file.clone(), now_ms, health, &mut problems);
         }
         self.open_archives_without_name(not_unpacked, now_ms, health, &mut problems);
@@ -278,8 +295,10 @@ impl Tail {
         let follower_is = |follower: &Follower| {
             (follower.seen_cut && !follower.cut) || (follower.undecided && young(follower.found_ms))
         };
+        let is_restless = self.restless_since_ms.is_some_and(young);
         let is_unfinished = |file: &PassedOver| file.original.is_none() && young(file.since_ms);
-        self.followers.iter().any(follower_is)
+        is_restless
+            || self.followers.iter().any(follower_is)
             || !self.unpacking.is_empty()
             || self.passed_over.iter().any(is_unfinished)
     }
@@ -347,12 +366,24 @@ impl Tail {
         self.lineages.get_mut(&number)
     }
 
-    /// Whether something older of that follower's log is still to come out of an archive.
-    pub fn waits_for_archive(&self, index: usize) -> bool {
+    /// Whether something older of that follower's log is still to be found, or to come out of an archive.
+    pub fn waits_for_older(&self, index: usize, now_ms: u64) -> bool {
+        let is_restless = |since_ms| now_ms.saturating_sub(since_ms) <= ROTATED_QUIET_MS;
+        let may_be_found = !self.followers[index].ordered && self.restless_since_ms.is_some_and(is_restless);
+        may_be_found || self.waits_for_archive(index)
+    }
+
+    fn waits_for_archive(&self, index: usize) -> bool {
         let lineage = self.lineages.get(&self.followers[index].lineage);
         let is_unpacking = |lineage: &Lineage| self.unpacking.contains(&(lineage.source, lineage.live.clone()));
         // Where there are too many to be open at a time, those that are have to be read first.
         !self.unpacking.is_empty() && !self.archives.are_too_many() && lineage.is_some_and(is_unpacking)
+    }
+
+    /// Whether some file of that log is not read yet since older ones are to come.
+    pub fn is_waiting(&self, lineage: u64, now_ms: u64) -> bool {
+        let mut of_it = (0..self.followers.len()).filter(|index| self.followers[*index].lineage == lineage);
+        of_it.any(|index| self.waits_for_older(index, now_ms))
     }
 
     /// The files that were written in the place of that one before it, and are followed: oldest first.
@@ -480,7 +511,7 @@ impl Tail {
                 self.retired.push(range);
                 continue;
             }
-            match files_in(self.disk.as_ref(), folder_of(&range)) {
+            match settled_files_in(self.disk.as_ref(), folder_of(&range), Some(inode)) {
                 Ok(files) => match files.into_iter().find(|(_, there)| *there == inode) {
                     Some((path, _)) => {
                         range.path = path.to_string_lossy().into_owned();
@@ -529,16 +560,16 @@ impl Tail {
         followed.chain(self.passed_over.iter().map(|file| file.inode)).collect()
     }
 
-    /// Has what this look has found read in its order: in each lineage oldest first, whatever order the files were found in. Where an archive is
-    /// still to come nothing is read, and its place may be before them.
-    fn put_in_order(&mut self) {
+    /// Has what this look has found read in its order: in each lineage oldest first, whatever order the files were found in. Where an archive or
+    /// another file is still to come nothing is read, and its place may be before them.
+    fn put_in_order(&mut self, now_ms: u64) {
         let new: Vec<usize> = (0..self.followers.len()).filter(|index| !self.followers[*index].ordered).collect();
         for &index in &new {
             if self.followers[index].lineage == 0 {
                 let (source, path) = (self.followers[index].source, self.followers[index].path.clone());
                 self.followers[index].lineage = self.lineage_of(source, &path);
             }
-            self.followers[index].ordered = !self.waits_for_archive(index);
+            self.followers[index].ordered = !self.waits_for_older(index, now_ms);
         }
         let names = self.names_of(&new);
         // When it was written to last counts where names do not say; of what cannot be asked it is unknown.
@@ -568,7 +599,7 @@ impl Tail {
         let live = |index: &usize| self.lineages.get(&self.followers[*index].lineage).map(|lineage| &lineage.live);
         let folders: BTreeSet<&Path> = followers.iter().filter_map(live).filter_map(|live| live.parent()).collect();
         // A folder that cannot be listed has no names.
-        let files = folders.into_iter().flat_map(|folder| files_in(self.disk.as_ref(), folder).unwrap_or_default());
+        let files = folders.into_iter().flat_map(|folder| settled_files_in(self.disk.as_ref(), folder, None).unwrap_or_default());
         files.map(|(path, inode)| (inode, path)).collect()
     }
 

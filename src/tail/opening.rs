@@ -25,8 +25,6 @@ enum Opened {
     Log(Box<Follower>),
     /// An archive that is not whole yet.
     Unfinished,
-    /// The name has gone on to another file since it was listed.
-    Elsewhere,
 }
 
 impl Tail {
@@ -65,9 +63,27 @@ impl Tail {
             self.watch.add(self.disk.as_ref(), real.parent().unwrap_or(Path::new("/")));
         }
         match self.disk.open(&file.path) {
-            Ok(opened) => self.take_up(file, opened, now_ms, health, problems),
+            Ok(opened) => match self.as_opened(&file, opened.as_ref()) {
+                Ok(Some(file)) => self.take_up(file, opened, now_ms, health, problems),
+                Ok(None) => {}
+                Err(error) => self.cannot_read(file, &error, health, problems),
+            },
             Err(error) => self.cannot_read(file, &error, health, problems),
         }
+    }
+
+    /// What a name led to when it was opened: another file than was listed, where names have gone on since. `None`: one that is dealt with.
+    fn as_opened(&mut self, listed: &Found, opened: &dyn OpenFile) -> io::Result<Option<Found>> {
+        let status = opened.status()?;
+        let inode = Inode::of(&status);
+        if inode == listed.inode {
+            return Ok(Some(listed.clone()));
+        }
+        // Nobody knows which files stand before it: it is listed again.
+        self.opened += 1;
+        let is_new = !self.is_known(inode) && !self.lay_there.contains(&listed.path, &status);
+        let (source, path) = (listed.source, listed.path.clone());
+        Ok(is_new.then_some(Found { source, path, inode, len: status.len, modified: status.modified }))
     }
 
     /// Archives of before that could not be opened then, and that nothing leads to any more: rotation has deleted them since.
@@ -101,8 +117,6 @@ impl Tail {
                 info!(file = %file.path.display(), from = follower.frames.offset(), "reading");
                 self.followers.push(*follower);
             }
-            // Nobody knows which files stand before it: it is listed again.
-            Ok(Opened::Elsewhere) => self.opened += 1,
             Ok(Opened::Unfinished) => {
                 self.passed_over.push(PassedOver {
                     inode: file.inode,
@@ -141,11 +155,7 @@ impl Tail {
     }
 
     fn follow(&mut self, found: &Found, opened: Arc<dyn OpenFile>, now_ms: u64) -> io::Result<Opened> {
-        let inode = Inode::of(&opened.status()?);
-        // Before anything is taken from what is known of the file that was opened: nobody would follow it.
-        if inode != found.inode {
-            return Ok(Opened::Elsewhere);
-        }
+        let inode = found.inode;
         let (file, archived) = match self.archives.content_of(opened)? {
             Content::Log(file) => (file, false),
             Content::Archived(file) => (file, true),

@@ -78,6 +78,7 @@ impl Tail {
             let folder = rotated.live.parent().unwrap_or(Path::new("/"));
             let unopened = (self.unopened.len(), self.not_unpacked.len());
             for (path, inode) in files_in(self.disk.as_ref(), folder).unwrap_or_default() {
+                self.listed.push((path.clone(), inode));
                 let Ok(status) = self.disk.status(&path) else { continue };
                 if !rotated.is_left_by(&path, &status)
                     || self.lay_there.contains(&path, &status)
@@ -101,7 +102,7 @@ impl Tail {
     }
 
     /// Whether a file is followed or passed over, or was read before.
-    fn is_known(&self, inode: Inode) -> bool {
+    pub(super) fn is_known(&self, inode: Inode) -> bool {
         let read = self.retired.iter().chain(&self.known).any(|range| Inode::in_range(range) == inode);
         read || self.settled().contains(&inode)
     }

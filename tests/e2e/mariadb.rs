@@ -111,7 +111,7 @@ fn settings(dir: &Path, data: &Path, log: &Path, port: u16) -> Vec<String> {
         "--server-audit-logging=ON".to_owned(),
         format!("--server-audit-file-path={}/server_audit.log", log.display()),
         "--server-audit-file-rotations=999".to_owned(),
-        "--server-audit-file-rotate-size=100000".to_owned(),
+        "--server-audit-file-rotate-size=60000".to_owned(),
         "--server-audit-query-log-limit=200000".to_owned(),
     ];
     settings.into_iter().chain(user).collect()
