@@ -93,8 +93,16 @@ impl Core {
 
     /// The same, with or without a look at what was written to those before it while this one was read.
     fn read_on(&mut self, index: usize, share: &mut usize, looks_back: bool, now: u64) -> Result<bool, WriteError> {
+        let was_in_pieces = self.tail.followers[index].may_be_in_pieces();
         if self.tail.followers[index].cut || !(self.identify(index, now) || self.tail.followers[index].has_hole()) {
             return Ok(false);
+        }
+        // Only now it is known that those before it come first: what is held of it is behind what is held of them.
+        if looks_back && !was_in_pieces {
+            match self.finish_older(index, false, now)? {
+                Older::Finished => {}
+                unfinished => return Ok(unfinished == Older::HasMore),
+            }
         }
         // What a pause left in the buffer comes first.
         self.take(index, false)?;
