@@ -10,7 +10,7 @@
 //! sees it, the next sync says that all is well, and it is zeros after a power cut. After a crash or a power cut every call fails until
 //! [`SimDisk::restart`], so that what is left of the agent can be dropped without a trace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
@@ -84,6 +84,20 @@ struct State {
     trace: Option<Vec<(&'static str, PathBuf)>>,
     /// What was under names that the agent removed, the last content each.
     removed: BTreeMap<PathBuf, Vec<u8>>,
+    /// What others have done, and the agent sees happen one by one between its own calls.
+    later: VecDeque<Later>,
+    /// Whether what others do is put there.
+    spreads: bool,
+    pace: Rng,
+}
+
+/// What somebody else does to names while the agent looks.
+#[derive(Debug)]
+enum Later {
+    Name(PathBuf, NodeId),
+    Move(PathBuf, PathBuf),
+    Remove(PathBuf),
+    Close(NodeId),
 }
 
 #[derive(Debug)]
@@ -172,11 +186,41 @@ impl SimDisk {
             happened: Vec::new(),
             trace: None,
             removed: BTreeMap::new(),
+            later: VecDeque::new(),
+            spreads: false,
+            pace: Rng::with_seed(seed),
         })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
+    }
+
+    /// For somebody who sees all that was done.
+    fn now(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        state.finish();
+        state
+    }
+
+    /// Names change from now on while the agent looks: one after the other, between its calls.
+    pub fn spread(&self, seed: u64) {
+        let mut state = self.now();
+        state.pace = Rng::with_seed(seed);
+        state.spreads = true;
+    }
+
+    /// What is done from now on is done at once, after what was not.
+    pub fn end_spread(&self) {
+        self.state().spreads = false;
+    }
+
+    /// All that was to happen while the agent looks happens; whether there was anything.
+    pub fn gather(&self) -> bool {
+        let mut state = self.state();
+        let any = !state.later.is_empty();
+        state.finish();
+        any
     }
 
     // The power switch and what can go wrong.
@@ -277,7 +321,7 @@ impl SimDisk {
 
     /// Makes a folder on the device `dev`; the one above it is there.
     pub fn mkdir(&self, path: &str, dev: u64) {
-        let mut state = self.state();
+        let mut state = self.now();
         let node = state.add(dev, 0o755, false, Body::Folder(Folder::default()));
         state.set_name(Path::new(path), Some(node)).unwrap();
     }
@@ -287,10 +331,14 @@ impl SimDisk {
         let mut state = self.state();
         let (folder, _) = state.parent(Path::new(path)).unwrap();
         let dev = state.nodes[folder].dev;
-        state.set_name(Path::new(path), None).unwrap();
+        if !state.spreads {
+            // Its inode number may be given to the new one.
+            state.finish();
+            state.set_name(Path::new(path), None).unwrap();
+        }
         let node = state.add(dev, mode, false, Body::File(File::default()));
-        state.set_name(Path::new(path), Some(node)).unwrap();
         state.nodes[node].handles += 1;
+        state.act(Later::Name(PathBuf::from(path), node));
         node
     }
 
@@ -301,14 +349,14 @@ impl SimDisk {
 
     /// A file's inode number.
     pub fn ino_of(&self, path: &str) -> u64 {
-        let mut state = self.state();
+        let mut state = self.now();
         let node = state.entry(Path::new(path)).unwrap();
         state.nodes[node].ino
     }
 
     /// Closes what was opened.
     pub fn close_log(&self, node: NodeId) {
-        self.state().close(node);
+        self.state().act(Later::Close(node));
     }
 
     /// Writes at the end of an open file.
@@ -327,57 +375,62 @@ impl SimDisk {
 
     /// Renames a file or link, over whatever has the new name. Both on one device.
     pub fn move_log(&self, from: &str, to: &str) {
-        let mut state = self.state();
-        let node = state.entry(Path::new(from)).unwrap();
-        state.nodes[node].links += 1;
-        state.set_name(Path::new(from), None).unwrap();
-        state.set_name(Path::new(to), Some(node)).unwrap();
-        state.nodes[node].links -= 1;
+        self.state().act(Later::Move(PathBuf::from(from), PathBuf::from(to)));
     }
 
     /// Removes a name.
     pub fn unlink(&self, path: &str) {
-        self.state().set_name(Path::new(path), None).unwrap();
+        self.state().act(Later::Remove(PathBuf::from(path)));
     }
 
     /// Gives a file one more name.
     pub fn link(&self, from: &str, to: &str) {
-        let mut state = self.state();
+        let mut state = self.now();
         let node = state.entry(Path::new(from)).unwrap();
         state.set_name(Path::new(to), Some(node)).unwrap();
     }
 
     /// Makes a symbolic link, in place of whatever has the name, as `ln -sfn` does.
     pub fn symlink(&self, target: &str, path: &str) {
-        let mut state = self.state();
+        let mut state = self.now();
         let node = state.add(1, 0o777, false, Body::Link(PathBuf::from(target)));
         state.set_name(Path::new(path), Some(node)).unwrap();
     }
 
     /// Sets who may read a file.
     pub fn chmod(&self, path: &str, mode: u32) {
-        let mut state = self.state();
+        let mut state = self.now();
         let node = state.find(Path::new(path)).unwrap();
         state.nodes[node].mode = mode;
     }
 
     /// Dates a file's last change.
     pub fn touch(&self, path: &str, modified: SystemTime) {
-        let mut state = self.state();
+        let mut state = self.now();
         let node = state.find(Path::new(path)).unwrap();
         state.nodes[node].modified = modified;
     }
 
+    /// An open file's last change.
+    pub fn written(&self, node: NodeId) -> SystemTime {
+        self.state().nodes[node].modified
+    }
+
+    /// Dates an open file's last change.
+    pub fn date(&self, node: NodeId, modified: SystemTime) {
+        self.state().nodes[node].modified = modified;
+    }
+
     /// A file's last change.
     pub fn modified(&self, path: &str) -> Option<SystemTime> {
-        let mut state = self.state();
+        let mut state = self.now();
         let node = state.find(Path::new(path)).ok()?;
         Some(state.nodes[node].modified)
     }
 
     /// The names in a folder, in order.
     pub fn names(&self, path: &str) -> Vec<String> {
-        let mut state = self.state();
+        let mut state = self.now();
         let Ok(node) = state.find(Path::new(path)) else { return Vec::new() };
         let Body::Folder(folder) = &state.nodes[node].body else { return Vec::new() };
         folder.names.keys().cloned().collect()
@@ -385,14 +438,14 @@ impl SimDisk {
 
     /// A file's content, whoever made it.
     pub fn content(&self, path: &str) -> Option<Vec<u8>> {
-        let mut state = self.state();
+        let mut state = self.now();
         let node = state.find(Path::new(path)).ok()?;
         Some(state.file(node).bytes.clone())
     }
 
     /// Puts a file of the agent's in place, durable.
     pub fn put(&self, path: &str, bytes: &[u8], mode: u32) {
-        let mut state = self.state();
+        let mut state = self.now();
         let file = File { bytes: bytes.to_vec(), same: bytes.len(), ..File::default() };
         let node = state.add(1, mode, true, Body::File(file));
         state.set_name(Path::new(path), Some(node)).unwrap();
@@ -409,6 +462,7 @@ impl Disk for SimDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn OpenFile>> {
         let mut state = self.state();
         state.alive()?;
+        state.go_on();
         let node = state.find(path)?;
         if !state.nodes[node].ours && state.nodes[node].mode & 0o044 == 0 {
             return Err(Errno::ACCESS.into());
@@ -496,6 +550,7 @@ impl Disk for SimDisk {
     fn status(&self, path: &Path) -> io::Result<Status> {
         let mut state = self.state();
         state.alive()?;
+        state.go_on();
         let node = state.find(path)?;
         Ok(state.status(node))
     }
@@ -504,7 +559,15 @@ impl Disk for SimDisk {
         let mut state = self.state();
         state.alive()?;
         let node = state.find(dir)?;
-        let mut paths: Vec<PathBuf> = state.folder(node)?.names.keys().map(|name| dir.join(name)).collect();
+        let before: BTreeSet<String> = state.folder(node)?.names.keys().cloned().collect();
+        let moves = !state.later.is_empty();
+        state.go_on();
+        let after: BTreeSet<String> = state.folder(node)?.names.keys().cloned().collect();
+        // A listing is not one moment: some names are as they were before, others as they are after.
+        let names: Vec<&String> = before.union(&after).collect();
+        let pace = &mut state.pace;
+        let there = names.into_iter().filter(|name| if moves && pace.bool() { &before } else { &after }.contains(*name));
+        let mut paths: Vec<PathBuf> = there.map(|name| dir.join(name)).collect();
         state.rng.shuffle(&mut paths);
         Ok(paths)
     }
@@ -701,6 +764,49 @@ impl State {
         match &mut self.nodes[node].body {
             Body::Folder(folder) => Ok(folder),
             _ => Err(Errno::NOTDIR.into()),
+        }
+    }
+
+    /// What the database and its administrators do to names: at once, or when the agent looks.
+    fn act(&mut self, act: Later) {
+        if self.spreads {
+            return self.later.push_back(act);
+        }
+        self.finish();
+        self.apply(act);
+    }
+
+    /// Some of what is done while the agent looks.
+    fn go_on(&mut self) {
+        while !self.later.is_empty() && self.pace.u8(0..3) == 0 {
+            self.next();
+        }
+    }
+
+    fn finish(&mut self) {
+        while !self.later.is_empty() {
+            self.next();
+        }
+    }
+
+    fn next(&mut self) {
+        if let Some(act) = self.later.pop_front() {
+            self.apply(act);
+        }
+    }
+
+    fn apply(&mut self, act: Later) {
+        match act {
+            Later::Name(path, node) => self.set_name(&path, Some(node)).unwrap(),
+            Later::Move(from, to) => {
+                let node = self.entry(&from).unwrap();
+                self.nodes[node].links += 1;
+                self.set_name(&from, None).unwrap();
+                self.set_name(&to, Some(node)).unwrap();
+                self.nodes[node].links -= 1;
+            }
+            Later::Remove(path) => self.set_name(&path, None).unwrap(),
+            Later::Close(node) => self.close(node),
         }
     }
 

@@ -136,6 +136,11 @@ impl Story {
     }
 
     async fn step(&mut self) {
+        if self.disk.gather()
+            && let Some(agent) = &mut self.agent
+        {
+            agent.wake();
+        }
         if self.rng.u8(0..3) == 0 {
             self.start().await;
         }
@@ -148,7 +153,7 @@ impl Story {
                     self.rotate();
                 }
             }
-            23 => self.pack(),
+            23 => self.pack_some(),
             24 => self.crash().await,
             25 => {
                 self.disk.cut_power();
@@ -204,10 +209,13 @@ impl Story {
         log.bytes.extend_from_slice(row.as_bytes());
     }
 
-    /// As server_audit does, and does not when nothing was written.
+    /// As server_audit does, and does not when nothing was written; at once, or while the agent looks.
     fn rotate(&mut self) {
         if self.logs.last().unwrap().bytes.is_empty() {
             return;
+        }
+        if self.rng.bool() {
+            self.disk.spread(self.rng.u64(..));
         }
         let count = self.logs.len();
         for (index, log) in self.logs.iter_mut().enumerate() {
@@ -218,23 +226,31 @@ impl Story {
         }
         self.disk.close_log(self.logs.last().unwrap().node);
         self.logs.push(Log { path: LIVE.to_owned(), node: self.disk.create_log(LIVE, 0o640), bytes: Vec::new() });
+        if self.rng.u8(0..4) == 0 {
+            self.pack(self.logs.len() - 2);
+        }
+        self.disk.end_spread();
+    }
+
+    fn pack_some(&mut self) {
+        let old = self.logs.len() - 1;
+        if old > 0 {
+            let index = self.rng.usize(0..old);
+            self.pack(index);
+        }
     }
 
     /// Compresses an old file.
-    fn pack(&mut self) {
-        let old = self.logs.len().saturating_sub(1);
-        if old == 0 {
-            return;
-        }
-        let log = &mut self.logs[self.rng.usize(0..old)];
+    fn pack(&mut self, index: usize) {
+        let log = &mut self.logs[index];
         if log.path.ends_with(".gz") {
             return;
         }
         let packed = format!("{}.gz", log.path);
         let node = self.disk.create_log(&packed, 0o640);
         self.disk.write_log(node, &crate::server::gzip(&log.bytes));
+        self.disk.date(node, self.disk.written(log.node));
         self.disk.close_log(node);
-        self.disk.touch(&packed, self.disk.modified(&log.path).unwrap());
         self.disk.unlink(&log.path);
         log.path = packed;
     }
@@ -290,6 +306,7 @@ impl Story {
             }
         }
         self.disk.forget_faults();
+        self.disk.gather();
         self.tuning.turns = TURNS_MAX;
         self.start().await;
         if let Some(agent) = &mut self.agent {
