@@ -164,7 +164,8 @@ impl Core {
         if self.tail.waits_for_older(index, now) {
             return Ok(Older::Undecided);
         }
-        for older in self.tail.older(index) {
+        let files = self.tail.older(index);
+        for (count, &older) in files.iter().enumerate() {
             let mut share = TURN_BYTES_MAX;
             let more = self.read_on(older, &mut share, false, now)?;
             let follower = &mut self.tail.followers[older];
@@ -174,6 +175,8 @@ impl Core {
             if !follower.is_to_be_read() {
                 continue;
             }
+            let goes_on = goes_on || files[count + 1..].iter().any(|index| self.tail.followers[*index].has_begun());
+            let follower = &mut self.tail.followers[older];
             if goes_on && follower.frames.is_open() {
                 follower.frames.settle();
                 self.take(older, false)?;

@@ -56,7 +56,9 @@ pub struct Follower {
     pub archived: bool,
     /// The number of the log whose place it was written in, among those of the tail; 0 until the look that found it is over.
     pub lineage: u64,
-    /// It has its place in the order in which files are read.
+    /// It stands behind the older files of its log and before the younger ones, of those that were found.
+    pub placed: bool,
+    /// All the older ones were found: it may be read when they are.
     pub ordered: bool,
     /// What is read and may be handed out has not been: the block had no room for it.
     pub has_leftovers: bool,
@@ -136,6 +138,7 @@ impl Follower {
             found_ms: 0,
             archived: false,
             lineage: 0,
+            placed: false,
             ordered: false,
             has_leftovers: false,
             rewritten: false,
@@ -182,7 +185,15 @@ impl Follower {
     /// Takes the place of a follower of the same file.
     pub fn in_place_of(self, old: &Follower) -> Self {
         let (archived, found_ms, moved_since_ms) = (old.archived, old.found_ms, old.moved_since_ms);
-        Follower { archived, found_ms, moved_since_ms, lineage: old.lineage, ordered: old.ordered, ..self }
+        Follower {
+            archived,
+            found_ms,
+            moved_since_ms,
+            lineage: old.lineage,
+            placed: old.placed,
+            ordered: old.ordered,
+            ..self
+        }
     }
 
     /// Reads again what was held back when the agent ended.
@@ -312,6 +323,11 @@ impl Follower {
     /// Whether its rows may come in pieces, so that files of one log have to be read one after the other.
     pub fn may_be_in_pieces(&self) -> bool {
         self.format.is_some_and(Format::comes_in_pieces)
+    }
+
+    /// Whether anything was written to it. What cannot be asked about is taken to be empty: the next read says what is wrong.
+    pub fn has_begun(&self) -> bool {
+        self.frames.read_to() > 0 || self.len_on_disk().is_ok_and(|len| len > 0)
     }
 
     /// Whether reading goes on in it: it is known what it is, and nothing stands in the way.

@@ -45,6 +45,11 @@ pub fn by_age(a: &Path, b: &Path) -> Ordering {
     }
 }
 
+/// Whether a file has the name under which its log is written.
+pub fn is_live(path: &Path) -> bool {
+    Suffix::of(path) == Suffix::Live
+}
+
 /// What rotation put behind the name.
 #[derive(Debug, PartialEq, Eq)]
 enum Suffix {

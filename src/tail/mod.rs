@@ -50,7 +50,7 @@ use copies::cut_away;
 use find::{Found, Patterns, settled_files_in};
 use follow::{Aside, Follower};
 use identity::Inode;
-use lineage::{Lineage, by_age, live_name};
+use lineage::{Lineage, by_age, is_live, live_name};
 use siblings::{Bystanders, Rotated, rotated};
 use sight::{Sight, Unreadable};
 use watch::Watch;
@@ -212,6 +212,8 @@ impl Tail {
             self.first_look = false;
             is_settled = self.opened == 0 && self.listed == before;
             if is_settled {
+                // Not before: what was rotated away while the folders were listed is to be read.
+                self.note_what_lies_there(&found);
                 break;
             }
         }
@@ -249,7 +251,6 @@ impl Tail {
         self.unopened.clear();
         let not_unpacked = std::mem::take(&mut self.not_unpacked);
         self.adopt_siblings(now_ms, health, &mut problems);
-        self.note_what_lies_there(&found);
         let settled = self.settled();
         let before = self.followers.len();
         for file in found.iter().filter(|file| !settled.contains(&file.inode)) {
@@ -563,32 +564,50 @@ impl Tail {
     /// Has what this look has found read in its order: in each lineage oldest first, whatever order the files were found in. Where an archive or
     /// another file is still to come nothing is read, and its place may be before them.
     fn put_in_order(&mut self, now_ms: u64) {
-        let new: Vec<usize> = (0..self.followers.len()).filter(|index| !self.followers[*index].ordered).collect();
-        for &index in &new {
+        for index in 0..self.followers.len() {
             if self.followers[index].lineage == 0 {
                 let (source, path) = (self.followers[index].source, self.followers[index].path.clone());
                 self.followers[index].lineage = self.lineage_of(source, &path);
             }
-            self.followers[index].ordered = !self.waits_for_older(index, now_ms);
         }
-        let names = self.names_of(&new);
-        // When it was written to last counts where names do not say; of what cannot be asked it is unknown.
-        let written = |follower: &Follower| follower.file().status().ok().map(|status| status.modified);
-        let by_age = |one: &Follower, other: &Follower| {
-            let names = names.get(&one.inode).zip(names.get(&other.inode));
-            let by_name = names.map_or(Ordering::Equal, |(one, other)| by_age(one, other));
-            by_name.then_with(|| written(one).cmp(&written(other)))
-        };
-        for (count, &index) in new.iter().enumerate() {
-            for &other in &new[..count] {
-                let (new, before) = (&self.followers[index], &self.followers[other]);
-                if new.lineage == before.lineage && by_age(new, before).is_lt() {
-                    self.followers.swap(index, other);
-                }
-            }
+        self.place_new();
+        for index in 0..self.followers.len() {
+            self.followers[index].ordered |= !self.waits_for_older(index, now_ms);
         }
         let used: BTreeSet<u64> = self.followers.iter().map(|follower| follower.lineage).collect();
         self.lineages.retain(|number, lineage| used.contains(number) || !lineage.held.is_empty());
+    }
+
+    /// Puts each file that is new before those that are younger than it, and not read yet. What was put in its place before stays there:
+    /// it may have lost its name since.
+    fn place_new(&mut self) {
+        let unordered: Vec<usize> = (0..self.followers.len()).filter(|index| !self.followers[*index].ordered).collect();
+        let names = self.names_of(&unordered);
+        // When it was written to last counts where names do not say; of what cannot be asked it is unknown.
+        let written = |follower: &Follower| follower.file().status().ok().map(|status| status.modified);
+        let is_older = |one: &Follower, other: &Follower| {
+            let by_name = match (names.get(&one.inode), names.get(&other.inode)) {
+                (Some(one), Some(other)) => by_age(one, other),
+                // What has no name any more was not written to last.
+                (Some(one), None) if is_live(one) => Ordering::Greater,
+                (None, Some(other)) if is_live(other) => Ordering::Less,
+                _ => Ordering::Equal,
+            };
+            by_name.then_with(|| written(one).cmp(&written(other))).is_lt()
+        };
+        for index in unordered {
+            let new = &self.followers[index];
+            if new.placed {
+                continue;
+            }
+            let is_younger = |other: &Follower| {
+                other.lineage == new.lineage && other.placed && !other.ordered && is_older(new, other)
+            };
+            let before = self.followers.iter().position(is_younger).unwrap_or(index);
+            let mut new = self.followers.remove(index);
+            new.placed = true;
+            self.followers.insert(before.min(index), new);
+        }
     }
 
     /// What those files are called now, in the folder where their log is written: what one was found under may have gone on to another.
@@ -599,7 +618,9 @@ impl Tail {
         let live = |index: &usize| self.lineages.get(&self.followers[*index].lineage).map(|lineage| &lineage.live);
         let folders: BTreeSet<&Path> = followers.iter().filter_map(live).filter_map(|live| live.parent()).collect();
         // A folder that cannot be listed has no names.
-        let files = folders.into_iter().flat_map(|folder| settled_files_in(self.disk.as_ref(), folder, None).unwrap_or_default());
+        let files = folders
+            .into_iter()
+            .flat_map(|folder| settled_files_in(self.disk.as_ref(), folder, None).unwrap_or_default());
         files.map(|(path, inode)| (inode, path)).collect()
     }
 

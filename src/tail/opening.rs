@@ -13,6 +13,7 @@ use super::find::{Found, base_dir};
 use super::follow::Follower;
 use super::identity::{Fit, Inode, compare};
 use super::lineage::live_name;
+use super::siblings::Rotated;
 use super::sight::Unreadable;
 use super::{PassedOver, Source, Tail};
 use crate::config::plan::StartAt;
@@ -68,8 +69,21 @@ impl Tail {
                 Ok(None) => {}
                 Err(error) => self.cannot_read(file, &error, health, problems),
             },
-            Err(error) => self.cannot_read(file, &error, health, problems),
+            Err(error) => {
+                if error.kind() == io::ErrorKind::NotFound {
+                    self.look_beside(&file);
+                }
+                self.cannot_read(file, &error, health, problems);
+            }
         }
+    }
+
+    /// A file that was listed under a name has another one by now, or none: it may be one that no pattern leads to.
+    fn look_beside(&mut self, listed: &Found) {
+        let live = self.sources[listed.source].live_name(&listed.path);
+        self.rotated.push(Rotated { source: listed.source, live, modified: listed.modified });
+        // Nobody knows which files stand before it: all are listed again.
+        self.opened += 1;
     }
 
     /// What a name led to when it was opened: another file than was listed, where names have gone on since. `None`: one that is dealt with.
@@ -79,8 +93,7 @@ impl Tail {
         if inode == listed.inode {
             return Ok(Some(listed.clone()));
         }
-        // Nobody knows which files stand before it: it is listed again.
-        self.opened += 1;
+        self.look_beside(listed);
         let is_new = !self.is_known(inode) && !self.lay_there.contains(&listed.path, &status);
         let (source, path) = (listed.source, listed.path.clone());
         Ok(is_new.then_some(Found { source, path, inode, len: status.len, modified: status.modified }))

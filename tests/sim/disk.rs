@@ -15,7 +15,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fastrand::Rng;
 use rustix::io::Errno;
@@ -89,6 +89,9 @@ struct State {
     /// Whether what others do is put there.
     spreads: bool,
     pace: Rng,
+    /// The millisecond in which a log was written to last, and how often it was.
+    written_ms: u128,
+    writes: u64,
 }
 
 /// What somebody else does to names while the agent looks.
@@ -189,6 +192,8 @@ impl SimDisk {
             later: VecDeque::new(),
             spreads: false,
             pace: Rng::with_seed(seed),
+            written_ms: 0,
+            writes: 0,
         })))
     }
 
@@ -566,7 +571,8 @@ impl Disk for SimDisk {
         // A listing is not one moment: some names are as they were before, others as they are after.
         let names: Vec<&String> = before.union(&after).collect();
         let pace = &mut state.pace;
-        let there = names.into_iter().filter(|name| if moves && pace.bool() { &before } else { &after }.contains(*name));
+        let there =
+            names.into_iter().filter(|name| if moves && pace.bool() { &before } else { &after }.contains(*name));
         let mut paths: Vec<PathBuf> = there.map(|name| dir.join(name)).collect();
         state.rng.shuffle(&mut paths);
         Ok(paths)
@@ -750,7 +756,19 @@ impl State {
     /// The database wrote.
     fn written(&mut self, node: NodeId) {
         self.settle(node);
-        self.nodes[node].modified = self.clock.system_time();
+        self.nodes[node].modified = self.time_of_change();
+    }
+
+    fn time_of_change(&mut self) -> SystemTime {
+        let now = self.clock.system_time();
+        let begins = now.duration_since(UNIX_EPOCH).is_ok_and(|since| since.as_millis() != self.written_ms);
+        if begins {
+            self.written_ms = now.duration_since(UNIX_EPOCH).unwrap().as_millis();
+            self.writes = 0;
+        }
+        // The model's clock stands while much is done.
+        self.writes += 1;
+        now + Duration::from_nanos(self.writes.min(999_999))
     }
 
     fn file(&mut self, node: NodeId) -> &mut File {
@@ -816,7 +834,7 @@ impl State {
             self.next_ino += 1;
             self.next_ino
         });
-        let modified = self.clock.system_time();
+        let modified = self.time_of_change();
         self.nodes.push(Node { dev, ino, mode, modified, links: 0, handles: 0, ours, body });
         self.nodes.len() - 1
     }
