@@ -30,6 +30,7 @@ enum Again {
 impl Tail {
     /// A file whose handle is stale is looked for anew, like one of before at a start: it may be there still, or a copy of it, or it is gone.
     pub(super) fn let_go_of_stale(&mut self, looked: &mut Looked) {
+        self.archives.forget_stale();
         for mut follower in self.followers.extract_if(.., |follower| follower.is_stale()) {
             warn!(file = %follower.path.display(), "the handle is stale: looking for the file anew");
             // Pieces that are in memory stay there: the rest of their rows may come from another file.

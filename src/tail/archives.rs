@@ -141,6 +141,11 @@ impl Archives {
         });
     }
 
+    /// Lets go of archives whose handles are no longer good for anything: they are opened anew.
+    pub fn forget_stale(&mut self) {
+        self.open.retain(|archive| !archive.packed.is_stale());
+    }
+
     /// Unpacks what is left of the share. An archive that could not be read is forgotten: the disk's word may be another one next time.
     fn go_on(&mut self, index: usize) -> io::Result<()> {
         let archive = &mut self.open[index];

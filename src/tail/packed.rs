@@ -120,6 +120,11 @@ impl Packed {
         self.lock().len
     }
 
+    /// Whether the archive's handle is no longer good for anything.
+    pub fn is_stale(&self) -> bool {
+        self.archive.status().is_err_and(|error| error.kind() == io::ErrorKind::StaleNetworkFileHandle)
+    }
+
     /// Whether it has not been read through, or somebody waits for something of it.
     pub fn is_waited_for(&self) -> bool {
         self.lock().left().is_some()

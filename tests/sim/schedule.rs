@@ -245,6 +245,11 @@ impl Schedule {
     }
 
     async fn step(&mut self, step: &Step) {
+        // What happens to names while the agent looks has happened by now, and the kernel tells of it.
+        if self.world.disk.gather() {
+            self.world.cover("names changed between two calls");
+            self.world.wake();
+        }
         if step.starts {
             self.world.start().await;
         }

@@ -266,18 +266,43 @@ impl Server {
             self.leave_narrow(index);
             return true;
         }
+        self.finish_packing();
+        let (log, node) = (self.sources[index].log, self.sources[index].node);
+        if self.rng.bool() {
+            self.disk.spread(self.rng.u64(..));
+        }
         self.shift(index, true);
         self.sources[index].reopens = true;
         if at_once {
             self.open_new(index);
+            if self.rng.u8(0..4) == 0 {
+                self.pack_at_once(index, log, node);
+            }
         }
+        self.disk.end_spread();
         self.leave_narrow(index);
         true
     }
 
+    /// Compresses what has just been rotated away, as `logrotate` does without `delaycompress`.
+    fn pack_at_once(&mut self, index: usize, log: usize, node: NodeId) {
+        let path = format!("{}.1", self.sources[index].path());
+        let is_it = |place: &Place| place.path == path && place.log == log && place.holds == usize::MAX;
+        let Some(place) = self.places.iter().position(is_it) else { return };
+        let to = format!("{path}.gz");
+        let packed = self.disk.create_log(&to, 0o640);
+        self.disk.write_log(packed, &gzip(&self.logs[log].bytes));
+        self.disk.date(packed, self.disk.written(node));
+        self.disk.close_log(packed);
+        self.disk.unlink(&path);
+        self.places.swap_remove(place);
+        self.places.push(Place { path: to, log, holds: self.logs[log].bytes.len(), packed: true });
+        self.out_of_sight(self.disk.ino(node));
+        self.excuse(log);
+    }
+
     /// `.2` becomes `.3`, `.1` becomes `.2`, and the file `itself` `.1`.
     fn shift(&mut self, index: usize, itself: bool) {
-        self.finish_packing();
         let path = self.sources[index].path();
         let mut numbered: Vec<(usize, usize)> = (0..self.places.len())
             .filter_map(|place| Some((number_of(&self.places[place].path, &path)?, place)))
@@ -371,6 +396,7 @@ impl Server {
             return false;
         }
         let path = self.sources[index].path();
+        self.finish_packing();
         self.shift(index, false);
         let (log, copy) = (self.sources[index].log, format!("{path}.1"));
         let holds = self.logs[log].bytes.len();
