@@ -4,7 +4,7 @@
 //! that is nowhere is gone, and that is said.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sealtrail_seal::FileRange;
 use tracing::{info, warn};
@@ -22,7 +22,7 @@ use crate::journal::write::Act;
 enum Again {
     Here(Copy),
     /// An archive that was read to its end, and has not changed.
-    Done(Inode),
+    Done(PathBuf, Inode),
     Later,
     Gone,
 }
@@ -38,7 +38,8 @@ impl Tail {
             let unread = follower.held_before.iter().map(|(place, _)| held(&id, *place));
             self.held.extend(unread.collect::<Vec<_>>());
             let range = follower.seal(&self.sources[follower.source].plan.name);
-            if !range.id.is_empty() {
+            // Of what nothing was read there is nothing to look for.
+            if !range.id.is_empty() && range.to > 0 {
                 self.known.push(FileRange { from: range.to, sha256: String::new(), rows: 0, ..range.clone() });
                 looked.ended.push(range);
             }
@@ -75,9 +76,15 @@ impl Tail {
                         }
                     }
                 }
-                Ok(Again::Done(inode)) => {
+                Ok(Again::Done(path, inode)) => {
                     let original = Some(range.id.clone());
-                    self.passed_over.push(PassedOver { inode, len: range.archive_len, original, since_ms: now_ms });
+                    self.passed_over.push(PassedOver {
+                        path,
+                        inode,
+                        len: range.archive_len,
+                        original,
+                        since_ms: now_ms,
+                    });
                     self.keep_retired(range);
                 }
                 Ok(Again::Later) => self.known.push(range),
@@ -116,7 +123,7 @@ impl Tail {
         let mut places = places.chain(in_folder.iter().map(|(path, inode)| (path, *inode)));
         if let Some((path, _)) = places.find(|(_, there)| *there == inode) {
             if range.archive_len > 0 && self.len_of(path, inode) == range.archive_len {
-                return Ok(Again::Done(inode));
+                return Ok(Again::Done(path.clone(), inode));
             }
             // Seen and not to be opened: that is no reason to call it gone.
             let opened = match self.disk.open(path) {

@@ -124,6 +124,7 @@ impl Source {
 /// A file that is not followed, until its length or that of its original says otherwise.
 #[derive(Debug)]
 struct PassedOver {
+    path: PathBuf,
     inode: Inode,
     len: u64,
     /// Id of the log whose copy it is; `None`: an archive that is not whole.
@@ -460,6 +461,7 @@ impl Tail {
             self.keep_retired(FileRange { from: range.to, sha256: String::new(), rows: 0, ..range.clone() });
             if follower.archived {
                 let passed_over = PassedOver {
+                    path: follower.path.clone(),
                     inode: follower.inode,
                     len: archive_len,
                     original: Some(range.id.clone()),
@@ -482,6 +484,7 @@ impl Tail {
             Some(Aside::CopyOf(id)) => {
                 info!(file = %follower.path.display(), "a copy of a file that is read already");
                 PassedOver {
+                    path: follower.path.clone(),
                     inode: follower.inode,
                     len: self.len_of(&follower.path, follower.inode),
                     original: Some(id),
@@ -489,9 +492,13 @@ impl Tail {
                 }
             }
             // Opened anew by the next look.
-            Some(Aside::Archive) | None => {
-                PassedOver { inode: follower.inode, len: 0, original: None, since_ms: now_ms }
-            }
+            Some(Aside::Archive) | None => PassedOver {
+                path: follower.path.clone(),
+                inode: follower.inode,
+                len: 0,
+                original: None,
+                since_ms: now_ms,
+            },
         };
         self.passed_over.push(passed_over);
     }
@@ -542,9 +549,13 @@ impl Tail {
 
     /// What was passed over is looked at again once it, or the file whose copy it is, is not what it was.
     fn review_passed_over(&mut self, found: &[Found]) {
-        let (followers, retired) = (&self.followers, &self.retired);
+        let (followers, retired, disk) = (&self.followers, &self.retired, &self.disk);
         self.passed_over.retain(|file| {
-            let unchanged = found.iter().any(|it| it.inode == file.inode && it.len == file.len);
+            let is_it = |it: &Found| it.inode == file.inode && it.len == file.len;
+            // No pattern may lead to it.
+            let is_there =
+                || disk.status(&file.path).is_ok_and(|it| Inode::of(&it) == file.inode && it.len == file.len);
+            let unchanged = found.iter().any(is_it) || is_there();
             let original = |id: &String| {
                 followers.iter().any(|follower| follower.id() == Some(id) && !follower.cut)
                     || retired.iter().any(|range| range.id == *id && Inode::in_range(range) == file.inode)

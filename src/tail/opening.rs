@@ -132,6 +132,7 @@ impl Tail {
             }
             Ok(Opened::Unfinished) => {
                 self.passed_over.push(PassedOver {
+                    path: file.path,
                     inode: file.inode,
                     len: file.len,
                     original: None,

@@ -164,6 +164,7 @@ impl Story {
                 let fault = self.rng.choice([Fault::TornThenCrash, Fault::Crash, Fault::PowerCut]).unwrap();
                 self.disk.plan(self.disk.calls() + self.rng.u64(1..10), fault);
             }
+            28 => self.disk.make_handles_stale(),
             _ => {}
         }
         if self.rng.u8(0..6) > 0
