@@ -166,6 +166,18 @@ impl Tail {
         Ok(())
     }
 
+    /// Reads on in a file that was let go of, if it holds what it held; false if it does not.
+    pub(super) fn resume_retired(&mut self, source: usize, range: &FileRange, now_ms: u64) -> io::Result<bool> {
+        let path = PathBuf::from(&range.path);
+        let file = self.disk.open(&path)?;
+        let inode = Inode::of(&file.status()?);
+        if inode != Inode::in_range(range) || compare(range, file.as_ref())? != Fit::Same {
+            return Ok(false);
+        }
+        self.resume(source, Copy { path, file, inode, archived: false }, range, false, now_ms)?;
+        Ok(true)
+    }
+
     /// A file that was read before and is nowhere any more, or holds something else.
     fn gone(&mut self, range: FileRange, looked: &mut Looked) {
         // What was read of rows that were not whole is gone with the rest of them. The seals account for its bytes all the same.

@@ -78,6 +78,8 @@ pub struct Tail {
     known: Vec<FileRange>,
     /// Read to their end under a name that no pattern matches: not read twice if they come back.
     retired: Vec<FileRange>,
+    /// How long they were then, where this run has read them.
+    left_at: BTreeMap<Inode, u64>,
     /// Files that need not be read: they hold what is read already, or are not whole yet.
     passed_over: Vec<PassedOver>,
     /// Of files that have ended: what comes in their place may begin with the same line, and must not have the same id.
@@ -182,6 +184,7 @@ impl Tail {
             unpacking: BTreeSet::new(),
             known,
             retired: Vec::new(),
+            left_at: BTreeMap::new(),
             passed_over: Vec::new(),
             spent,
             held,
@@ -247,7 +250,7 @@ impl Tail {
         self.let_go_of_stale(looked);
         self.go_on_in_copies(&found, now_ms, looked);
         self.find_known(&found, now_ms, looked);
-        self.forget_deleted(looked);
+        self.review_retired(now_ms, looked);
         self.review_passed_over(&found);
         self.unopened.clear();
         let not_unpacked = std::mem::take(&mut self.not_unpacked);
@@ -458,6 +461,7 @@ impl Tail {
         if ended {
             spend(&mut self.spent, range.clone());
         } else {
+            self.left_at.insert(follower.inode, follower.len_seen());
             self.keep_retired(FileRange { from: range.to, sha256: String::new(), rows: 0, ..range.clone() });
             if follower.archived {
                 let passed_over = PassedOver {
@@ -510,13 +514,16 @@ impl Tail {
         self.held.retain(|held| held.id != id);
     }
 
-    /// Files that were read to their end and are deleted by now need not be remembered as files, only as logs.
-    fn forget_deleted(&mut self, looked: &mut Looked) {
+    /// Files that were read to their end and are deleted by now need not be remembered as files, only as logs. One that has grown is read on:
+    /// nobody told its server to open a new one.
+    fn review_retired(&mut self, now_ms: u64, looked: &mut Looked) {
         for mut range in std::mem::take(&mut self.retired) {
             let inode = Inode::in_range(&range);
-            let is_it = |path: &Path| self.disk.status(path).is_ok_and(|status| Inode::of(&status) == inode);
-            if is_it(Path::new(&range.path)) {
-                self.retired.push(range);
+            let status = self.disk.status(Path::new(&range.path)).ok();
+            if let Some(status) = status.filter(|status| Inode::of(status) == inode) {
+                if !self.goes_on(&range, status.len, now_ms) {
+                    self.retired.push(range);
+                }
                 continue;
             }
             match settled_files_in(self.disk.as_ref(), folder_of(&range), Some(inode)) {
@@ -530,6 +537,7 @@ impl Tail {
                         spend(&mut self.spent, ended.clone());
                         looked.ended.push(ended);
                         self.deleted.push(inode);
+                        self.left_at.remove(&inode);
                     }
                 },
                 // Nobody can say whether it is still there.
@@ -538,10 +546,22 @@ impl Tail {
         }
     }
 
+    /// Whether a file that was let go of was written to since, and is followed again. One that holds other bytes by now is another log, which
+    /// no pattern leads to.
+    fn goes_on(&mut self, range: &FileRange, len: u64, now_ms: u64) -> bool {
+        let left_at = self.left_at.get(&Inode::in_range(range)).copied().unwrap_or(range.to);
+        let source = self.sources.iter().position(|source| source.plan.name == range.source);
+        let Some(source) = source.filter(|_| range.archive_len == 0 && len > left_at) else { return false };
+        // What cannot be read now is looked at again.
+        let goes_on = self.resume_retired(source, range, now_ms);
+        goes_on.unwrap_or(false)
+    }
+
     fn keep_retired(&mut self, range: FileRange) {
         if self.retired.len() >= FILES_MAX {
             // Forgotten as a file. If it comes back under a name that matches, its content still tells what it is.
             let oldest = self.retired.remove(0);
+            self.left_at.remove(&Inode::in_range(&oldest));
             spend(&mut self.spent, over(oldest));
         }
         self.retired.push(range);

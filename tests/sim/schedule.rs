@@ -325,7 +325,11 @@ impl Schedule {
                 self.world.settle().await;
             }
             Kind::Quiet => {
-                self.reopen_all();
+                match rng.bool() {
+                    true => self.reopen_all(),
+                    // What was renamed is let go of meanwhile, and written to afterwards.
+                    false => self.world.server.reopen_deleted(),
+                }
                 self.world.pass(12_000).await;
                 self.world.pass(12_000).await;
             }
@@ -343,7 +347,10 @@ impl Schedule {
                 continue;
             }
             let since = *since.get_or_insert(now);
-            if now - since > 3000 || rng.u8(0..4) == 0 {
+            // Some are told only when their old file has been let go of.
+            let late = self.world.server.sources[source].name == "pg0";
+            let (most, odds) = if late { (60_000, 40) } else { (3000, 4) };
+            if now - since > most || rng.u8(0..odds) == 0 {
                 self.world.server.reopen(source);
             }
         }

@@ -331,6 +331,18 @@ impl Server {
         due
     }
 
+    /// Where the old file has no name any more, the server opens a new one; no row is in the middle of being written.
+    pub fn reopen_deleted(&mut self) {
+        for index in 0..self.sources.len() {
+            self.finish_row(index);
+            let log = self.sources[index].log;
+            let has_name = self.places.iter().any(|place| place.log == log && place.holds == usize::MAX);
+            if !has_name {
+                self.reopen(index);
+            }
+        }
+    }
+
     /// Rows of a file whose name no glob matches any more, and that the agent may never have seen.
     fn leave_narrow(&mut self, index: usize) {
         let unmatched: Vec<usize> = (0..self.logs.len())
