@@ -599,7 +599,9 @@ impl Tail {
         let live = |index: &usize| self.lineages.get(&self.followers[*index].lineage).map(|lineage| &lineage.live);
         let folders: BTreeSet<&Path> = followers.iter().filter_map(live).filter_map(|live| live.parent()).collect();
         // A folder that cannot be listed has no names.
-        let files = folders.into_iter().flat_map(|folder| settled_files_in(self.disk.as_ref(), folder, None).unwrap_or_default());
+        let files = folders
+            .into_iter()
+            .flat_map(|folder| settled_files_in(self.disk.as_ref(), folder, None).unwrap_or_default());
         files.map(|(path, inode)| (inode, path)).collect()
     }
 

@@ -41,7 +41,7 @@ fn each_statement_of_a_live_mariadb_is_one_record_however_its_log_is_rotated_and
     let host = Host::empty();
     let log = server.log();
     let source = format!(
-        "[[source]]\nname = \"maria\"\npaths = [\"{}\"]\nformat = \"server-audit\"\ntimezone = \"UTC\"\n",
+        "[[source]]\nname = \"maria\"\npaths = [\"{}\"]\nformat = \"mariadb-audit\"\ntimezone = \"UTC\"\n",
         log.display()
     );
     host.configure_with("interval = \"100ms\"\nsegment_max_bytes = \"256KiB\"", &source, &host.archive());
@@ -85,7 +85,10 @@ fn each_statement_of_a_live_mariadb_is_one_record_however_its_log_is_rotated_and
     trail.assert_ids_unique();
     let all = expected.values().sum::<usize>();
     let lost = expected.iter().filter(|(fact, _)| fact.outcome == "incomplete").map(|(_, count)| count).sum::<usize>();
-    eprintln!("{all} records of {} files, {in_two_files} of them in two, {lost} without an end; {kills} kills", files.len());
+    eprintln!(
+        "{all} records of {} files, {in_two_files} of them in two, {lost} without an end; {kills} kills",
+        files.len()
+    );
     let differ = |one: &BTreeMap<Fact, usize>, other: &BTreeMap<Fact, usize>| {
         let differs = one.iter().filter(|(fact, count)| other.get(fact) != Some(count));
         let instead = |fact: &Fact| {
