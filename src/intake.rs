@@ -434,7 +434,7 @@ impl Row<'_> {
         oversize: Option<&Oversize<'_>>,
         pieces: &[At<'_>],
     ) {
-        if self.origin.format != Format::MysqlGeneralLog {
+        if self.origin.format != Format::MysqlGeneral {
             return self.meant(place, frame, record, oversize, pieces);
         }
         let (user, database) = self.source.accounts.of(record);

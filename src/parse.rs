@@ -6,9 +6,8 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealtrail_parsers::detect::dialect_of;
 use sealtrail_parsers::postgres_prefix::Prefix;
-use sealtrail_parsers::{Detection, Dialect, Format, detect};
+use sealtrail_parsers::{Detection, Format, detect};
 
 use crate::clock::HostClock;
 use crate::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
@@ -29,6 +28,8 @@ pub struct Request {
     pub path: String,
     /// `None`: detect it.
     pub format: Option<Format>,
+    /// What `format` carries, where it only carries rows of another; `None`: told from what carries them.
+    pub inside: Option<Format>,
     /// The server's `log_line_prefix`, for PostgreSQL's text formats; `None`: told from the beginning.
     pub prefix: Option<Arc<Prefix>>,
     /// The zone in which the server wrote.
@@ -172,10 +173,7 @@ fn identify(
             }
         },
     };
-    let dialect = match &request.prefix {
-        Some(prefix) => Dialect { prefix: Some(Arc::clone(prefix)), ..Dialect::from(format) },
-        None => dialect_of(format, head),
-    };
+    let dialect = source(request).dialect(format, head);
     frames.set_dialect(dialect.clone(), true);
     Ok(Some(intake.new_origin(0, id, dialect, &request.path)))
 }
@@ -191,17 +189,20 @@ fn intake(request: &Request) -> Intake {
         record_max_bytes: request.record_max_bytes,
         poll_interval: Duration::ZERO,
     };
-    let source = SourcePlan {
+    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &[source(request)])
+}
+
+fn source(request: &Request) -> SourcePlan {
+    SourcePlan {
         name: SOURCE.to_owned(),
         paths: Vec::new(),
         exclude: Vec::new(),
         format: request.format,
         prefix: request.prefix.clone(),
-        inside: None,
+        inside: request.inside,
         start_at: StartAt::Beginning,
         timezone: request.timezone.clone(),
         quiet_after: QuietAfter::Off,
         labels: std::collections::BTreeMap::new(),
-    };
-    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &[source])
+    }
 }

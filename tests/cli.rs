@@ -9,6 +9,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::{Value, json};
+
 const COMMANDS: [&str; 10] =
     ["run", "check", "parse", "explain", "verify", "status", "keys", "demo", "completions", "man"];
 
@@ -66,6 +68,34 @@ fn bad_arguments_are_2_and_told_on_stderr() {
     }
     let output = sealtrail(["chek"]);
     assert!(text(&output.stderr).contains("'check'"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_format_that_is_none_is_answered_with_the_one_that_was_meant() {
+    for (named, meant) in [("server_audit", "mariadb-audit"), ("cri+csvlog", "cri+postgres-csvlog")] {
+        for command in ["parse", "explain"] {
+            let output = sealtrail([command, "--format", named, "-"]);
+            assert_eq!(output.status.code(), Some(2));
+            let hint = format!("is no format; did you mean {meant}?");
+            assert!(text(&output.stderr).contains(&hint), "{}", text(&output.stderr));
+        }
+    }
+}
+
+#[test]
+fn what_a_carrier_holds_is_said_behind_a_plus() {
+    // Alone, this line could be anybody's; as stderr it is a row with its severity.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("0.log");
+    fs::write(&file, "2026-11-20T20:28:31.135000000Z stderr F [7] FATAL:  role \"x\" does not exist\n").unwrap();
+    let parse = |format: &str, prefix: &[&str]| {
+        let arguments = ["parse", "--format", format].into_iter().chain(prefix.iter().copied());
+        let output = sealtrail(arguments.chain([file.to_str().unwrap()]));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    assert_eq!(parse("cri", &[])["extra"]["message"], "[7] FATAL:  role \"x\" does not exist");
+    let row = parse("cri+postgres-stderr", &["--log-line-prefix", "[%p] "]);
+    assert_eq!((&row["session"]["pid"], &row["extra"]["error_severity"]), (&json!(7), &json!("FATAL")), "{row}");
 }
 
 #[test]

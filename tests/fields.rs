@@ -98,6 +98,7 @@ fn parsed(format: Format, path: &Path) -> (Vec<Value>, Tally) {
     let request = Request {
         path: path.display().to_string(),
         format: Some(format),
+        inside: None,
         prefix: None,
         timezone: Some("UTC".to_owned()),
         server: "db1".to_owned(),

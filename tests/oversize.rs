@@ -63,6 +63,7 @@ fn lines_of(format: Format, log: &[u8], record_max_bytes: usize, sizes: &[usize]
     let request = Request {
         path: "log".to_owned(),
         format: Some(format),
+        inside: None,
         prefix: None,
         timezone: None,
         server: "db1".to_owned(),
@@ -207,11 +208,11 @@ fn a_run_of_zeros_is_one_line_whatever_its_length() {
 }
 
 /// The last row holds seventeen zeros and each ends with one.
-const BINARY: &[u8] = include_bytes!("../parsers/tests/fixtures/mongodb-bson/rows.log");
+const BINARY: &[u8] = include_bytes!("../parsers/tests/fixtures/mongodb-audit-bson/rows.log");
 
 #[test]
 fn zeros_inside_the_rows_of_a_binary_format_are_no_hole_and_between_them_they_are() {
-    let read = |log: &[u8], sizes: &[usize]| lines_of(Format::MongodbBson, log, 1 << 20, sizes);
+    let read = |log: &[u8], sizes: &[usize]| lines_of(Format::MongodbAuditBson, log, 1 << 20, sizes);
     let log = [BINARY, &[0; 5000], BINARY].concat();
     let whole = read(&log, &[usize::MAX]);
     let lines = values(&whole);
@@ -227,7 +228,7 @@ fn zeros_inside_the_rows_of_a_binary_format_are_no_hole_and_between_them_they_ar
 #[test]
 fn the_last_row_of_a_binary_format_does_not_wait_for_what_follows_its_zeros() {
     let mut frames = Frames::new(0, Vec::new());
-    frames.set_dialect(Format::MongodbBson.into(), true);
+    frames.set_dialect(Format::MongodbAuditBson.into(), true);
     frames.fill(BINARY.len(), |room, _| Pieces { bytes: BINARY, sizes: &[usize::MAX], next: 0 }.read(room)).unwrap();
     assert_eq!(frames.drop_trailing_zeros(true), 0);
     hand_out(&mut frames, false);
@@ -264,6 +265,7 @@ fn request(record_max_bytes: usize) -> Request {
     Request {
         path: "log".to_owned(),
         format: None,
+        inside: None,
         prefix: None,
         timezone: None,
         server: "db1".to_owned(),

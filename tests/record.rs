@@ -304,10 +304,10 @@ fn rows_out_are_rows_in_by_readers_of_other_make() {
     let folders = [
         ("tests/captures", "csv"),
         ("tests/captures", "json"),
-        ("parsers/tests/fixtures/server-audit", "log"),
-        ("parsers/tests/fixtures/mysql-general-log", "log"),
+        ("parsers/tests/fixtures/mariadb-audit", "log"),
+        ("parsers/tests/fixtures/mysql-general", "log"),
         ("parsers/tests/fixtures/mysql-audit-json", "log"),
-        ("parsers/tests/fixtures/mongodb-json", "log"),
+        ("parsers/tests/fixtures/mongodb-audit-json", "log"),
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let is_damaged = |path: &PathBuf| {
@@ -470,6 +470,7 @@ fn written(name: &str, mut bytes: &[u8], zone: &str) -> Vec<u8> {
     let request = Request {
         path: name.to_owned(),
         format: None,
+        inside: None,
         prefix: None,
         timezone: Some(zone.to_owned()).filter(|zone| !zone.is_empty()),
         server: "db1".to_owned(),

@@ -14,9 +14,9 @@ use sealtrail_parsers::{Act, Dialect, Format, Record, Statement};
 
 const ENGINES: [(&str, &str, Format); 4] = [
     ("PostgreSQL", "postgresql", Format::PostgresCsvlog),
-    ("MySQL and MariaDB", "mysql", Format::MysqlGeneralLog),
+    ("MySQL and MariaDB", "mysql", Format::MysqlGeneral),
     ("Oracle", "oracle", Format::OracleAud),
-    ("SQL Server", "sqlserver", Format::Sqlserver33205),
+    ("SQL Server", "sqlserver", Format::SqlserverEvent),
 ];
 
 const PAGE: &str = "docs/statements.md";
@@ -68,17 +68,17 @@ fn switching_the_audit_off_is_never_missed() {
         (Format::PostgresCsvlog, "ALTER DATABASE shop RESET pgaudit.log"),
         (Format::PostgresCsvlog, "DROP EXTENSION IF EXISTS pgaudit CASCADE"),
         (Format::PostgresCsvlog, "SELECT set_config('pgaudit.log', 'none', true)"),
-        (Format::MysqlGeneralLog, "SET GLOBAL server_audit_logging = OFF"),
-        (Format::MysqlGeneralLog, "SET @@global.server_audit_logging = 0"),
-        (Format::MysqlGeneralLog, "SET GLOBAL server_audit_excl_users = 'root'"),
-        (Format::MysqlGeneralLog, "UNINSTALL PLUGIN server_audit"),
-        (Format::MysqlGeneralLog, "UNINSTALL SONAME 'server_audit'"),
-        (Format::MysqlGeneralLog, "SELECT audit_log_filter_remove_user('%')"),
-        (Format::MysqlGeneralLog, "SET PERSIST audit_log_policy = 'NONE'"),
+        (Format::MysqlGeneral, "SET GLOBAL server_audit_logging = OFF"),
+        (Format::MysqlGeneral, "SET @@global.server_audit_logging = 0"),
+        (Format::MysqlGeneral, "SET GLOBAL server_audit_excl_users = 'root'"),
+        (Format::MysqlGeneral, "UNINSTALL PLUGIN server_audit"),
+        (Format::MysqlGeneral, "UNINSTALL SONAME 'server_audit'"),
+        (Format::MysqlGeneral, "SELECT audit_log_filter_remove_user('%')"),
+        (Format::MysqlGeneral, "SET PERSIST audit_log_policy = 'NONE'"),
         (Format::OracleAud, "NOAUDIT ALL"),
         (Format::OracleAud, "DELETE FROM SYS.AUD$"),
-        (Format::Sqlserver33205, "ALTER SERVER AUDIT a WITH (STATE = OFF)"),
-        (Format::Sqlserver33205, "DROP SERVER AUDIT a"),
+        (Format::SqlserverEvent, "ALTER SERVER AUDIT a WITH (STATE = OFF)"),
+        (Format::SqlserverEvent, "DROP SERVER AUDIT a"),
     ] {
         with_meaning(format, statement, |meaning| {
             let told = (meaning.category.name(), meaning.admin, meaning.audit_tampering);

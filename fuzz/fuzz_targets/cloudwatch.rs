@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use sealtrail_parsers::{Dialect, Format};
 
 fuzz_target!(|data: &[u8]| {
-    let inside = [None, Some(Format::PostgresJsonlog), Some(Format::PostgresStderr), Some(Format::ServerAudit)];
+    let inside = [None, Some(Format::PostgresJsonlog), Some(Format::PostgresStderr), Some(Format::MariadbAudit)];
     for inside in inside {
         let inside = inside.map(|format| Arc::new(Dialect::from(format)));
         sealtrail_fuzz::format_holds(&Dialect { inside, ..Format::Cloudwatch.into() }, data);

@@ -21,6 +21,7 @@ use crate::json::{self, Value as Json};
 use crate::members::{self, Members};
 use crate::record::{Act, Record, Value};
 use crate::scratch::Room;
+use crate::server_audit;
 use crate::{Dialect, Format, Framer, Parsed, Scratch, assemble, parse as parse_row, times};
 
 /// CloudWatch delivers at most a megabyte at a time, packed. Text packs to a tenth or so; what unpacks to more than this is no log.
@@ -132,8 +133,12 @@ fn inside_of_group(group: &[u8], events: &[Event<'_>]) -> Option<Dialect> {
     match name {
         b"postgresql" if is_rds() => Some(RDS.clone()),
         b"postgresql" => Some(inside::postgres_stderr(None)),
-        b"audit" => Some(Format::ServerAudit.into()),
-        b"general" => Some(Format::MysqlGeneralLog.into()),
+        // A cluster need not be Aurora's.
+        b"audit" => {
+            let of_event = events.iter().find_map(|event| server_audit::format_of(event.message));
+            Some(of_event.unwrap_or(Format::MariadbAudit).into())
+        }
+        b"general" => Some(Format::MysqlGeneral.into()),
         _ => None,
     }
 }

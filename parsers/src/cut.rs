@@ -45,25 +45,29 @@ impl Quoting {
         Some(match format {
             Format::PostgresCsvlog => Quoting::Doubled,
             Format::PostgresJsonlog => Quoting::Json,
-            Format::MongodbJson | Format::MongodbOcsf => Quoting::Json,
-            Format::MongodbBson => return None,
+            Format::MongodbAuditJson | Format::MongodbAuditOcsf => Quoting::Json,
+            Format::MongodbAuditBson => return None,
             Format::PostgresStderr => return None,
-            Format::Sqlserver33205
-            | Format::SqlserverEventlogJson
+            Format::SqlserverEvent
+            | Format::SqlserverEventJson
             | Format::SqlserverAuditCsv
             | Format::SqlserverAuditJson
             | Format::SqlserverErrorlog => return None,
             Format::OracleSyslog | Format::OracleAud | Format::OracleXml => return None,
             Format::PerconaAuditCsv => Quoting::Doubled,
             Format::PerconaAuditJson | Format::MysqlAuditJson | Format::TrellixAuditJson => Quoting::Json,
-            Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog | Format::PerconaAuditXml => {
+            Format::MariadbAudit
+            | Format::AuroraAudit
+            | Format::MariadbAuditSyslog
+            | Format::MysqlGeneral
+            | Format::PerconaAuditXml => {
                 return None;
             }
             Format::PostgresSyslog | Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => return None,
-            Format::GcpLogentry | Format::AzureDiagnostics | Format::CloudnativepgJson => Quoting::Json,
-            Format::BytebaseJson | Format::TeleportJson => Quoting::Json,
+            Format::Cloudsql | Format::Azure | Format::Cloudnativepg => Quoting::Json,
+            Format::BytebaseAudit | Format::TeleportAudit => Quoting::Json,
             // Several rows a frame, or lines that are never long.
-            Format::Cri | Format::DockerJson | Format::Cloudwatch | Format::AwsDas => return None,
+            Format::Cri | Format::DockerJson | Format::Cloudwatch | Format::AuroraDas => return None,
         })
     }
 }

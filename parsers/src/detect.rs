@@ -37,7 +37,7 @@ pub const HEAD_MAX: usize = 64 * 1024;
 pub fn detect(head: &[u8], end: bool) -> Detection {
     let end = end || head.len() >= HEAD_MAX;
     if mongodb::bson::opens(head) {
-        return Detection::Known(Format::MongodbBson);
+        return Detection::Known(Format::MongodbAuditBson);
     }
     if sqlserver::errorlog::opens(head) {
         return Detection::Known(Format::SqlserverErrorlog);
@@ -125,7 +125,7 @@ fn format_at(text: &[u8]) -> Option<Format> {
         return Some(format);
     }
     if !text.starts_with(b"{") && sqlserver::text::opens(text) {
-        return Some(Format::Sqlserver33205);
+        return Some(Format::SqlserverEvent);
     }
     json_format(text).or_else(|| is_audit_json(text).then_some(Format::SqlserverAuditJson))
 }
@@ -155,17 +155,17 @@ fn json_format(text: &[u8]) -> Option<Format> {
     let object = text.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
     let begins = |first: &[u8], other: &[u8]| object.starts_with(first) && holds(object, other);
     if begins(b"\"atype\"", b"\"ts\"") {
-        return Some(Format::MongodbJson);
+        return Some(Format::MongodbAuditJson);
     }
     if begins(b"\"activity_id\"", b"\"class_uid\"") {
-        return Some(Format::MongodbOcsf);
+        return Some(Format::MongodbAuditOcsf);
     }
     let line = &object[..memchr::memchr(b'\n', object).unwrap_or(object.len())];
     if begins(b"\"log.source\"", b"") && holds(line, pgaudit_file::json::MARK) {
         return Some(Format::PgauditlogtofileJson);
     }
     let is_event = holds(line, b"\"audit_schema_version:") || holds(line, b"\"Audit event: ");
-    (is_event && holds(line, b"33205")).then_some(Format::SqlserverEventlogJson)
+    (is_event && holds(line, b"33205")).then_some(Format::SqlserverEventJson)
 }
 
 /// `timestamp` first, then the keys that every row has.

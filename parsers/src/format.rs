@@ -11,17 +11,17 @@ pub enum Format {
     /// PostgreSQL's `log_destination = jsonlog`, 15 to 18.
     PostgresJsonlog,
     /// MongoDB's `auditLog.format = JSON`, schema `mongo`: Enterprise, and Percona Server for MongoDB.
-    MongodbJson,
+    MongodbAuditJson,
     /// MongoDB's `auditLog.format = JSON`, schema `OCSF`, 8.0 and later.
-    MongodbOcsf,
+    MongodbAuditOcsf,
     /// MongoDB's `auditLog.format = BSON`.
-    MongodbBson,
+    MongodbAuditBson,
     /// PostgreSQL's `log_destination = stderr`, with any `log_line_prefix`.
     PostgresStderr,
     /// SQL Server's event 33205 of the Windows log, as plain text.
-    Sqlserver33205,
+    SqlserverEvent,
     /// SQL Server's event 33205 of the Windows log, as collectors write it in JSON.
-    SqlserverEventlogJson,
+    SqlserverEventJson,
     /// SQL Server's `sys.fn_get_audit_file`, exported as CSV.
     SqlserverAuditCsv,
     /// SQL Server's `sys.fn_get_audit_file`, exported as JSON.
@@ -34,12 +34,14 @@ pub enum Format {
     OracleAud,
     /// Oracle's `audit_trail = XML`.
     OracleXml,
-    /// MariaDB's plugin server_audit as a file, and Amazon's dialects of it.
-    ServerAudit,
+    /// MariaDB's plugin server_audit as a file, and Amazon's fork of it for RDS.
+    MariadbAudit,
+    /// The audit log of Aurora MySQL: server_audit's columns behind a count of microseconds.
+    AuroraAudit,
     /// MariaDB's plugin server_audit in a syslog file.
-    ServerAuditSyslog,
+    MariadbAuditSyslog,
     /// The general query log of MySQL and MariaDB.
-    MysqlGeneralLog,
+    MysqlGeneral,
     /// XML of Percona's audit_log (OLD and NEW), of audit_log_filter and of MySQL Enterprise Audit.
     PerconaAuditXml,
     /// JSON of Percona's audit_log.
@@ -63,39 +65,40 @@ pub enum Format {
     /// Envelopes of Amazon CloudWatch Logs (subscriptions, Firehose), around another format.
     Cloudwatch,
     /// Decrypted records of Amazon's Database Activity Streams.
-    AwsDas,
+    AuroraDas,
     /// Google Cloud's LogEntry of Cloud SQL and AlloyDB.
-    GcpLogentry,
+    Cloudsql,
     /// Diagnostic logs of Azure's databases.
-    AzureDiagnostics,
+    Azure,
     /// PostgreSQL's log as the operator CloudNativePG writes it.
-    CloudnativepgJson,
+    Cloudnativepg,
     /// Bytebase's audit log on standard output.
-    BytebaseJson,
+    BytebaseAudit,
     /// Teleport's audit events.
-    TeleportJson,
+    TeleportAudit,
 }
 
 impl Format {
     /// Every format, in the order in which lists show them.
-    pub const ALL: [Format; 34] = [
+    pub const ALL: [Format; 35] = [
         Format::PostgresCsvlog,
         Format::PostgresJsonlog,
-        Format::MongodbJson,
-        Format::MongodbOcsf,
-        Format::MongodbBson,
+        Format::MongodbAuditJson,
+        Format::MongodbAuditOcsf,
+        Format::MongodbAuditBson,
         Format::PostgresStderr,
-        Format::Sqlserver33205,
-        Format::SqlserverEventlogJson,
+        Format::SqlserverEvent,
+        Format::SqlserverEventJson,
         Format::SqlserverAuditCsv,
         Format::SqlserverAuditJson,
         Format::SqlserverErrorlog,
         Format::OracleSyslog,
         Format::OracleAud,
         Format::OracleXml,
-        Format::ServerAudit,
-        Format::ServerAuditSyslog,
-        Format::MysqlGeneralLog,
+        Format::MariadbAudit,
+        Format::AuroraAudit,
+        Format::MariadbAuditSyslog,
+        Format::MysqlGeneral,
         Format::PerconaAuditXml,
         Format::PerconaAuditJson,
         Format::PerconaAuditCsv,
@@ -107,33 +110,34 @@ impl Format {
         Format::Cri,
         Format::DockerJson,
         Format::Cloudwatch,
-        Format::AwsDas,
-        Format::GcpLogentry,
-        Format::AzureDiagnostics,
-        Format::CloudnativepgJson,
-        Format::BytebaseJson,
-        Format::TeleportJson,
+        Format::AuroraDas,
+        Format::Cloudsql,
+        Format::Azure,
+        Format::Cloudnativepg,
+        Format::BytebaseAudit,
+        Format::TeleportAudit,
     ];
 
     /// Whether a row's time may be that of syslog's old protocol, which has no year.
     pub const fn may_lack_years(self) -> bool {
-        matches!(self, Format::ServerAuditSyslog | Format::PostgresSyslog | Format::OracleSyslog)
+        matches!(self, Format::MariadbAuditSyslog | Format::PostgresSyslog | Format::OracleSyslog)
     }
 
     /// Whether [`crate::parse`] may call a frame of it a [`crate::Parsed::Piece`].
     pub const fn comes_in_pieces(self) -> bool {
         matches!(
             self,
-            Format::ServerAudit
-                | Format::ServerAuditSyslog
+            Format::MariadbAudit
+                | Format::AuroraAudit
+                | Format::MariadbAuditSyslog
                 | Format::PostgresSyslog
-                | Format::Sqlserver33205
-                | Format::SqlserverEventlogJson
+                | Format::SqlserverEvent
+                | Format::SqlserverEventJson
                 | Format::SqlserverAuditCsv
                 | Format::SqlserverAuditJson
                 | Format::Cri
                 | Format::DockerJson
-                | Format::GcpLogentry
+                | Format::Cloudsql
         )
     }
 
@@ -142,21 +146,22 @@ impl Format {
         match self {
             Format::PostgresCsvlog => "postgres-csvlog",
             Format::PostgresJsonlog => "postgres-jsonlog",
-            Format::MongodbJson => "mongodb-json",
-            Format::MongodbOcsf => "mongodb-ocsf",
-            Format::MongodbBson => "mongodb-bson",
+            Format::MongodbAuditJson => "mongodb-audit-json",
+            Format::MongodbAuditOcsf => "mongodb-audit-ocsf",
+            Format::MongodbAuditBson => "mongodb-audit-bson",
             Format::PostgresStderr => "postgres-stderr",
-            Format::Sqlserver33205 => "sqlserver-33205",
-            Format::SqlserverEventlogJson => "sqlserver-eventlog-json",
+            Format::SqlserverEvent => "sqlserver-event",
+            Format::SqlserverEventJson => "sqlserver-event-json",
             Format::SqlserverAuditCsv => "sqlserver-audit-csv",
             Format::SqlserverAuditJson => "sqlserver-audit-json",
             Format::SqlserverErrorlog => "sqlserver-errorlog",
             Format::OracleSyslog => "oracle-syslog",
             Format::OracleAud => "oracle-aud",
             Format::OracleXml => "oracle-xml",
-            Format::ServerAudit => "server-audit",
-            Format::ServerAuditSyslog => "server-audit-syslog",
-            Format::MysqlGeneralLog => "mysql-general-log",
+            Format::MariadbAudit => "mariadb-audit",
+            Format::AuroraAudit => "aurora-audit",
+            Format::MariadbAuditSyslog => "mariadb-audit-syslog",
+            Format::MysqlGeneral => "mysql-general",
             Format::PerconaAuditXml => "percona-audit-xml",
             Format::PerconaAuditJson => "percona-audit-json",
             Format::PerconaAuditCsv => "percona-audit-csv",
@@ -168,12 +173,12 @@ impl Format {
             Format::Cri => "cri",
             Format::DockerJson => "docker-json",
             Format::Cloudwatch => "cloudwatch",
-            Format::AwsDas => "aws-das",
-            Format::GcpLogentry => "gcp-logentry",
-            Format::AzureDiagnostics => "azure-diagnostics",
-            Format::CloudnativepgJson => "cloudnativepg-json",
-            Format::BytebaseJson => "bytebase-json",
-            Format::TeleportJson => "teleport-json",
+            Format::AuroraDas => "aurora-das",
+            Format::Cloudsql => "cloudsql",
+            Format::Azure => "azure",
+            Format::Cloudnativepg => "cloudnativepg",
+            Format::BytebaseAudit => "bytebase-audit",
+            Format::TeleportAudit => "teleport-audit",
         }
     }
 
@@ -183,15 +188,16 @@ impl Format {
             Format::PostgresCsvlog | Format::PostgresJsonlog => "postgresql",
             Format::PostgresStderr | Format::PostgresSyslog => "postgresql",
             Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => "postgresql",
-            Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => "mongodb",
-            Format::Sqlserver33205
-            | Format::SqlserverEventlogJson
+            Format::MongodbAuditJson | Format::MongodbAuditOcsf | Format::MongodbAuditBson => "mongodb",
+            Format::SqlserverEvent
+            | Format::SqlserverEventJson
             | Format::SqlserverAuditCsv
             | Format::SqlserverAuditJson
             | Format::SqlserverErrorlog => "sqlserver",
             Format::OracleSyslog | Format::OracleAud | Format::OracleXml => "oracle",
-            Format::ServerAudit | Format::ServerAuditSyslog => "mariadb",
-            Format::MysqlGeneralLog
+            Format::MariadbAudit | Format::MariadbAuditSyslog => "mariadb",
+            Format::AuroraAudit
+            | Format::MysqlGeneral
             | Format::PerconaAuditXml
             | Format::PerconaAuditJson
             | Format::PerconaAuditCsv
@@ -200,12 +206,12 @@ impl Format {
             Format::Cri => "kubernetes",
             Format::DockerJson => "docker",
             Format::Cloudwatch => "aws",
-            Format::AwsDas => "aws",
-            Format::GcpLogentry => "google-cloud",
-            Format::AzureDiagnostics => "azure",
-            Format::CloudnativepgJson => "postgresql",
-            Format::BytebaseJson => "bytebase",
-            Format::TeleportJson => "teleport",
+            Format::AuroraDas => "aws",
+            Format::Cloudsql => "google-cloud",
+            Format::Azure => "azure",
+            Format::Cloudnativepg => "postgresql",
+            Format::BytebaseAudit => "bytebase",
+            Format::TeleportAudit => "teleport",
         }
     }
 }
@@ -213,7 +219,26 @@ impl Format {
 impl Format {
     /// Whether a row may hold any number of zero bytes, one after the other. In text there are none: they are a hole in the file.
     pub const fn holds_zeros(self) -> bool {
-        matches!(self, Format::MongodbBson)
+        matches!(self, Format::MongodbAuditBson)
+    }
+
+    /// Whether it carries rows of another format, of which an operator may say which it is.
+    pub const fn is_carrier(self) -> bool {
+        matches!(self, Format::Cri | Format::DockerJson | Format::Cloudwatch | Format::Cloudsql | Format::Azure)
+    }
+
+    /// Whether a carrier may hold it: its rows are lines, or the first line tells where each begins.
+    pub const fn is_carried(self) -> bool {
+        let is_file = matches!(
+            self,
+            Format::MongodbAuditBson
+                | Format::SqlserverErrorlog
+                | Format::SqlserverAuditCsv
+                | Format::OracleXml
+                | Format::PerconaAuditXml
+                | Format::AuroraDas
+        );
+        !is_file && !self.is_carrier()
     }
 
     /// What it is, in a line for a list.
@@ -221,15 +246,15 @@ impl Format {
         match self {
             Format::PostgresCsvlog => "PostgreSQL 8.4 to 18: log_destination = csvlog, with or without pgAudit",
             Format::PostgresJsonlog => "PostgreSQL 15 to 18: log_destination = jsonlog, with or without pgAudit",
-            Format::MongodbJson => {
+            Format::MongodbAuditJson => {
                 "MongoDB Enterprise, Percona Server for MongoDB: audit log, format JSON, schema mongo"
             }
-            Format::MongodbOcsf => "MongoDB Enterprise 8.0 and later: audit log, format JSON, schema OCSF",
-            Format::MongodbBson => "MongoDB Enterprise, Percona Server for MongoDB: audit log, format BSON",
+            Format::MongodbAuditOcsf => "MongoDB Enterprise 8.0 and later: audit log, format JSON, schema OCSF",
+            Format::MongodbAuditBson => "MongoDB Enterprise, Percona Server for MongoDB: audit log, format BSON",
             Format::PostgresStderr => "PostgreSQL 8.4 to 18: log_destination = stderr, with any log_line_prefix",
-            Format::Sqlserver33205 => "SQL Server: audit to the Windows log, event 33205 as plain text",
-            Format::SqlserverEventlogJson => {
-                "SQL Server: audit to the Windows log, event 33205 as Winlogbeat or NXLog writes it"
+            Format::SqlserverEvent => "SQL Server: audit to the Windows log, event 33205, as plain text",
+            Format::SqlserverEventJson => {
+                "SQL Server: audit to the Windows log, event 33205, as Winlogbeat or NXLog writes it"
             }
             Format::SqlserverAuditCsv => "SQL Server: rows of sys.fn_get_audit_file as CSV, all columns",
             Format::SqlserverAuditJson => "SQL Server: rows of sys.fn_get_audit_file as JSON",
@@ -237,9 +262,10 @@ impl Format {
             Format::OracleSyslog => "Oracle: audit by syslog, unified (18c and later) and traditional",
             Format::OracleAud => "Oracle: audit_trail = OS, and what SYS does: files *.aud",
             Format::OracleXml => "Oracle: audit_trail = XML, with or without EXTENDED",
-            Format::ServerAudit => "MariaDB's plugin server_audit as a file, with Amazon's dialects of RDS and Aurora",
-            Format::ServerAuditSyslog => "MariaDB's plugin server_audit in a syslog file",
-            Format::MysqlGeneralLog => {
+            Format::MariadbAudit => "MariaDB's plugin server_audit as a file, also of Amazon RDS",
+            Format::AuroraAudit => "Aurora MySQL: the audit log, server_audit's columns behind a count of microseconds",
+            Format::MariadbAuditSyslog => "MariaDB's plugin server_audit in a syslog file",
+            Format::MysqlGeneral => {
                 "the general query log of MySQL and MariaDB: what was asked for, not what became of it"
             }
             Format::PerconaAuditXml => {
@@ -259,16 +285,16 @@ impl Format {
             Format::Cloudwatch => {
                 "Amazon CloudWatch Logs: envelopes of a subscription or of Firehose, plain or packed, around rows of another format"
             }
-            Format::AwsDas => "Amazon Database Activity Streams: decrypted records",
-            Format::GcpLogentry => {
+            Format::AuroraDas => "Amazon Database Activity Streams: decrypted records",
+            Format::Cloudsql => {
                 "Google Cloud SQL and AlloyDB: LogEntry of data-access audit logs and of the server's log"
             }
-            Format::AzureDiagnostics => {
+            Format::Azure => {
                 "Azure Database for PostgreSQL and MySQL, Azure SQL: diagnostic logs, in records or one a line"
             }
-            Format::CloudnativepgJson => "CloudNativePG: PostgreSQL's log as JSON, with or without pgAudit",
-            Format::BytebaseJson => "Bytebase: audit log on standard output",
-            Format::TeleportJson => "Teleport: audit events of database sessions and access requests",
+            Format::Cloudnativepg => "CloudNativePG: PostgreSQL's log as JSON, with or without pgAudit",
+            Format::BytebaseAudit => "Bytebase: audit log on standard output",
+            Format::TeleportAudit => "Teleport: audit events of database sessions and access requests",
         }
     }
 
@@ -276,17 +302,18 @@ impl Format {
     pub const fn is_decoded(self) -> bool {
         match self {
             Format::PostgresCsvlog | Format::PostgresJsonlog => false,
-            Format::MongodbJson | Format::MongodbOcsf => false,
+            Format::MongodbAuditJson | Format::MongodbAuditOcsf => false,
             Format::PostgresStderr => false,
-            Format::MongodbBson | Format::SqlserverErrorlog => true,
+            Format::MongodbAuditBson | Format::SqlserverErrorlog => true,
             Format::OracleSyslog | Format::OracleAud | Format::OracleXml => false,
-            Format::Sqlserver33205
-            | Format::SqlserverEventlogJson
+            Format::SqlserverEvent
+            | Format::SqlserverEventJson
             | Format::SqlserverAuditCsv
             | Format::SqlserverAuditJson => false,
-            Format::ServerAudit
-            | Format::ServerAuditSyslog
-            | Format::MysqlGeneralLog
+            Format::MariadbAudit
+            | Format::AuroraAudit
+            | Format::MariadbAuditSyslog
+            | Format::MysqlGeneral
             | Format::PerconaAuditXml
             | Format::PerconaAuditJson
             | Format::PerconaAuditCsv
@@ -294,8 +321,8 @@ impl Format {
             | Format::TrellixAuditJson => false,
             Format::PostgresSyslog | Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => false,
             Format::Cloudwatch => true,
-            Format::Cri | Format::DockerJson | Format::AwsDas | Format::GcpLogentry | Format::AzureDiagnostics => false,
-            Format::CloudnativepgJson | Format::BytebaseJson | Format::TeleportJson => false,
+            Format::Cri | Format::DockerJson | Format::AuroraDas | Format::Cloudsql | Format::Azure => false,
+            Format::Cloudnativepg | Format::BytebaseAudit | Format::TeleportAudit => false,
         }
     }
 
@@ -303,13 +330,13 @@ impl Format {
     pub const fn is_forgeable(self) -> bool {
         match self {
             Format::PostgresCsvlog | Format::PostgresJsonlog => false,
-            Format::MongodbJson | Format::MongodbOcsf | Format::MongodbBson => false,
+            Format::MongodbAuditJson | Format::MongodbAuditOcsf | Format::MongodbAuditBson => false,
             Format::PostgresStderr => true,
-            Format::Sqlserver33205 | Format::SqlserverErrorlog => true,
+            Format::SqlserverEvent | Format::SqlserverErrorlog => true,
             Format::OracleSyslog => true,
             Format::OracleAud | Format::OracleXml => false,
-            Format::SqlserverEventlogJson | Format::SqlserverAuditCsv | Format::SqlserverAuditJson => false,
-            Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog => true,
+            Format::SqlserverEventJson | Format::SqlserverAuditCsv | Format::SqlserverAuditJson => false,
+            Format::MariadbAudit | Format::AuroraAudit | Format::MariadbAuditSyslog | Format::MysqlGeneral => true,
             Format::PerconaAuditXml
             | Format::PerconaAuditJson
             | Format::PerconaAuditCsv
@@ -320,10 +347,8 @@ impl Format {
             Format::PgauditlogtofileCsv => true,
             Format::PgauditlogtofileJson => false,
             // What stands inside may be: then its own rows say so.
-            Format::Cri | Format::DockerJson | Format::Cloudwatch | Format::GcpLogentry | Format::AzureDiagnostics => {
-                false
-            }
-            Format::AwsDas | Format::CloudnativepgJson | Format::BytebaseJson | Format::TeleportJson => false,
+            Format::Cri | Format::DockerJson | Format::Cloudwatch | Format::Cloudsql | Format::Azure => false,
+            Format::AuroraDas | Format::Cloudnativepg | Format::BytebaseAudit | Format::TeleportAudit => false,
         }
     }
 }

@@ -74,20 +74,20 @@ impl Framer {
         match dialect.format {
             Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::default()),
             Format::PostgresJsonlog => Framer::Lines(lines::LineFramer::new(&jsonlog::LINES)),
-            Format::MongodbJson | Format::MongodbOcsf => Framer::Braces(braces::BraceFramer::default()),
-            Format::MongodbBson => Framer::Bson(mongodb::bson::BsonFramer::default()),
+            Format::MongodbAuditJson | Format::MongodbAuditOcsf => Framer::Braces(braces::BraceFramer::default()),
+            Format::MongodbAuditBson => Framer::Bson(mongodb::bson::BsonFramer::default()),
             Format::PostgresStderr => Framer::Blocks(postgres_stderr::framer(dialect)),
-            Format::Sqlserver33205 => Framer::Blocks(sqlserver::text::framer()),
-            Format::SqlserverEventlogJson => Framer::Braces(braces::BraceFramer::default()),
+            Format::SqlserverEvent => Framer::Blocks(sqlserver::text::framer()),
+            Format::SqlserverEventJson => Framer::Braces(braces::BraceFramer::default()),
             Format::SqlserverAuditCsv => Framer::CsvRows(sqlserver::csv::CsvRowFramer::default()),
             Format::SqlserverAuditJson => Framer::Objects(objects::ObjectFramer::default()),
             Format::SqlserverErrorlog => Framer::Errorlog(sqlserver::errorlog::ErrorlogFramer::default()),
             Format::OracleSyslog => Framer::Lines(lines::LineFramer::new(&oracle::syslog::LINES)),
             Format::OracleAud => Framer::Aud(oracle::aud::AudFramer::default()),
             Format::OracleXml => Framer::AuditRecords(oracle::xml::RecordFramer::default()),
-            Format::ServerAudit => server_audit::framer(),
-            Format::ServerAuditSyslog => Framer::Lines(lines::LineFramer::new(&server_audit::syslog::LINES)),
-            Format::MysqlGeneralLog => general_log::framer(),
+            Format::MariadbAudit | Format::AuroraAudit => server_audit::framer(),
+            Format::MariadbAuditSyslog => Framer::Lines(lines::LineFramer::new(&server_audit::syslog::LINES)),
+            Format::MysqlGeneral => general_log::framer(),
             Format::PerconaAuditXml => {
                 let (start, end) = (mysql_audit::xml::START, mysql_audit::xml::END);
                 Framer::Elements(elements::ElementFramer::new(start, end))
@@ -101,10 +101,10 @@ impl Framer {
             Format::PgauditlogtofileJson => Framer::Lines(lines::LineFramer::new(&pgaudit_file::json::LINES)),
             Format::Cri => Framer::Lines(lines::LineFramer::new(&cri::LINES)),
             Format::DockerJson => Framer::Lines(lines::LineFramer::new(&docker_json::LINES)),
-            Format::CloudnativepgJson => Framer::Lines(lines::LineFramer::new(&cloudnativepg::LINES)),
-            Format::BytebaseJson => Framer::Lines(lines::LineFramer::new(&bytebase::LINES)),
-            Format::TeleportJson => Framer::Lines(lines::LineFramer::new(&teleport::LINES)),
-            Format::Cloudwatch | Format::AwsDas | Format::GcpLogentry | Format::AzureDiagnostics => {
+            Format::Cloudnativepg => Framer::Lines(lines::LineFramer::new(&cloudnativepg::LINES)),
+            Format::BytebaseAudit => Framer::Lines(lines::LineFramer::new(&bytebase::LINES)),
+            Format::TeleportAudit => Framer::Lines(lines::LineFramer::new(&teleport::LINES)),
+            Format::Cloudwatch | Format::AuroraDas | Format::Cloudsql | Format::Azure => {
                 Framer::Objects(objects::ObjectFramer::default())
             }
         }
@@ -116,20 +116,20 @@ impl Framer {
         match dialect.format {
             Format::PostgresCsvlog => Framer::Csvlog(csvlog::CsvFramer::mid_file()),
             Format::PostgresJsonlog => Framer::Lines(lines::LineFramer::mid_file(&jsonlog::LINES)),
-            Format::MongodbJson | Format::MongodbOcsf => Framer::Braces(braces::BraceFramer::mid_file()),
-            Format::MongodbBson => Framer::Bson(mongodb::bson::BsonFramer::mid_file()),
+            Format::MongodbAuditJson | Format::MongodbAuditOcsf => Framer::Braces(braces::BraceFramer::mid_file()),
+            Format::MongodbAuditBson => Framer::Bson(mongodb::bson::BsonFramer::mid_file()),
             Format::PostgresStderr => Framer::Blocks(postgres_stderr::framer_mid_file(dialect)),
-            Format::Sqlserver33205 => Framer::Blocks(sqlserver::text::framer_mid_file()),
-            Format::SqlserverEventlogJson => Framer::Braces(braces::BraceFramer::mid_file()),
+            Format::SqlserverEvent => Framer::Blocks(sqlserver::text::framer_mid_file()),
+            Format::SqlserverEventJson => Framer::Braces(braces::BraceFramer::mid_file()),
             Format::SqlserverAuditCsv => Framer::CsvRows(sqlserver::csv::CsvRowFramer::mid_file()),
             Format::SqlserverAuditJson => Framer::Objects(objects::ObjectFramer::mid_file()),
             Format::SqlserverErrorlog => Framer::Errorlog(sqlserver::errorlog::ErrorlogFramer::mid_file()),
             Format::OracleSyslog => Framer::Lines(lines::LineFramer::mid_file(&oracle::syslog::LINES)),
             Format::OracleAud => Framer::Aud(oracle::aud::AudFramer::mid_file()),
             Format::OracleXml => Framer::AuditRecords(oracle::xml::RecordFramer::mid_file()),
-            Format::ServerAudit => server_audit::mid_file(),
-            Format::ServerAuditSyslog => Framer::Lines(lines::LineFramer::mid_file(&server_audit::syslog::LINES)),
-            Format::MysqlGeneralLog => general_log::mid_file(),
+            Format::MariadbAudit | Format::AuroraAudit => server_audit::mid_file(),
+            Format::MariadbAuditSyslog => Framer::Lines(lines::LineFramer::mid_file(&server_audit::syslog::LINES)),
+            Format::MysqlGeneral => general_log::mid_file(),
             Format::PerconaAuditXml => {
                 let (start, end) = (mysql_audit::xml::START, mysql_audit::xml::END);
                 Framer::Elements(elements::ElementFramer::mid_file(start, end))
@@ -143,10 +143,10 @@ impl Framer {
             Format::PgauditlogtofileJson => Framer::Lines(lines::LineFramer::mid_file(&pgaudit_file::json::LINES)),
             Format::Cri => Framer::Lines(lines::LineFramer::mid_file(&cri::LINES)),
             Format::DockerJson => Framer::Lines(lines::LineFramer::mid_file(&docker_json::LINES)),
-            Format::CloudnativepgJson => Framer::Lines(lines::LineFramer::mid_file(&cloudnativepg::LINES)),
-            Format::BytebaseJson => Framer::Lines(lines::LineFramer::mid_file(&bytebase::LINES)),
-            Format::TeleportJson => Framer::Lines(lines::LineFramer::mid_file(&teleport::LINES)),
-            Format::Cloudwatch | Format::AwsDas | Format::GcpLogentry | Format::AzureDiagnostics => {
+            Format::Cloudnativepg => Framer::Lines(lines::LineFramer::mid_file(&cloudnativepg::LINES)),
+            Format::BytebaseAudit => Framer::Lines(lines::LineFramer::mid_file(&bytebase::LINES)),
+            Format::TeleportAudit => Framer::Lines(lines::LineFramer::mid_file(&teleport::LINES)),
+            Format::Cloudwatch | Format::AuroraDas | Format::Cloudsql | Format::Azure => {
                 Framer::Objects(objects::ObjectFramer::mid_file())
             }
         }

@@ -41,8 +41,8 @@ pub(crate) fn is_piece(inside: &Dialect, text: &[u8], scratch: &mut Scratch) -> 
 
 /// Whether rows of the format may be in pieces: of many it is known that they never are, and need not be looked at for it.
 pub(crate) fn may_be_pieces(format: Format) -> bool {
-    use Format::{CloudnativepgJson, MysqlGeneralLog, PostgresCsvlog, PostgresJsonlog, PostgresStderr};
-    !matches!(format, PostgresCsvlog | PostgresJsonlog | PostgresStderr | MysqlGeneralLog | CloudnativepgJson)
+    use Format::{Cloudnativepg, MysqlGeneral, PostgresCsvlog, PostgresJsonlog, PostgresStderr};
+    !matches!(format, PostgresCsvlog | PostgresJsonlog | PostgresStderr | MysqlGeneral | Cloudnativepg)
 }
 
 /// Whether a row begins at this line; `None` in formats whose rows are lines.

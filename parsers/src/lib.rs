@@ -7,8 +7,8 @@
 //! Everything borrows from the frame or from a [`Scratch`] that the caller keeps between rows: a row costs no
 //! allocation.
 
-pub mod aws_das;
-pub mod azure_diagnostics;
+pub mod aurora_das;
+pub mod azure;
 pub mod blocks;
 pub mod braces;
 pub mod bytebase;
@@ -26,7 +26,7 @@ pub mod elements;
 pub mod extra;
 pub mod format;
 pub mod frame;
-pub mod gcp_logentry;
+pub mod cloudsql;
 pub mod general_log;
 mod inside;
 mod json;
@@ -69,21 +69,21 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
     match dialect.format {
         Format::PostgresCsvlog => csvlog::parse(frame, scratch),
         Format::PostgresJsonlog => jsonlog::parse(frame, scratch),
-        Format::MongodbJson => mongodb::parse(frame, scratch),
-        Format::MongodbOcsf => mongodb::ocsf::parse(frame, scratch),
-        Format::MongodbBson => mongodb::bson::parse(frame, scratch),
+        Format::MongodbAuditJson => mongodb::parse(frame, scratch),
+        Format::MongodbAuditOcsf => mongodb::ocsf::parse(frame, scratch),
+        Format::MongodbAuditBson => mongodb::bson::parse(frame, scratch),
         Format::PostgresStderr => postgres_stderr::parse(dialect, frame, scratch),
-        Format::Sqlserver33205 => sqlserver::text::parse(frame, scratch),
-        Format::SqlserverEventlogJson => sqlserver::eventlog::parse(frame, scratch),
+        Format::SqlserverEvent => sqlserver::text::parse(frame, scratch),
+        Format::SqlserverEventJson => sqlserver::eventlog::parse(frame, scratch),
         Format::SqlserverAuditCsv => sqlserver::csv::parse(frame, scratch),
         Format::SqlserverAuditJson => sqlserver::json::parse(frame, scratch),
         Format::SqlserverErrorlog => sqlserver::errorlog::parse(frame, scratch),
         Format::OracleSyslog => oracle::syslog::parse(frame, scratch),
         Format::OracleAud => oracle::aud::parse(frame, scratch),
         Format::OracleXml => oracle::xml::parse(frame, scratch),
-        Format::ServerAudit => server_audit::parse(frame, scratch),
-        Format::ServerAuditSyslog => server_audit::syslog::parse(frame, scratch),
-        Format::MysqlGeneralLog => general_log::parse(frame, scratch),
+        Format::MariadbAudit | Format::AuroraAudit => server_audit::parse(frame, scratch),
+        Format::MariadbAuditSyslog => server_audit::syslog::parse(frame, scratch),
+        Format::MysqlGeneral => general_log::parse(frame, scratch),
         Format::PerconaAuditXml => mysql_audit::xml::parse(frame, scratch),
         Format::PerconaAuditJson => mysql_audit::percona_json::parse(frame, scratch),
         Format::PerconaAuditCsv => mysql_audit::csv::parse(frame, scratch),
@@ -95,12 +95,12 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
         Format::Cri => cri::parse(dialect, frame, scratch),
         Format::DockerJson => docker_json::parse(dialect, frame, scratch),
         Format::Cloudwatch => cloudwatch::parse(frame),
-        Format::AwsDas => aws_das::parse(frame),
-        Format::GcpLogentry => gcp_logentry::parse(dialect, frame, scratch),
-        Format::AzureDiagnostics => azure_diagnostics::parse(dialect, frame, scratch),
-        Format::CloudnativepgJson => cloudnativepg::parse(frame, scratch),
-        Format::BytebaseJson => bytebase::parse(frame, scratch),
-        Format::TeleportJson => teleport::parse(frame, scratch),
+        Format::AuroraDas => aurora_das::parse(frame),
+        Format::Cloudsql => cloudsql::parse(dialect, frame, scratch),
+        Format::Azure => azure::parse(dialect, frame, scratch),
+        Format::Cloudnativepg => cloudnativepg::parse(frame, scratch),
+        Format::BytebaseAudit => bytebase::parse(frame, scratch),
+        Format::TeleportAudit => teleport::parse(frame, scratch),
     }
 }
 
@@ -109,9 +109,9 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
     match dialect.format {
         Format::PostgresStderr => postgres_stderr::each(dialect, frame, scratch, row),
         Format::Cloudwatch => cloudwatch::each(dialect, frame, scratch, row),
-        Format::AwsDas => aws_das::each(frame, scratch, row),
-        Format::GcpLogentry => gcp_logentry::each(dialect, frame, scratch, row),
-        Format::AzureDiagnostics => azure_diagnostics::each(dialect, frame, scratch, row),
+        Format::AuroraDas => aurora_das::each(frame, scratch, row),
+        Format::Cloudsql => cloudsql::each(dialect, frame, scratch, row),
+        Format::Azure => azure::each(dialect, frame, scratch, row),
         // Formats whose frames hold one row.
         _ => row(parse(dialect, frame, scratch)),
     }
@@ -124,16 +124,16 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
 pub fn assemble<'a>(dialect: &Dialect, frames: &[&'a [u8]], complete: bool, scratch: &'a mut Scratch) -> Parsed<'a> {
     match (dialect.format, frames, complete) {
         (_, [], _) => Parsed::Nothing { what: "no bytes" },
-        (Format::Sqlserver33205, ..) => sqlserver::text::assemble(frames, complete, scratch),
-        (Format::SqlserverEventlogJson, ..) => sqlserver::eventlog::assemble(frames, complete, scratch),
+        (Format::SqlserverEvent, ..) => sqlserver::text::assemble(frames, complete, scratch),
+        (Format::SqlserverEventJson, ..) => sqlserver::eventlog::assemble(frames, complete, scratch),
         (Format::SqlserverAuditCsv, ..) => sqlserver::csv::assemble(frames, complete, scratch),
         (Format::SqlserverAuditJson, ..) => sqlserver::json::assemble(frames, complete, scratch),
-        (Format::ServerAudit, frames, _) => server_audit::assemble(frames, scratch),
-        (Format::ServerAuditSyslog, frames, _) => server_audit::syslog::assemble(frames, scratch),
+        (Format::MariadbAudit | Format::AuroraAudit, frames, _) => server_audit::assemble(frames, scratch),
+        (Format::MariadbAuditSyslog, frames, _) => server_audit::syslog::assemble(frames, scratch),
         (Format::PostgresSyslog, frames, _) => postgres_syslog::assemble(dialect, frames, scratch),
         (Format::Cri, frames, _) => cri::assemble(dialect, frames, scratch),
         (Format::DockerJson, frames, _) => docker_json::assemble(dialect, frames, scratch),
-        (Format::GcpLogentry, frames, complete) => gcp_logentry::assemble(dialect, frames, complete, scratch),
+        (Format::Cloudsql, frames, complete) => cloudsql::assemble(dialect, frames, complete, scratch),
         // Formats whose rows are never in pieces.
         (_, [frame, ..], _) => parse(dialect, frame, scratch),
     }
@@ -145,12 +145,12 @@ pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
     match dialect.format {
         Format::PostgresCsvlog => csvlog::next_record(bytes),
         Format::PostgresJsonlog => jsonlog::next_record(bytes),
-        Format::MongodbJson => mongodb::next_record(bytes),
-        Format::MongodbOcsf => mongodb::ocsf::next_record(bytes),
-        Format::MongodbBson => mongodb::bson::next_record(bytes),
+        Format::MongodbAuditJson => mongodb::next_record(bytes),
+        Format::MongodbAuditOcsf => mongodb::ocsf::next_record(bytes),
+        Format::MongodbAuditBson => mongodb::bson::next_record(bytes),
         Format::PostgresStderr => postgres_stderr::next_record(dialect, bytes),
-        Format::Sqlserver33205 => sqlserver::text::next_record(bytes),
-        Format::SqlserverEventlogJson => sqlserver::eventlog::next_record(bytes),
+        Format::SqlserverEvent => sqlserver::text::next_record(bytes),
+        Format::SqlserverEventJson => sqlserver::eventlog::next_record(bytes),
         Format::SqlserverErrorlog => sqlserver::errorlog::next_record(bytes),
         // A row is a line, and begins in no other way.
         Format::OracleSyslog => None,
@@ -162,7 +162,8 @@ pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
         Format::PerconaAuditJson => mysql_audit::percona_json::next_record(bytes),
         Format::PerconaAuditCsv => mysql_audit::csv::next_record(bytes),
         Format::TrellixAuditJson => mysql_audit::trellix::next_record(bytes),
-        Format::ServerAudit | Format::ServerAuditSyslog | Format::MysqlGeneralLog | Format::MysqlAuditJson => None,
+        Format::MariadbAudit | Format::AuroraAudit | Format::MariadbAuditSyslog => None,
+        Format::MysqlGeneral | Format::MysqlAuditJson => None,
         Format::PostgresSyslog => None,
         Format::PgauditlogtofileCsv => pgaudit_file::next_record(bytes),
         Format::PgauditlogtofileJson => None,
@@ -170,11 +171,11 @@ pub fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
         Format::Cri => None,
         Format::DockerJson => docker_json::next_record(bytes),
         Format::Cloudwatch => cloudwatch::next_record(bytes),
-        Format::AwsDas => aws_das::next_record(bytes),
-        Format::GcpLogentry => gcp_logentry::next_record(bytes),
-        Format::AzureDiagnostics => azure_diagnostics::next_record(bytes),
-        Format::CloudnativepgJson => cloudnativepg::next_record(bytes),
-        Format::BytebaseJson => bytebase::next_record(bytes),
-        Format::TeleportJson => teleport::next_record(bytes),
+        Format::AuroraDas => aurora_das::next_record(bytes),
+        Format::Cloudsql => cloudsql::next_record(bytes),
+        Format::Azure => azure::next_record(bytes),
+        Format::Cloudnativepg => cloudnativepg::next_record(bytes),
+        Format::BytebaseAudit => bytebase::next_record(bytes),
+        Format::TeleportAudit => teleport::next_record(bytes),
     }
 }

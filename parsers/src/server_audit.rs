@@ -1,7 +1,7 @@
 //! The log of MariaDB's plugin server_audit, and of what Amazon made of it for MySQL: comma-separated rows of which only the SQL is escaped.
 //!
 //! A row is `time,serverhost,username,host,connectionid,queryid,operation,database,object,retcode`. Which of the dialects it is, each
-//! row tells for itself: Aurora's time is a count of microseconds, Amazon's plugin adds a column behind connections and two empty ones
+//! row tells for itself, and the first one names the file's format: Aurora's time is a count of microseconds, Amazon's plugin adds a column behind connections and two empty ones
 //! behind statements, later servers write `host:port` and put the TLS version where a connection has no object. What is hard:
 //!
 //! - Names stand as they are, with commas, quotes and line feeds, and a failed login's name was chosen by somebody who has no password.
@@ -17,6 +17,7 @@ pub mod syslog;
 
 use memchr::memrchr;
 
+use crate::Format;
 use crate::blocks::{BlockFramer, Starts};
 use crate::frame::Framer;
 use crate::record::{Act, Client, Object, Parsed, Piece, Record, Session, Statement, Status, Value};
@@ -50,14 +51,15 @@ pub(crate) fn mid_file() -> Framer {
     Framer::Blocks(BlockFramer::mid_file(std::sync::Arc::new(Start)))
 }
 
-/// Whether the text begins with a row, as far as its first line goes.
-pub(crate) fn opens(text: &[u8]) -> bool {
+/// Whose row the text begins with, as far as its first line goes.
+pub(crate) fn format_of(text: &[u8]) -> Option<Format> {
     let (line, columns): (_, Columns<'_>) = match text.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default()
     {
         line if line.ends_with(b"\n") => (&line[..line.len() - 1], Row::of_whole_columns),
         line => (line, Row::of_columns),
     };
-    Row::of_line(line, columns).is_ok()
+    let row = Row::of_line(line, columns).ok()?;
+    Some(if is_number(row.time) { Format::AuroraAudit } else { Format::MariadbAudit })
 }
 
 /// Says what one frame holds. See [`crate::parse`].

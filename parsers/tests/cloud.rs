@@ -216,13 +216,13 @@ proptest! {
                     \"session_id\":\"a.b\",\"user_name\":?,\"audit\":{\"audit_type\":\"SESSION\",\"statement_id\":\"1\",\
                     \"substatement_id\":\"1\",\"class\":\"READ\",\"command\":\"SELECT\",\"statement\":?,\"parameter\":\"<none>\"}}}";
         for (format, file) in [
-            (Format::AwsDas, filled(das, &[&user, &statement])),
-            (Format::GcpLogentry, filled(mysql, &[&user, &statement])),
-            (Format::GcpLogentry, filled(pgaudit, &[&user, &statement])),
-            (Format::AzureDiagnostics, filled(azure, &[&account, &statement])),
-            (Format::TeleportJson, filled(teleport, &[&user, &statement])),
-            (Format::BytebaseJson, filled(bytebase, &[&user, &request])),
-            (Format::CloudnativepgJson, filled(cnpg, &[&user, &statement])),
+            (Format::AuroraDas, filled(das, &[&user, &statement])),
+            (Format::Cloudsql, filled(mysql, &[&user, &statement])),
+            (Format::Cloudsql, filled(pgaudit, &[&user, &statement])),
+            (Format::Azure, filled(azure, &[&account, &statement])),
+            (Format::TeleportAudit, filled(teleport, &[&user, &statement])),
+            (Format::BytebaseAudit, filled(bytebase, &[&user, &request])),
+            (Format::Cloudnativepg, filled(cnpg, &[&user, &statement])),
         ] {
             let mut seen = 0;
             rows(&format.into(), &file, file.len(), &mut |row| match row {
@@ -251,7 +251,7 @@ proptest! {
         }).collect();
         frames.rotate_left(turned % count);
         let all: Vec<_> = frames.iter().map(Vec::as_slice).collect();
-        let is_whole = |frames: &[&[u8]]| match assemble(&Format::GcpLogentry.into(), frames, true, &mut Scratch::new()) {
+        let is_whole = |frames: &[&[u8]]| match assemble(&Format::Cloudsql.into(), frames, true, &mut Scratch::new()) {
             Parsed::Record(record) => {
                 let text = record.statement.and_then(|statement| statement.text).unwrap_or_default();
                 (!record.flags.contains(&"incomplete")).then(|| text.to_vec())
@@ -287,7 +287,7 @@ fn a_row_of_cloudnativepg_is_the_same_record_as_of_csvlog() {
     let csv: Vec<_> = csv.to_vec();
     let (mut scratch, mut other) = (Scratch::new(), Scratch::new());
     let Parsed::Record(csv) = parse(&Format::PostgresCsvlog.into(), &csv, &mut scratch) else { panic!("no row") };
-    let Parsed::Record(mut json) = parse(&Format::CloudnativepgJson.into(), json, &mut other) else { panic!("no row") };
+    let Parsed::Record(mut json) = parse(&Format::Cloudnativepg.into(), json, &mut other) else { panic!("no row") };
     json.extra = json.extra.iter().filter(|(name, _)| !matches!(*name, "level" | "ts" | "logger")).copied().collect();
     let spaces = |text: &[u8]| text.iter().filter(|byte| **byte != b' ').copied().collect::<Vec<_>>();
     let texts = [csv, json].map(|mut record| {
@@ -310,19 +310,19 @@ fn fixtures_are_told_by_their_beginning() {
         (Format::Cloudwatch, "objects_without_line_ends"),
         (Format::Cloudwatch, "packed"),
         (Format::Cloudwatch, "rds_audit"),
-        (Format::AwsDas, "postgresql"),
-        (Format::AwsDas, "other_engines"),
-        (Format::GcpLogentry, "mysql"),
-        (Format::GcpLogentry, "pgaudit_in_chunks"),
-        (Format::GcpLogentry, "server_log"),
-        (Format::AzureDiagnostics, "postgresql_flexible_server"),
-        (Format::AzureDiagnostics, "postgresql_single_server"),
-        (Format::AzureDiagnostics, "mysql"),
-        (Format::AzureDiagnostics, "azure_sql"),
-        (Format::CloudnativepgJson, "rows"),
-        (Format::BytebaseJson, "calls"),
-        (Format::TeleportJson, "database_sessions"),
-        (Format::TeleportJson, "access_requests"),
+        (Format::AuroraDas, "postgresql"),
+        (Format::AuroraDas, "other_engines"),
+        (Format::Cloudsql, "mysql"),
+        (Format::Cloudsql, "pgaudit_in_chunks"),
+        (Format::Cloudsql, "server_log"),
+        (Format::Azure, "postgresql_flexible_server"),
+        (Format::Azure, "postgresql_single_server"),
+        (Format::Azure, "mysql"),
+        (Format::Azure, "azure_sql"),
+        (Format::Cloudnativepg, "rows"),
+        (Format::BytebaseAudit, "calls"),
+        (Format::TeleportAudit, "database_sessions"),
+        (Format::TeleportAudit, "access_requests"),
     ] {
         let path = folder.join(format.name()).join(name).with_extension("log");
         let head = std::fs::read(path).expect("a fixture");

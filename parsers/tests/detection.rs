@@ -88,10 +88,13 @@ fn what_is_not_read_is_named() {
 fn mongodb_is_told_by_the_first_key() {
     let known = |head: &[u8]| detect(head, false);
     let json = b"{ \"atype\" : \"logout\", \"ts\" : { \"$date\" : 1 }, \"users\" : [] }\n";
-    assert_eq!(known(json), Detection::Known(Format::MongodbJson));
-    assert_eq!(known(b"{\n\t\"atype\": \"logout\",\n\t\"ts\": {"), Detection::Known(Format::MongodbJson));
-    assert_eq!(known(b"{\"activity_id\":1,\"class_uid\":3002,\"time\":1}\n"), Detection::Known(Format::MongodbOcsf));
-    assert_eq!(known(b"\x1f\x8b\x00\x00\x02atype\0\x07"), Detection::Known(Format::MongodbBson));
+    assert_eq!(known(json), Detection::Known(Format::MongodbAuditJson));
+    assert_eq!(known(b"{\n\t\"atype\": \"logout\",\n\t\"ts\": {"), Detection::Known(Format::MongodbAuditJson));
+    assert_eq!(
+        known(b"{\"activity_id\":1,\"class_uid\":3002,\"time\":1}\n"),
+        Detection::Known(Format::MongodbAuditOcsf)
+    );
+    assert_eq!(known(b"\x1f\x8b\x00\x00\x02atype\0\x07"), Detection::Known(Format::MongodbAuditBson));
     assert_eq!(known(b"\x1f\x00\x00\x00\x02atyp"), Detection::NeedMore);
 }
 
@@ -99,9 +102,9 @@ fn mongodb_is_told_by_the_first_key() {
 fn sql_servers_forms_are_told_apart() {
     let known = |head: &[u8]| detect(head, false);
     let event = b"Audit event: audit_schema_version:1\nevent_time:2026-10-23 03:11:01\n";
-    assert_eq!(known(event), Detection::Known(Format::Sqlserver33205));
+    assert_eq!(known(event), Detection::Known(Format::SqlserverEvent));
     let json = b"{\"EventID\":33205,\"Message\":\"Audit event: audit_schema_version:1\\nevent_time:1\"}\n";
-    assert_eq!(known(json), Detection::Known(Format::SqlserverEventlogJson));
+    assert_eq!(known(json), Detection::Known(Format::SqlserverEventJson));
     let csv = b"\xef\xbb\xbf\"event_time\",\"sequence_number\",\"action_id\"\r\n";
     assert_eq!(known(csv), Detection::Known(Format::SqlserverAuditCsv));
     let rows = b"[{\"event_time\":\"2026-10-23T03:11:01\",\"sequence_number\":1,\"action_id\":\"SL\"}]";

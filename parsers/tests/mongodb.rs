@@ -139,8 +139,8 @@ proptest! {
 
     #[test]
     fn rows_come_back_as_they_went_in(rows in rows()) {
-        for format in [Format::MongodbJson, Format::MongodbBson] {
-            let written: Vec<_> = rows.iter().map(|row| if format == Format::MongodbJson { row.json() } else { row.bson() }).collect();
+        for format in [Format::MongodbAuditJson, Format::MongodbAuditBson] {
+            let written: Vec<_> = rows.iter().map(|row| if format == Format::MongodbAuditJson { row.json() } else { row.bson() }).collect();
             let found = whole(format, &written.concat());
             prop_assert_eq!(found.len(), rows.len());
             for ((part, frame), row) in found.iter().zip(&written).zip(&rows) {
@@ -153,7 +153,7 @@ proptest! {
     #[test]
     fn a_damaged_document_costs_no_other(rows in rows(), at: usize, flipped in 1_u8..) {
         let written: Vec<_> = rows.iter().map(Row::bson).collect();
-        survives(Format::MongodbBson, &written, at, flipped);
+        survives(Format::MongodbAuditBson, &written, at, flipped);
     }
 
     #[test]
@@ -162,7 +162,7 @@ proptest! {
         let torn = [&written[0][..at % written[0].len()], b"\n"].concat();
         let file = [torn, written.concat()].concat();
         let pieces: Vec<_> = if file.len() < 10_000 { file.chunks(step).collect() } else { vec![&file[..]] };
-        let found = parts(Framer::new(&Format::MongodbJson.into()), &pieces);
+        let found = parts(Framer::new(&Format::MongodbAuditJson.into()), &pieces);
         for row in written {
             prop_assert!(found.contains(&Part::Record(row)));
         }
@@ -172,9 +172,9 @@ proptest! {
 #[test]
 fn a_row_that_is_cut_in_its_long_text_is_still_a_row() {
     let long = Row { user: b"clerk".to_vec(), collection: b"orders".to_vec(), text: vec![b'x'; 300_000], result: 0 };
-    let mut cut = Cut::new(Format::MongodbJson, 4096, 1024);
+    let mut cut = Cut::new(Format::MongodbAuditJson, 4096, 1024);
     long.json().chunks(1000).for_each(|piece| cut.push(piece));
     let shortened = cut.shortened().expect("a row");
     assert!(shortened.len() < 8192);
-    check(Format::MongodbJson, &shortened, &long);
+    check(Format::MongodbAuditJson, &shortened, &long);
 }

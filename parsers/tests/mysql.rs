@@ -102,7 +102,7 @@ fn a_statement_without_its_tables_and_tables_without_their_statement_are_told() 
     let tables: [&[u8]; 2] =
         [b"20261120 20:31:42,vm,app,h,5,30,READ,db,t1,\n", b"20261120 20:31:42,vm,app,h,5,30,WRITE,db,t2,\n"];
     let statement: &[u8] = b"20261120 20:31:43,vm,app,h,5,30,QUERY,db,'x',1146\n";
-    let dialect = Format::ServerAudit.into();
+    let dialect = Format::MariadbAudit.into();
     let (mut scratch, mut other) = (Scratch::new(), Scratch::new());
     let Parsed::Record(record) = assemble(&dialect, &tables, false, &mut scratch) else { panic!("a record") };
     assert_eq!(
@@ -124,7 +124,7 @@ fn pieces_of_a_statement_name_its_connection_and_query() {
         (b"20261120 20:31:42,vm,app,h,5,30,QUERY,db,'x',0\n", Some(true)),
         (b"1679569000492494,vm,app,h,5,30,DROP,db,t1,\n", Some(false)),
     ] {
-        let Parsed::Piece(piece) = parse(&Format::ServerAudit.into(), row, &mut scratch) else { panic!("a piece") };
+        let Parsed::Piece(piece) = parse(&Format::MariadbAudit.into(), row, &mut scratch) else { panic!("a piece") };
         assert_eq!((piece.writer, piece.row, piece.number, piece.is_last), (&b"5"[..], 30, 0, is_last));
     }
 }
@@ -132,22 +132,22 @@ fn pieces_of_a_statement_name_its_connection_and_query() {
 #[test]
 fn the_last_row_of_the_general_log_stays_open() {
     let file = b"261120 20:31:42\t     3 Query\tselect 1\n";
-    let mut framer = Framer::new(&Format::MysqlGeneralLog.into());
+    let mut framer = Framer::new(&Format::MysqlGeneral.into());
     assert_eq!(framer.next(file, false), Frame::Open { len: file.len() });
 }
 
 #[test]
 fn files_of_the_family_are_told_from_their_first_record() {
     for (head, format) in [
-        ("20261120 20:31:42,vm,app,h,5,30,QUERY,db,'x',0\n", Format::ServerAudit),
+        ("20261120 20:31:42,vm,app,h,5,30,QUERY,db,'x',0\n", Format::MariadbAudit),
         (
             "20261120 20:31:43,vm,ev,il'\nuser,h,11,0,FAILED_CONNECT,,,1045\n20261120 20:31:43,vm,a,h,1,0,CONNECT,,,0\n",
-            Format::ServerAudit,
+            Format::MariadbAudit,
         ),
-        ("1679569000492494,db-1,admin,h,31,1201,READ,shop,orders,\n", Format::ServerAudit),
-        ("Nov 20 20:31:44 vm mysql-server_auditing: i vm,root,localhost,3,0,CONNECT,,,0\n", Format::ServerAuditSyslog),
-        ("/usr/sbin/mysqld, Version: 8.0.26 (MySQL). started with:\n", Format::MysqlGeneralLog),
-        ("261120 20:31:42\t     3 Query\tselect 1\n", Format::MysqlGeneralLog),
+        ("1679569000492494,db-1,admin,h,31,1201,READ,shop,orders,\n", Format::AuroraAudit),
+        ("Nov 20 20:31:44 vm mysql-server_auditing: i vm,root,localhost,3,0,CONNECT,,,0\n", Format::MariadbAuditSyslog),
+        ("/usr/sbin/mysqld, Version: 8.0.26 (MySQL). started with:\n", Format::MysqlGeneral),
+        ("261120 20:31:42\t     3 Query\tselect 1\n", Format::MysqlGeneral),
         ("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<AUDIT>\n", Format::PerconaAuditXml),
         ("<AUDIT_RECORD\n  NAME=\"Query\"\n", Format::PerconaAuditXml),
         ("{\"audit_record\":{\"name\":\"Query\"}}\n", Format::PerconaAuditJson),
@@ -167,7 +167,7 @@ fn files_of_the_family_are_told_from_their_first_record() {
     ] {
         assert_eq!(detect(head.as_bytes(), true), Detection::Known(format), "{head}");
         let cut = [&head.as_bytes()[head.len().min(40) / 2..], head.as_bytes(), head.as_bytes()].concat();
-        if !matches!(format, Format::MysqlGeneralLog | Format::PerconaAuditXml)
+        if !matches!(format, Format::MysqlGeneral | Format::PerconaAuditXml)
             || head.starts_with('2')
             || head.starts_with("<AUDIT_R")
         {
@@ -379,18 +379,18 @@ proptest! {
             joined(&[&head, b"QUERY,", &database, b",'", &server_audit_sql(&sql), b"',0\n"]),
             joined(&[&head, b"FAILED_CONNECT,", &database, b",,1045\n"]),
         ];
-        let frames = records(Format::ServerAudit, &rows.concat());
+        let frames = records(Format::MariadbAudit, &rows.concat());
         prop_assume!(frames.len() == 3);
-        with_record(Format::ServerAudit, &frames[1], |record| {
+        with_record(Format::MariadbAudit, &frames[1], |record| {
             assert_eq!(text(record), Some(&sql[..]));
             let is_same = record.user.unwrap_or_default() == user && record.database.unwrap_or_default() == database;
             assert!(is_same || record.flags.contains(&"forgeable"), "{record:?}");
         });
-        with_record(Format::ServerAudit, &frames[0], |record| {
+        with_record(Format::MariadbAudit, &frames[0], |record| {
             let is_same = record.object == Some(&table) && record.object_database.unwrap_or_default() == database;
             assert!(is_same || record.flags.contains(&"forgeable"), "{record:?}");
         });
-        with_record(Format::ServerAudit, &frames[2], |record| {
+        with_record(Format::MariadbAudit, &frames[2], |record| {
             let is_same = record.user.unwrap_or_default() == user && record.database.unwrap_or_default() == database;
             assert!(is_same || record.flags.contains(&"forgeable"), "{record:?}");
         });
@@ -399,8 +399,8 @@ proptest! {
     #[test]
     fn statements_come_back_from_the_general_log(sql in hostile()) {
         let file = joined(&[b"261120 20:31:42\t     3 Query\t", &sql, b"\n\t\t     4 Quit\t\n"]);
-        let frames = records(Format::MysqlGeneralLog, &file);
-        with_record(Format::MysqlGeneralLog, &frames[0], |record| {
+        let frames = records(Format::MysqlGeneral, &file);
+        with_record(Format::MysqlGeneral, &frames[0], |record| {
             assert_eq!(record.flags[..], ["forgeable"]);
             if frames.len() == 2 {
                 assert_eq!(text(record), Some(&sql[..]));

@@ -9,7 +9,7 @@ use sealtrail_parsers::{Act, Dialect, Format, Framer, Parsed, Record, Scratch, a
 use support::{Part, parts, whole};
 
 const FORMS: [Format; 4] =
-    [Format::Sqlserver33205, Format::SqlserverEventlogJson, Format::SqlserverAuditCsv, Format::SqlserverAuditJson];
+    [Format::SqlserverEvent, Format::SqlserverEventJson, Format::SqlserverAuditCsv, Format::SqlserverAuditJson];
 
 /// The columns that the forms differ in nothing but order; the statement is a client's.
 const COLUMNS: [&str; 26] = [
@@ -90,8 +90,8 @@ fn quoted(text: &str) -> String {
 /// As the form writes it.
 fn row(form: Format, number: &str, statement: &str) -> Vec<u8> {
     match form {
-        Format::Sqlserver33205 => format!("Audit event: {}\n", event(number, statement)),
-        Format::SqlserverEventlogJson => {
+        Format::SqlserverEvent => format!("Audit event: {}\n", event(number, statement)),
+        Format::SqlserverEventJson => {
             format!("{{\"EventID\":33205,\"Message\":{}}}\n", quoted(&event(number, statement)))
         }
         Format::SqlserverAuditCsv => {
@@ -158,7 +158,7 @@ proptest! {
 
     #[test]
     fn rows_are_framed_whatever_they_hold(texts in proptest::collection::vec(hostile(), 1..5), step in 1..97_usize) {
-        for form in [Format::SqlserverEventlogJson, Format::SqlserverAuditCsv, Format::SqlserverAuditJson] {
+        for form in [Format::SqlserverEventJson, Format::SqlserverAuditCsv, Format::SqlserverAuditJson] {
             let rows: Vec<_> = texts.iter().map(|text| row(form, "1", text)).collect();
             let file = rows.concat();
             let pieces: Vec<_> = file.chunks(step).collect();

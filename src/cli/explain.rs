@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use sealtrail::config::format_name::Read as Named;
 use sealtrail::explain::{Show, explain};
-use sealtrail_parsers::Format;
 use sealtrail_parsers::postgres_prefix::Prefix;
 
 use super::parse::{Asked, failed, open};
@@ -21,15 +21,15 @@ use super::{CliError, Exit};
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     sealtrail explain /var/log/postgresql/postgresql.csv | less -R\n  \
-    grep GRANT server_audit.log | sealtrail explain --format server-audit -\n\n\
+    grep GRANT server_audit.log | sealtrail explain --format mariadb-audit -\n\n\
     Exit codes:\n  \
     0  there were rows\n  \
     1  there is none\n  \
     2  the file cannot be read, or its format cannot be told")]
 pub struct ExplainArgs {
     /// The log's format; without it, told from the log's first bytes.
-    #[arg(long, value_name = "NAME", value_parser = super::parse::known_format(), hide_possible_values = true)]
-    pub format: Option<Format>,
+    #[arg(long, value_name = "NAME", value_parser = super::parse::FormatParser { and: &[] }, hide_possible_values = true)]
+    pub format: Option<Named>,
 
     /// The server's log_line_prefix, or the name of one that is known (debian, rds, …): for PostgreSQL's stderr and syslog formats.
     #[arg(long, value_name = "PREFIX", value_parser = super::parse::prefix)]
@@ -50,7 +50,11 @@ pub struct ExplainArgs {
 
 /// Runs it.
 pub fn main(args: ExplainArgs) -> Result<Exit, CliError> {
-    let asked = Asked { format: args.format, prefix: args.log_line_prefix, timezone: args.timezone };
+    let format = args.format.and_then(|named| match named {
+        Named::Format(format) => Some(format),
+        Named::Other => None,
+    });
+    let asked = Asked { format, prefix: args.log_line_prefix, timezone: args.timezone };
     let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let show = match (args.json, colours) {
         (true, _) => Show::Json,

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, TypedValueParser};
 
+use sealtrail::config::format_name::{self, FormatName, Read as Named, Wrong};
 use sealtrail::parse::{ParseError, Request, parse};
 use sealtrail_parsers::Format;
 use sealtrail_parsers::postgres_prefix::Prefix;
@@ -30,9 +31,10 @@ use super::{CliError, Exit, print, print_json};
     1  some were not, or there is none\n  \
     2  the file cannot be read, or its format cannot be told")]
 pub struct ParseArgs {
-    /// The log's format; without it, told from the log's first bytes. `list` prints all of them.
-    #[arg(long, value_name = "NAME", value_parser = format(), hide_possible_values = true)]
-    pub format: Option<Wanted>,
+    /// The log's format; without it, told from the log's first bytes. `list` prints all of them. What a carrier holds stands behind a
+    /// plus: cri+postgres-csvlog.
+    #[arg(long, value_name = "NAME", value_parser = FormatParser { and: &[LIST] }, hide_possible_values = true)]
+    pub format: Option<Named>,
 
     /// The server's log_line_prefix, or the name of one that is known (debian, rds, …): for PostgreSQL's stderr and syslog formats.
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
@@ -55,20 +57,11 @@ pub struct ParseArgs {
     pub file: Option<PathBuf>,
 }
 
-/// What `--format` asks for.
-#[derive(Debug, Clone, Copy)]
-pub enum Wanted {
-    /// To be told which there are.
-    List,
-    /// To read the log as this.
-    Format(Format),
-}
-
 /// Runs it.
 pub fn main(args: ParseArgs) -> Result<Exit, CliError> {
     let format = match args.format {
-        Some(Wanted::List) => return list(),
-        Some(Wanted::Format(format)) => Some(format),
+        Some(Named::Other) => return list(),
+        Some(Named::Format(format)) => Some(format),
         None => None,
     };
     let Some(file) = args.file else {
@@ -96,7 +89,7 @@ pub fn main(args: ParseArgs) -> Result<Exit, CliError> {
 
 /// How the log is to be read.
 pub(super) struct Asked {
-    pub format: Option<Format>,
+    pub format: Option<FormatName>,
     pub prefix: Option<Arc<Prefix>>,
     pub timezone: Option<String>,
 }
@@ -105,7 +98,8 @@ impl Asked {
     pub(super) fn request(self, file: &Path) -> Request {
         Request {
             path: file.display().to_string(),
-            format: self.format,
+            format: self.format.map(|name| name.format),
+            inside: self.format.and_then(|name| name.inside),
             prefix: self.prefix,
             timezone: self.timezone,
             server: rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -136,17 +130,31 @@ pub(super) fn failed(error: ParseError) -> Result<Exit, CliError> {
     }
 }
 
-/// A format's name.
-pub(super) fn known_format() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse())
+const LIST: &str = "list";
+
+/// Reads a format's name, or one of `and`; completions offer all of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FormatParser {
+    pub and: &'static [&'static str],
 }
 
-fn format() -> impl TypedValueParser<Value = Wanted> {
-    let names = Format::ALL.map(Format::name).into_iter().chain(["list"]);
-    PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
-        "list" => Ok(Wanted::List),
-        name => name.parse().map(Wanted::Format),
-    })
+impl TypedValueParser for FormatParser {
+    type Value = Named;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<Named, clap::Error> {
+        let read = |word: &str| -> Result<Named, Wrong> { format_name::read(word, self.and) };
+        TypedValueParser::parse_ref(&read, command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let names = Format::ALL.map(Format::name).into_iter().chain(self.and.iter().copied());
+        Some(Box::new(names.map(PossibleValue::new)))
+    }
 }
 
 /// A line a format.

@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealtrail_parsers::Format;
 use sealtrail_parsers::postgres_prefix::{PRESETS, Prefix};
 use sealtrail_seal::check_origin;
 use sealtrail_seal::note::ORIGIN_BYTES_MAX;
 
+use super::format_name::{self, FormatName};
 use super::plan::QuietAfter;
 use super::secret::Secret;
 use super::section::{At, Section, Span};
@@ -123,16 +123,22 @@ fn glob(section: &Section<'_, '_>, key: &str, pattern: String, written: &str, sp
 }
 
 /// `None` is `auto`.
-pub(super) fn format(section: &mut Section<'_, '_>) -> Option<Format> {
-    let mut choices = vec![("auto", None)];
-    choices.extend(Format::ALL.into_iter().map(|format| (format.name(), Some(format))));
-    section.choice("format", &choices, &[]).and_then(|format| format.value)
-}
-
-/// What stands inside lines or envelopes of a carrier.
-pub(super) fn inside(section: &mut Section<'_, '_>) -> Option<Format> {
-    let choices = Format::ALL.map(|format| (format.name(), format));
-    section.choice("inside", &choices, &[]).map(|format| format.value)
+pub(super) fn format(section: &mut Section<'_, '_>) -> Option<FormatName> {
+    let text = section.text("format")?;
+    match format_name::read(&text.value.value, &["auto"]) {
+        Ok(format_name::Read::Format(format)) => Some(format),
+        Ok(format_name::Read::Other) => None,
+        // What a variable holds is printed nowhere.
+        Err(_) if text.value.written != text.value.value => {
+            let hint = "`sealtrail parse --format list` prints the names".to_owned();
+            section.wrong(text.span, Some("format"), format!("{:?} is no format", text.value.written), Some(hint));
+            None
+        }
+        Err(wrong) => {
+            section.wrong(text.span, Some("format"), wrong.message, Some(wrong.hint));
+            None
+        }
+    }
 }
 
 /// The server's own string, or the name of one that is known.

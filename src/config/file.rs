@@ -8,16 +8,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealtrail_parsers::Format;
 use sealtrail_parsers::postgres_prefix::Prefix;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::bounds;
 use super::fields::{
-    bucket, exclude, filled, format, headers, inside, labels, listen, log_line_prefix, name, names, origin, paths,
-    quiet_after, timezone, url,
+    bucket, exclude, filled, format, headers, labels, listen, log_line_prefix, name, names, origin, paths, quiet_after,
+    timezone, url,
 };
+use super::format_name::FormatName;
 use super::keys;
 use super::nearest;
 use super::plan::{Compression, QuietAfter, StartAt};
@@ -53,8 +53,7 @@ pub(super) struct SourceTable {
     pub name: Option<At<String>>,
     pub paths: Vec<At<String>>,
     pub exclude: Vec<At<String>>,
-    pub format: Option<Format>,
-    pub inside: Option<Format>,
+    pub format: Option<FormatName>,
     pub prefix: Option<Arc<Prefix>>,
     pub start_at: Option<StartAt>,
     pub timezone: Option<String>,
@@ -315,7 +314,6 @@ fn source(mut section: Section<'_, '_>) -> SourceTable {
         paths: paths(&mut section),
         exclude: exclude(&mut section),
         format: format(&mut section),
-        inside: inside(&mut section),
         prefix: log_line_prefix(&mut section),
         start_at: section
             .choice("start_at", &[("beginning", StartAt::Beginning), ("end", StartAt::End)], &[])

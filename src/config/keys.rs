@@ -10,18 +10,8 @@ pub const TOP: &[&str] = &["agent", "source", "classify", "seal", "health", "des
 pub const AGENT: &[&str] = &["name", "origin", "state_dir", "journal_max_bytes", "record_max_bytes", "poll_interval"];
 
 /// Keys of `[[source]]`.
-pub const SOURCE: &[&str] = &[
-    "name",
-    "paths",
-    "exclude",
-    "format",
-    "inside",
-    "log_line_prefix",
-    "start_at",
-    "timezone",
-    "quiet_after",
-    "labels",
-];
+pub const SOURCE: &[&str] =
+    &["name", "paths", "exclude", "format", "log_line_prefix", "start_at", "timezone", "quiet_after", "labels"];
 
 /// Keys of `[classify]`.
 pub const CLASSIFY: &[&str] = &[

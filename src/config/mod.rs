@@ -8,6 +8,7 @@ mod bounds;
 mod error;
 mod fields;
 mod file;
+pub mod format_name;
 pub mod keys;
 mod matches;
 mod nearest;

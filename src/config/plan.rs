@@ -82,8 +82,10 @@ impl SourcePlan {
     pub fn dialect(&self, format: Format, head: &[u8]) -> Dialect {
         let told = dialect_of(format, head);
         let prefix = || self.prefix.clone();
-        let inside = self.inside.map(|inside| Arc::new(Dialect { prefix: prefix(), ..inside.into() }));
-        Dialect { prefix: prefix().or(told.prefix), inside: inside.or(told.inside), format }
+        let told_inside = || told.inside.as_deref().cloned();
+        let inside = self.inside.map(Dialect::from).or_else(told_inside);
+        let inside = inside.map(|inside| Arc::new(Dialect { prefix: prefix().or(inside.prefix), ..inside }));
+        Dialect { prefix: prefix().or(told.prefix), inside, format }
     }
 }
 

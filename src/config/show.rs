@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::format_name::FormatName;
 use super::plan::{Compression, DestinationKind, HttpPlan, Plan, QuietAfter, S3Plan, SourcePlan, StartAt, TlsPlan};
 use super::units::{show_about, show_duration, show_size};
 use super::{Matches, Reading, Warning};
@@ -133,12 +134,12 @@ fn source((index, source): (usize, &SourcePlan)) -> Table {
         QuietAfter::Off => "off".to_owned(),
         QuietAfter::Duration(duration) => show_duration(duration),
     };
+    let format = source.format.map(|format| FormatName { format, inside: source.inside }.to_string());
     let rows = vec![
         row("name", json!(source.name)),
         row("paths", json!(source.paths)),
         row("exclude", json!(source.exclude)),
-        row("format", json!(source.format.map_or("auto", |format| format.name()))),
-        row("inside", json!(source.inside.map(|format| format.name()))),
+        row("format", json!(format.as_deref().unwrap_or("auto"))),
         row("log_line_prefix", json!(source.prefix.as_ref().map(|prefix| prefix.as_str()))),
         row("start_at", json!(start_at)),
         row("timezone", json!(source.timezone)),

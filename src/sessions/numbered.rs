@@ -134,7 +134,7 @@ impl Counts {
         match format {
             Format::PostgresCsvlog
             | Format::PostgresJsonlog
-            | Format::CloudnativepgJson
+            | Format::Cloudnativepg
             | Format::PgauditlogtofileCsv
             | Format::Cri
             | Format::DockerJson => Some(Counts::Rows),

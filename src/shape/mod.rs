@@ -197,7 +197,7 @@ fn dialect_in_row(format: Format, record: &Record<'_>) -> Sql {
     };
     let has_class = record.statement.is_some_and(|statement| statement.class.is_some());
     let Some(engine) = said(&["serverType", "dbProtocol", "db_protocol", "engineName"]) else {
-        return if format == Format::GcpLogentry && !has_class { Sql::MYSQL } else { Sql::POSTGRES };
+        return if format == Format::Cloudsql && !has_class { Sql::MYSQL } else { Sql::POSTGRES };
     };
     let is = |word: &[u8]| engine.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
     match () {

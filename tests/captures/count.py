@@ -92,13 +92,14 @@ COUNTERS = {
     "postgres-syslog": syslog_rows,
     "pgauditlogtofile-csv": pgaudit_file_rows,
     "pgauditlogtofile-json": json_values,
-    "server-audit": server_audit_rows,
-    "server-audit-syslog": lambda data: server_audit_rows(data, begin=rb"\n"),
-    "mysql-general-log": general_log_rows,
+    "mariadb-audit": server_audit_rows,
+    "aurora-audit": server_audit_rows,
+    "mariadb-audit-syslog": lambda data: server_audit_rows(data, begin=rb"\n"),
+    "mysql-general": general_log_rows,
     "mysql-audit-json": json_values,
-    "mongodb-json": json_values,
-    "mongodb-ocsf": json_values,
-    "gcp-logentry": json_values,
+    "mongodb-audit-json": json_values,
+    "mongodb-audit-ocsf": json_values,
+    "cloudsql": json_values,
 }
 
 

@@ -41,7 +41,7 @@ fn each_statement_of_a_live_mariadb_is_one_record_however_its_log_is_rotated_and
     let host = Host::empty();
     let log = server.log();
     let source = format!(
-        "[[source]]\nname = \"maria\"\npaths = [\"{}\"]\nformat = \"server-audit\"\ntimezone = \"UTC\"\n",
+        "[[source]]\nname = \"maria\"\npaths = [\"{}\"]\nformat = \"mariadb-audit\"\ntimezone = \"UTC\"\n",
         log.display()
     );
     host.configure_with("interval = \"100ms\"\nsegment_max_bytes = \"256KiB\"", &source, &host.archive());

@@ -45,16 +45,16 @@ fn json_format(text: &[u8]) -> Option<Format> {
     let is_known: [(Format, &[&[u8]]); 12] = [
         (Format::Cloudwatch, &[b"\"logEvents\"", b"\"logGroup\""]),
         (Format::Cloudwatch, &[b"\"awslogs\"", b"\"data\""]),
-        (Format::AwsDas, &[b"\"databaseActivityEventList\""]),
-        (Format::GcpLogentry, &[b"\"protoPayload\"", b"\"logName\""]),
-        (Format::GcpLogentry, &[b"\"textPayload\"", b"\"logName\""]),
-        (Format::AzureDiagnostics, &[b"\"records\"", b"\"properties\"", b"\"category\""]),
-        (Format::AzureDiagnostics, &[b"\"properties\"", b"\"category\"", b"\"resourceId\""]),
-        (Format::AzureDiagnostics, &[b"\"properties\"", b"\"category\"", b"\"ResourceId\""]),
-        (Format::CloudnativepgJson, &[b"\"logger\"", b"\"record\"", b"\"session_line_num\""]),
-        (Format::BytebaseJson, &[b"\"log_type\":\"audit\"", b"\"method\"", b"\"parent\""]),
-        (Format::TeleportJson, &[b"\"ei\"", b"\"event\"", b"\"code\"", b"\"uid\"", b"\"cluster_name\""]),
-        (Format::TeleportJson, &[b"\"event\"", b"\"code\"", b"\"sid\"", b"\"db_protocol\""]),
+        (Format::AuroraDas, &[b"\"databaseActivityEventList\""]),
+        (Format::Cloudsql, &[b"\"protoPayload\"", b"\"logName\""]),
+        (Format::Cloudsql, &[b"\"textPayload\"", b"\"logName\""]),
+        (Format::Azure, &[b"\"records\"", b"\"properties\"", b"\"category\""]),
+        (Format::Azure, &[b"\"properties\"", b"\"category\"", b"\"resourceId\""]),
+        (Format::Azure, &[b"\"properties\"", b"\"category\"", b"\"ResourceId\""]),
+        (Format::Cloudnativepg, &[b"\"logger\"", b"\"record\"", b"\"session_line_num\""]),
+        (Format::BytebaseAudit, &[b"\"log_type\":\"audit\"", b"\"method\"", b"\"parent\""]),
+        (Format::TeleportAudit, &[b"\"ei\"", b"\"event\"", b"\"code\"", b"\"uid\"", b"\"cluster_name\""]),
+        (Format::TeleportAudit, &[b"\"event\"", b"\"code\"", b"\"sid\"", b"\"db_protocol\""]),
     ];
     is_known.iter().find(|(_, keys)| all(keys)).map(|(format, _)| *format)
 }

@@ -18,12 +18,12 @@ pub(super) fn family(text: &[u8], end: bool) -> Option<Detection> {
         return rows(text, is_whole);
     }
     if general_log::opens(line) {
-        return Some(Detection::Known(Format::MysqlGeneralLog));
+        return Some(Detection::Known(Format::MysqlGeneral));
     }
     if !is_whole && server_audit::syslog::is_syslog(line) {
         return Some(Detection::NeedMore);
     }
-    lines(text, end).any(server_audit::syslog::opens).then_some(Detection::Known(Format::ServerAuditSyslog))
+    lines(text, end).any(server_audit::syslog::opens).then_some(Detection::Known(Format::MariadbAuditSyslog))
 }
 
 /// Looks behind a first record that was cut.
@@ -33,7 +33,7 @@ pub(super) fn within(text: &[u8]) -> Option<Format> {
         Frame::Damaged { len, .. } => objects(&text[len..], true),
         _ => None,
     };
-    let is_row = || lines(text, true).any(server_audit::opens).then_some(Format::ServerAudit);
+    let is_row = || lines(text, true).find_map(server_audit::format_of);
     let is_xml = || lines(text, true).any(|line| line.trim_ascii_start().starts_with(mysql_audit::xml::START));
     match family(&text[line..], true).or(object) {
         Some(Detection::Known(format)) => Some(format),
@@ -44,7 +44,7 @@ pub(super) fn within(text: &[u8]) -> Option<Format> {
 /// A name with a line feed may have split the first row: the next ones are asked as well.
 fn rows(text: &[u8], is_whole: bool) -> Option<Detection> {
     match is_whole {
-        true => lines(text, true).any(server_audit::opens).then_some(Detection::Known(Format::ServerAudit)),
+        true => lines(text, true).find_map(server_audit::format_of).map(Detection::Known),
         false => Some(Detection::NeedMore),
     }
 }

@@ -1,8 +1,0 @@
-//! Whatever the bytes, server-audit's frames do not depend on cuts, and parsing them ends.
-
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
-use sealtrail_parsers::Format;
-
-fuzz_target!(|data: &[u8]| sealtrail_fuzz::format_holds(&Format::ServerAudit.into(), data));
