@@ -44,6 +44,9 @@ fn every_statement_is_one_record_whenever_its_log_is_rotated_and_its_reader_kill
         if !wrong.is_empty() {
             eprintln!("seed {seed}: {:#?}", &wrong[..wrong.len().min(6)]);
             failed.push(seed);
+            if crate::stops_at_first() {
+                break;
+            }
         }
     }
     eprintln!("{statements} statements, {apart} of them in several files");

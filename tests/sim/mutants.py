@@ -64,6 +64,22 @@ MUTATIONS = [
     ("a stale handle is kept", [
         ("src/tail/follow.rs", "error.kind() == io::ErrorKind::StaleNetworkFileHandle", "error.kind() == io::ErrorKind::Unsupported", 1),
     ]),
+    ("a stale archive is kept", [
+        ("src/tail/archives.rs", "self.open.retain(|archive| !archive.packed.is_stale());", "", 1),
+    ]),
+    ("one listing of the folders is enough, and one of a folder", [
+        ("src/tail/mod.rs", "self.opened == 0 && self.listed == before", "self.opened == 0", 1),
+        ("src/tail/find.rs", "for _ in 1..LISTINGS_MAX {", "for _ in 1..LISTINGS_MAX.min(1) {", 1),
+    ]),
+    ("a renamed file that was let go of is not looked at again", [
+        ("src/tail/mod.rs", "source.filter(|_| range.archive_len == 0 && len > left_at)", "source.filter(|_| len > u64::MAX - left_at.min(1))", 1),
+    ]),
+    ("the last row of an older file waits behind the next file's rows", [
+        ("src/core/reading.rs", "goes_on || files[count + 1..].iter().any(|index| self.tail.followers[*index].has_begun())", "goes_on && count < usize::MAX", 1),
+    ]),
+    ("files that lost their names are sorted anew", [
+        ("src/tail/mod.rs", "            if new.placed {\n                continue;\n            }\n", "", 1),
+    ]),
     ("the end of an archive is taken for granted", [
         ("src/tail/packed.rs", "    if read < buf.len() {", "    if read < buf.len() || unpacking.at > 2000 {", 1),
     ]),
@@ -169,7 +185,9 @@ class Place:
 
     def run(self, seeds):
         program = self.build()
-        for test, variables in [("every_row", {"SEALTRAIL_SIM_SEEDS": str(seeds)}), ("nth_call", {"SEALTRAIL_SIM_EVERY": "1"})]:
+        tests = [("every_row", {"SEALTRAIL_SIM_SEEDS": str(seeds)}), ("every_statement", {"SEALTRAIL_SIM_SEEDS": str(seeds // 4)}),
+                 ("nth_call", {"SEALTRAIL_SIM_EVERY": "1"})]
+        for test, variables in tests:
             begin = time.monotonic()
             environment = {**os.environ, "SEALTRAIL_SIM_FIRST": "1", "RUST_BACKTRACE": "0", **variables}
             ran = subprocess.run([program, test, "--nocapture"], cwd=self.tree, env=environment, capture_output=True, text=True)
@@ -181,9 +199,12 @@ class Place:
     def failure(self, said, seconds):
         schedule = re.search(r"^(\d+) schedules? from seed .* failed", said, re.MULTILINE)
         seed = re.search(r"^seed (\d+):", said, re.MULTILINE)
+        statement = re.search(r"^seeds that failed: \[(\d+)", said, re.MULTILINE)
         call = re.search(r"call (\d+), ", said, re.MULTILINE)
         if schedule and seed:
             return Ran(True, f"seed {seed[1]}", f"{schedule[1]} schedules")
+        if statement:
+            return Ran(True, f"statements, seed {statement[1]}", f"{seconds:.0f} s")
         if call:
             return Ran(True, f"durable call {call[1]}", f"{seconds:.0f} s")
         if "panicked at" not in said:
