@@ -1,8 +1,8 @@
 //! A live MariaDB whose audit log is rotated over and over while several clients work and the agent is killed: each statement is one record
 //! with its user, all that it touched, and its outcome.
 //!
-//! It is rotated by size. `server_audit_file_rotate_now` is of no use here: while another thread rotates because the file is full, both rename
-//! the same chain, and the server overwrites one of its own files (MariaDB 10.11; the agent had read it by then).
+//! It is rotated by size, or on request, and never both at a time: where one thread rotates because the file is full and another because it was told
+//! to, both rename the same chain, and the server overwrites one of its own files (MariaDB 10.11; the agent had read it by then).
 //!
 //! What there was is counted by a small reader of its own, which knows of server_audit's rows only what this workload has in them.
 
@@ -36,8 +36,17 @@ CREATE USER 'locked'@'%' IDENTIFIED BY 'secret';
 ";
 
 #[test]
-fn each_statement_of_a_live_mariadb_is_one_record_however_its_log_is_rotated_and_its_reader_killed() {
-    let mut server = Mariadb::start();
+fn each_statement_of_a_live_mariadb_is_one_record_when_its_log_is_rotated_by_size_and_its_reader_killed() {
+    each_statement_is_one_record(60_000, |_, _| {});
+}
+
+#[test]
+fn each_statement_of_a_live_mariadb_is_one_record_when_its_log_is_rotated_on_request_and_its_reader_killed() {
+    each_statement_is_one_record(1 << 30, rotate);
+}
+
+fn each_statement_is_one_record(rotate_size: u64, rotates: impl Fn(&Mariadb, &AtomicBool) + Sync) {
+    let mut server = Mariadb::start(rotate_size);
     let host = Host::empty();
     let log = server.log();
     let source = format!(
@@ -54,6 +63,7 @@ fn each_statement_of_a_live_mariadb_is_one_record_however_its_log_is_rotated_and
             let (server, done) = (&server, &done);
             scope.spawn(move || work(server, client, done));
         }
+        scope.spawn(|| rotates(&server, &done));
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(seconds()) {
             thread::sleep(Duration::from_millis(900));
@@ -115,6 +125,18 @@ fn work(server: &Mariadb, client: usize, done: &AtomicBool) {
         if round % 5 == 0 {
             server.run("root", &format!("CREATE USER u{client}_{round}; GRANT SELECT ON shop.items TO u{client}_{round};\nREVOKE SELECT ON shop.items FROM u{client}_{round}; DROP USER u{client}_{round};"));
         }
+        round += 1;
+    }
+}
+
+/// One session that asks for a new file again and again, at no regular pace.
+fn rotate(server: &Mariadb, done: &AtomicBool) {
+    let mut round = 0;
+    while !done.load(Ordering::Relaxed) {
+        let now = "SET GLOBAL server_audit_file_rotate_now = ON;\n";
+        let times = if round % 4 == 0 { 3 } else { 1 };
+        server.run("root", &now.repeat(times));
+        thread::sleep(Duration::from_millis(60 + round * 37 % 200));
         round += 1;
     }
 }

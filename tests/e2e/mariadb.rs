@@ -21,8 +21,8 @@ pub struct Mariadb {
 }
 
 impl Mariadb {
-    /// Starts a server that logs every event to [`Mariadb::log`], and never removes a file that it has rotated away.
-    pub fn start() -> Self {
+    /// Starts a server that logs every event to [`Mariadb::log`], rotates it at so many bytes, and never removes a file that it has rotated away.
+    pub fn start(rotate_size: u64) -> Self {
         assert!(Path::new(SERVER).exists(), "MariaDB is not there: run `make tools` first");
         let dir = tempfile::Builder::new().prefix("sealtrail-maria-").tempdir().unwrap();
         let (data, log) = (dir.path().join("data"), dir.path().join("log"));
@@ -40,7 +40,11 @@ impl Mariadb {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let said = File::create(dir.path().join("stderr")).unwrap();
         let mut command = Command::new(SERVER);
-        command.args(settings(dir.path(), &data, &log, port)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        command
+            .args(settings(dir.path(), &data, &log, port, rotate_size))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(said);
         let server = Mariadb { port, server: Some(command.spawn().unwrap()), dir };
         wait_until("MariaDB to start", || {
             let asked = server.client("root").args(["-e", "SELECT 1"]).output().unwrap();
@@ -94,7 +98,7 @@ impl Drop for Mariadb {
     }
 }
 
-fn settings(dir: &Path, data: &Path, log: &Path, port: u16) -> Vec<String> {
+fn settings(dir: &Path, data: &Path, log: &Path, port: u16, rotate_size: u64) -> Vec<String> {
     let user = rustix::process::geteuid().is_root().then(|| "--user=mysql".to_owned());
     let settings = [
         "--no-defaults".to_owned(),
@@ -111,7 +115,7 @@ fn settings(dir: &Path, data: &Path, log: &Path, port: u16) -> Vec<String> {
         "--server-audit-logging=ON".to_owned(),
         format!("--server-audit-file-path={}/server_audit.log", log.display()),
         "--server-audit-file-rotations=999".to_owned(),
-        "--server-audit-file-rotate-size=60000".to_owned(),
+        format!("--server-audit-file-rotate-size={rotate_size}"),
         "--server-audit-query-log-limit=200000".to_owned(),
     ];
     settings.into_iter().chain(user).collect()

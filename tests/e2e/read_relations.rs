@@ -46,7 +46,7 @@ fn relations_read_from_the_text_are_those_that_pgaudit_names() {
 
 #[test]
 fn relations_read_from_the_text_are_those_that_server_audit_names() {
-    let mut server = Mariadb::start();
+    let mut server = Mariadb::start(60_000);
     let statements = statements(include_str!("statements/mariadb.sql"));
     assert!(statements.len() >= MARIADB_STATEMENTS_MIN, "only {} statements", statements.len());
     server.run("root", include_str!("statements/mariadb_setup.sql"));
