@@ -46,6 +46,14 @@ pub struct Found {
     pub modified: SystemTime,
 }
 
+/// What the patterns have met.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Index of the source, name, and what it leads to.
+    pub all: Vec<(usize, PathBuf, Inode)>,
+    inodes: BTreeSet<Inode>,
+}
+
 impl Patterns {
     /// Of a source whose patterns the configuration has checked.
     pub fn of(plan: &SourcePlan) -> Self {
@@ -62,8 +70,8 @@ impl Patterns {
         self.paths.iter().any(|parts| leads_to(parts, &components)) && !is_excluded()
     }
 
-    /// Adds the files that match and whose inode no pattern has met before: a file with two names is one file.
-    pub fn find(&self, disk: &dyn Disk, source: usize, inodes: &mut BTreeSet<Inode>, found: &mut Vec<Found>) {
+    /// Adds all names that match to `names`, and to `found` the files whose inode no pattern has met before: a file with two names is one file.
+    pub fn find(&self, disk: &dyn Disk, source: usize, names: &mut Names, found: &mut Vec<Found>) {
         let mut paths = Vec::new();
         for parts in &self.paths {
             walk(disk, PathBuf::new(), parts, DEPTH_MAX, &mut paths);
@@ -75,7 +83,11 @@ impl Patterns {
             // Gone since it was listed, or not a file: nothing to read.
             let Ok(status) = disk.status(&path) else { continue };
             let inode = Inode::of(&status);
-            if status.is_file() && inodes.insert(inode) {
+            if !status.is_file() {
+                continue;
+            }
+            names.all.push((source, path.clone(), inode));
+            if names.inodes.insert(inode) {
                 found.push(Found { source, path, inode, len: status.len, modified: status.modified });
             }
         }

@@ -47,11 +47,11 @@ use crate::limits::{ENDED_KEPT_MAX, FILES_MAX, LISTINGS_MAX, ROTATED_QUIET_MS};
 use crate::sessions::numbered::{FileId, file_id as file_id_of};
 use archives::{Archives, Unpacked};
 use copies::cut_away;
-use find::{Found, Patterns, settled_files_in};
+use find::{Found, Names, Patterns, settled_files_in};
 use follow::{Aside, Follower};
 use identity::Inode;
 use lineage::{Lineage, by_age, is_live, live_name};
-use siblings::{Bystanders, Rotated, rotated};
+use siblings::{Bystanders, Rotated, merge, rotated};
 use sight::{Sight, Unreadable};
 use watch::Watch;
 
@@ -67,6 +67,10 @@ pub struct Tail {
     lineages_ever: u64,
     /// Files that this listing of the folders has opened, and names that led to another file by then.
     opened: usize,
+    /// The names that matched when the folders were last listed to the end, and where they led.
+    names: Names,
+    /// Names that led to a file that is still followed under another, and lead to none since.
+    vacant: Vec<Rotated>,
     /// What this listing of the folders has seen, under which names.
     listed: Vec<(PathBuf, Inode)>,
     /// Since when names go on from file to file faster than the folders are listed, by the core's clock in milliseconds: there may be files
@@ -179,6 +183,8 @@ impl Tail {
             lineages: BTreeMap::new(),
             lineages_ever: 0,
             opened: 0,
+            names: Names::default(),
+            vacant: Vec::new(),
             listed: Vec::new(),
             restless_since_ms: None,
             unpacking: BTreeSet::new(),
@@ -211,11 +217,13 @@ impl Tail {
         for _ in 0..LISTINGS_MAX {
             self.opened = 0;
             let before = std::mem::take(&mut self.listed);
-            let found = self.list(now_ms, health, &mut looked);
+            let (found, names) = self.list(now_ms, health, &mut looked);
             looked.sights = self.sights(&found);
             self.first_look = false;
             is_settled = self.opened == 0 && self.listed == before;
             if is_settled {
+                self.vacant.retain(|rotated| !names.all.iter().any(|(_, path, _)| *path == rotated.live));
+                self.names = names;
                 // Not before: what was rotated away while the folders were listed is to be read.
                 self.note_what_lies_there(&found);
                 break;
@@ -228,10 +236,11 @@ impl Tail {
         looked
     }
 
-    fn list(&mut self, now_ms: u64, health: &[SourceHealth], looked: &mut Looked) -> Vec<Found> {
+    fn list(&mut self, now_ms: u64, health: &[SourceHealth], looked: &mut Looked) -> (Vec<Found>, Names) {
         self.watch.forget_missing(self.disk.as_ref());
-        let found = self.find();
-        self.listed.extend(found.iter().map(|file| (file.path.clone(), file.inode)));
+        let (found, names) = self.find();
+        self.notice_other_names(&names);
+        self.listed.extend(names.all.iter().map(|(_, path, inode)| (path.clone(), *inode)));
         let mut problems = self.unmatched(&found);
         let places: BTreeMap<Inode, &Found> = found.iter().map(|file| (file.inode, file)).collect();
         for follower in &mut self.followers {
@@ -266,7 +275,19 @@ impl Tail {
         }
         self.open_archives_without_name(not_unpacked, now_ms, health, &mut problems);
         self.tell(health, problems);
-        found
+        (found, names)
+    }
+
+    /// A file with several names is followed under one of them: one that another has now may have been others' in between.
+    fn notice_other_names(&mut self, now: &Names) {
+        let now: BTreeSet<(&PathBuf, Inode)> = now.all.iter().map(|(_, path, inode)| (path, *inode)).collect();
+        for (source, path, inode) in self.names.all.iter().filter(|(_, path, inode)| !now.contains(&(path, *inode))) {
+            let follower = self.followers.iter().find(|follower| follower.inode == *inode);
+            let live = self.sources[*source].live_name(path);
+            self.vacant.extend(follower.and_then(|follower| rotated(*source, &live, follower.file().as_ref())));
+        }
+        merge(&mut self.vacant);
+        self.rotated.extend(self.vacant.iter().cloned());
     }
 
     /// Unpacks this turn's share of the archives that somebody waits for.

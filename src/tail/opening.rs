@@ -1,6 +1,6 @@
 //! Which files the patterns lead to now, and following one of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tracing::info;
 
 use super::archives::Content;
-use super::find::{Found, base_dir};
+use super::find::{Found, Names, base_dir};
 use super::follow::Follower;
 use super::identity::{Fit, Inode, compare};
 use super::lineage::live_name;
@@ -29,20 +29,20 @@ enum Opened {
 }
 
 impl Tail {
-    pub(super) fn find(&mut self) -> Vec<Found> {
+    pub(super) fn find(&mut self) -> (Vec<Found>, Names) {
         let disk = self.disk.as_ref();
-        let (mut found, mut inodes) = (Vec::new(), BTreeSet::new());
+        let (mut found, mut names) = (Vec::new(), Names::default());
         for (index, source) in self.sources.iter().enumerate() {
             for glob in &source.plan.paths {
                 self.watch.add(disk, &base_dir(glob));
             }
-            source.patterns.find(disk, index, &mut inodes, &mut found);
+            source.patterns.find(disk, index, &mut names, &mut found);
         }
         for file in &found {
             self.watch.add(disk, file.path.parent().unwrap_or(Path::new("/")));
         }
         found.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
-        found
+        (found, names)
     }
 
     /// One standing problem a source at most: here, that nothing matches.

@@ -17,7 +17,7 @@ use crate::disk::{Disk, OpenFile, Status};
 use crate::health::SourceHealth;
 
 /// A log that is no longer where it was.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rotated {
     /// Index of its source.
     pub source: usize,
