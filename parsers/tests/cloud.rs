@@ -265,6 +265,21 @@ proptest! {
     }
 }
 
+#[test]
+fn chunks_of_two_sessions_are_told_apart_whether_the_session_is_a_number_or_a_text() {
+    let writer = |session: &str| {
+        let frame = format!(
+            "{{\"protoPayload\":{{\"request\":{{\"@type\":\"x.PgAuditEntry\",\"chunkCount\":2,\"chunkIndex\":1,\
+             \"databaseSessionId\":{session},\"statementId\":1}}}}}}"
+        );
+        match parse(&Format::Cloudsql.into(), frame.as_bytes(), &mut Scratch::new()) {
+            Parsed::Piece(piece) => piece.writer.to_vec(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(["1150", "1151", "\"1150\""].map(writer), ["1150", "1151", "1150"].map(|id| id.as_bytes().to_vec()));
+}
+
 /// A stream may be packed so that a small row becomes an enormous one.
 #[test]
 fn what_unpacks_to_too_much_is_not_unpacked() {
@@ -314,6 +329,7 @@ fn fixtures_are_told_by_their_beginning() {
         (Format::AuroraDas, "other_engines"),
         (Format::Cloudsql, "mysql"),
         (Format::Cloudsql, "pgaudit_in_chunks"),
+        (Format::Cloudsql, "published_postgresql"),
         (Format::Cloudsql, "server_log"),
         (Format::Azure, "postgresql_flexible_server"),
         (Format::Azure, "postgresql_single_server"),
