@@ -244,8 +244,10 @@ impl<'a> Entry<'a> {
             let first = request.text(key, room).unwrap_or_default();
             let rest = more.iter_mut().filter_map(|entry| entry.request.text(key, room));
             let all: Vec<_> = std::iter::once(first).chain(rest).collect();
-            // A stand-in is in every chunk.
-            if all.len() > 1 && all.iter().any(|part| *part != first) { joined(&all, room) } else { first }
+            // A stand-in is in every chunk; chunks of a text may be equal by chance.
+            let is_stand_in = is_withheld(first) || matches!(first, b"<none>" | b"[none]");
+            let is_same = all.len() == 1 || (is_stand_in && all.iter().all(|part| *part == first));
+            if is_same { first } else { joined(&all, room) }
         };
         let (text, parameter) = (parts("statement"), parts("parameter"));
         let withheld = is_withheld(text);
