@@ -7,6 +7,8 @@
 
 mod told;
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealtrail_parsers::{Act, Dialect, Format, Parameters, Record, Statement, Status, Value};
@@ -60,7 +62,7 @@ impl Place {
 #[derive(Debug, Clone, Copy)]
 pub struct At<'e> {
     /// In which file.
-    pub origin: &'e Origin,
+    pub origin: &'e Arc<Origin>,
     /// Where in it.
     pub place: Place,
 }

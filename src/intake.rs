@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sealtrail_parsers::{Dialect, Format, Parsed, Piece, Record, Scratch, assemble, each, parse};
+use sealtrail_parsers::{Dialect, Format, Parsed, Piece, Record, Scratch, assemble, each, each_of, parse};
 
 use crate::accounts::Accounts;
 use crate::clock::{self, Clock as WallClock};
@@ -195,9 +195,10 @@ impl Intake {
                 let Some((waiting, origin)) = waiting.as_ref().and_then(|row| Some((row, row.origin()?))) else {
                     break;
                 };
-                let before = intake.block.rows.read;
+                let before = (intake.block.rows.read, intake.begun_elsewhere.len() as u64);
                 intake.row(source, origin, held).whole(waiting, waiting.may_be_whole(), scratch);
-                intake.begun_elsewhere.extend((before..intake.block.rows.read).map(|_| origin.file));
+                let told_of = before.0 + intake.begun_elsewhere.len() as u64 - before.1;
+                intake.begun_elsewhere.extend((told_of..intake.block.rows.read).map(|_| origin.file));
             }
         });
     }
@@ -333,10 +334,11 @@ impl Row<'_> {
         let all = frames.concat();
         let pieces = if places.len() > 1 { &places[..] } else { &[] };
         let place = Place::new(first.place.offset, all.len() as u64);
-        let before = self.block.rows.read;
+        let before = (self.block.rows.read, self.begun_elsewhere.len() as u64);
         self.of(origin).assembled(place, &all, &frames, pieces, complete, scratch);
         if origin.file != self.origin.file {
-            self.begun_elsewhere.extend((before..self.block.rows.read).map(|_| origin.file));
+            let told_of = before.0 + self.begun_elsewhere.len() as u64 - before.1;
+            self.begun_elsewhere.extend((told_of..self.block.rows.read).map(|_| origin.file));
         }
     }
 
@@ -367,7 +369,13 @@ impl Row<'_> {
         complete: bool,
         scratch: &mut Scratch,
     ) {
-        match assemble(&self.origin.dialect, frames, complete, scratch) {
+        let parsed = assemble(&self.origin.dialect, frames, complete, scratch);
+        if matches!(parsed, Parsed::Several) {
+            drop(parsed);
+            let alone = [At { origin: self.origin, place }];
+            return self.several_of(if pieces.is_empty() { &alone } else { pieces }, frames, scratch);
+        }
+        match parsed {
             Parsed::Record(record) => self.event(place, all, &record, None, pieces),
             Parsed::Unparsed { reason, .. } => {
                 self.unparsed(place, Unparsed { reason, flags: &["unparsed"], kept: Kept::All(all) });
@@ -375,6 +383,29 @@ impl Row<'_> {
             Parsed::Nothing { .. } => {}
             Parsed::Piece(_) | Parsed::Several => debug_assert!(false, "what is assembled is whole"),
         }
+    }
+
+    /// Writes the lines of all rows in frames that stand at these places. Each is one of the file in which it begins.
+    fn several_of(&mut self, places: &[At<'_>], frames: &[&[u8]], scratch: &mut Scratch) {
+        let (of_first, file) = (self.origin, self.origin.file);
+        each_of(&of_first.dialect, frames, scratch, &mut |parsed, span| {
+            let (at, of_row) = (&places[span.first..=span.last], &frames[span.first..=span.last]);
+            let Some(first) = at.first() else { return };
+            let all = of_row.concat();
+            let place = Place { offset: first.place.offset, length: all.len() as u64, part: span.part };
+            let mut row = self.of(first.origin);
+            match parsed {
+                Parsed::Record(record) => row.event(place, &all, &record, None, if at.len() > 1 { at } else { &[] }),
+                Parsed::Unparsed { reason, .. } => {
+                    row.unparsed(place, Unparsed { reason, flags: &["unparsed"], kept: Kept::All(&all) });
+                }
+                Parsed::Nothing { .. } => return,
+                Parsed::Piece(_) | Parsed::Several => debug_assert!(false, "a row among several is whole"),
+            }
+            if first.origin.file != file {
+                self.begun_elsewhere.push(first.origin.file);
+            }
+        });
     }
 
     /// Writes the lines of all rows in one frame.

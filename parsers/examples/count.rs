@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sealtrail_parsers::postgres_prefix::Prefix;
-use sealtrail_parsers::{Detection, Frame, Framer, Parsed, Scratch, assemble, detect, dialect_of, each, parse};
+use sealtrail_parsers::{
+    Detection, Frame, Framer, Parsed, Scratch, assemble, detect, dialect_of, each, each_of, parse,
+};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: count FILE [FORMAT [PREFIX]]")?;
@@ -36,7 +38,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     Parsed::Piece(_) => {
                         drop(parsed);
                         // As dear as a row of one piece, though others may belong to it.
-                        count(&assemble(&dialect, &[frame], true, &mut scratch));
+                        let row = assemble(&dialect, &[frame], true, &mut scratch);
+                        if matches!(row, Parsed::Several) {
+                            drop(row);
+                            each_of(&dialect, &[frame], &mut scratch, &mut |row, _| count(&row));
+                        } else {
+                            count(&row);
+                        }
                     }
                     Parsed::Several => {
                         drop(parsed);

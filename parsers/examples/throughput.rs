@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use sealtrail_parsers::postgres_prefix::Prefix;
-use sealtrail_parsers::{Dialect, Format, Frame, Framer, Parsed, Scratch, assemble, dialect_of, each, parse};
+use sealtrail_parsers::{Dialect, Format, Frame, Framer, Parsed, Scratch, assemble, dialect_of, each, each_of, parse};
 
 /// So many times: a machine with other work to do is undisturbed in one of them.
 const TIMES: usize = 15;
@@ -87,7 +87,12 @@ fn read(dialect: &Dialect, log: &[u8]) -> Rows {
         if is_piece {
             // As if it were all of its row, which most are.
             let row = assemble(dialect, &[&rest[..len]], true, &mut scratch);
-            rows.understood += u64::from(matches!(black_box(row), Parsed::Record(_)));
+            if matches!(row, Parsed::Several) {
+                drop(row);
+                each_of(dialect, &[&rest[..len]], &mut scratch, &mut |row, _| rows.count(&row));
+            } else {
+                rows.understood += u64::from(matches!(black_box(row), Parsed::Record(_)));
+            }
         }
         if is_several {
             each(dialect, &rest[..len], &mut scratch, &mut |row| rows.count(&row));

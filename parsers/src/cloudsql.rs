@@ -27,10 +27,10 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
         Ok(entry) => entry,
         Err(reason) => return Parsed::Unparsed { reason, retry_at: next_record(frame) },
     };
-    if let Some(piece) = entry.piece() {
+    let (mut room, scratch) = scratch.room_and_inside(room_len(object));
+    if let Some(piece) = entry.piece(&mut room) {
         return Parsed::Piece(piece);
     }
-    let (mut room, scratch) = scratch.room_and_inside(room_len(object));
     let Some(text) = entry.text(&mut room) else {
         return Parsed::Record(entry.record(&mut [], true, &mut room));
     };
@@ -152,7 +152,9 @@ impl<'a> Entry<'a> {
             let members = Members::read(raw)?;
             let is_of =
                 |name: &[u8]| members.peek("@type").and_then(members::text_of).is_some_and(|of| of.raw.ends_with(name));
-            if is_of(b"PgAuditEntry") {
+            // What stands between Google and the file may take out names that begin with a sign, as Logstash does.
+            let is_untyped = !members.has("@type") && members.has("auditClass") && members.has("databaseSessionId");
+            if is_of(b"PgAuditEntry") || is_untyped {
                 kind = Kind::PgAudit;
             } else if is_of(b"MysqlAuditEntry") {
                 kind = Kind::MysqlAudit;
@@ -176,7 +178,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Which row it is a chunk of, if it is not all of it.
-    fn piece(&self) -> Option<Piece<'a>> {
+    fn piece(&self, room: &mut Room<'a>) -> Option<Piece<'a>> {
         let Chunk { index, count } = self.chunk().filter(|chunk| self.kind == Kind::PgAudit && chunk.count > 1)?;
         let raw = |key| match self.request.peek(key)? {
             Json::Text(text) => Some(text.raw),
@@ -190,7 +192,10 @@ impl<'a> Entry<'a> {
         let row = (statement << 24) | number("substatementId").unwrap_or_default();
         let is_last = i64::from(index) >= count;
         // Which of the chunks it is matters only when they are put together: they may come in any order.
-        let writer = raw("databaseSessionId").unwrap_or_default();
+        let writer = match self.request.peek("databaseSessionId") {
+            Some(Json::Int(session)) => digits::in_room(session, room),
+            _ => raw("databaseSessionId").unwrap_or_default(),
+        };
         Some(Piece { writer, row, number: 0, is_last: Some(is_last) })
     }
 
@@ -239,8 +244,10 @@ impl<'a> Entry<'a> {
             let first = request.text(key, room).unwrap_or_default();
             let rest = more.iter_mut().filter_map(|entry| entry.request.text(key, room));
             let all: Vec<_> = std::iter::once(first).chain(rest).collect();
-            // A stand-in is in every chunk.
-            if all.len() > 1 && all.iter().any(|part| *part != first) { joined(&all, room) } else { first }
+            // A stand-in is in every chunk; chunks of a text may be equal by chance.
+            let is_stand_in = is_withheld(first) || matches!(first, b"<none>" | b"[none]");
+            let is_same = all.len() == 1 || (is_stand_in && all.iter().all(|part| *part == first));
+            if is_same { first } else { joined(&all, room) }
         };
         let (text, parameter) = (parts("statement"), parts("parameter"));
         let withheld = is_withheld(text);

@@ -5,9 +5,13 @@
 //!
 //! - What a message is depends on the database. Where the operator does not say, the log group's name does:
 //!   `/aws/rds/instance/NAME/postgresql`.
-//! - A row may be several messages: the server's DETAIL and STATEMENT, the tables of a statement. Those of one envelope are joined.
+//! - A row may be several messages: the server's DETAIL and STATEMENT, the tables of a statement, what is longer than a message may be. They
+//!   may stand in several envelopes of one stream. So an envelope is a piece of what its stream tells, and its rows are those of all
+//!   pieces: of the messages one behind the other.
+//! - Deliveries come twice and out of order. What begins an envelope goes on a row of the one before only if it was written no earlier.
 //! - What is packed may unpack to anything. It is unpacked up to [`UNPACKED_MAX`] and no further.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::sync::LazyLock;
 
@@ -19,7 +23,7 @@ use crate::braces;
 use crate::inside;
 use crate::json::{self, Value as Json};
 use crate::members::{self, Members};
-use crate::record::{Act, Record, Value};
+use crate::record::{Act, Piece, Record, Span, Value};
 use crate::scratch::Room;
 use crate::server_audit;
 use crate::{Dialect, Format, Framer, Parsed, Scratch, assemble, parse as parse_row, times};
@@ -27,31 +31,129 @@ use crate::{Dialect, Format, Framer, Parsed, Scratch, assemble, parse as parse_r
 /// CloudWatch delivers at most a megabyte at a time, packed. Text packs to a tenth or so; what unpacks to more than this is no log.
 pub const UNPACKED_MAX: u64 = 32 << 20;
 
+/// A message may be so long, in bytes of UTF-8: first 256 KiB, since 2025 1 MiB (`PutLogEvents`). What is longer is cut at these lengths,
+/// less the 26 bytes that each message is charged with and what a character takes.
+const MESSAGE_MAX: [usize; 2] = [256 << 10, 1 << 20];
+const MESSAGE_SPARE: usize = 32;
+
 /// Says what one frame holds. See [`crate::parse`].
-pub fn parse(frame: &[u8]) -> Parsed<'_> {
+pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
     let object = object(frame);
     if object.is_empty() {
         return Parsed::Nothing { what: "what stands between objects" };
     }
-    match Outside::of(object) {
-        Ok(Outside::Control) => Parsed::Nothing { what: CONTROL },
-        Ok(Outside::Packed(_) | Outside::Plain) => Parsed::Several,
-        Err(reason) => Parsed::Unparsed { reason, retry_at: next_record(frame) },
-    }
+    let edges = match Outside::of(object) {
+        Ok(Outside::Control) => return Parsed::Nothing { what: CONTROL },
+        Ok(Outside::Packed(packed)) => unpack(packed).ok().and_then(|unpacked| Edges::of(dialect, &unpacked, scratch)),
+        Ok(Outside::Plain) => Edges::of(dialect, object, scratch),
+        Err(reason) => return Parsed::Unparsed { reason, retry_at: next_record(frame) },
+    };
+    let Some(Edges { stream, number, is_last }) = edges else { return Parsed::Several };
+    let mut room = scratch.room(stream.len());
+    let writer = room.write(|out| {
+        out[..stream.len()].copy_from_slice(&stream);
+        stream.len()
+    });
+    Parsed::Piece(Piece { writer, row: 0, number, is_last })
 }
 
 /// The rows of an envelope. See [`crate::each`].
 pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>)) {
-    let object = object(frame);
-    match Outside::of(object) {
-        Ok(Outside::Packed(packed)) => match unpack(packed) {
-            Ok(unpacked) => rows(dialect, unpacked.trim_ascii(), scratch, row),
-            Err(reason) => row(Parsed::Unparsed { reason, retry_at: None }),
-        },
-        Ok(Outside::Plain) => rows(dialect, object, scratch, row),
-        Ok(Outside::Control) => row(Parsed::Nothing { what: CONTROL }),
-        Err(reason) => row(Parsed::Unparsed { reason, retry_at: None }),
+    each_of(dialect, &[frame], scratch, &mut |parsed, _| row(parsed));
+}
+
+/// The rows of envelopes of one stream. See [`crate::each_of`].
+pub fn each_of(dialect: &Dialect, frames: &[&[u8]], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>, Span)) {
+    let objects: Vec<_> = frames.iter().map(|frame| unpacked(object(frame))).collect();
+    let len = objects.iter().flatten().map(|object| members::room_len(object)).sum();
+    let (mut room, scratch) = scratch.room_and_inside(len);
+    let mut envelopes = Vec::new();
+    for (index, object) in objects.iter().enumerate() {
+        let envelope = match object {
+            Ok(object) => Envelope::read(object.trim_ascii(), index, &mut room),
+            Err(reason) => Err(*reason),
+        };
+        envelopes.push(envelope);
     }
+    let mut rows = Rows { dialect, envelopes: &envelopes, parts: vec![0; frames.len()], scratch, row };
+    let mut run: Vec<Event<'_>> = Vec::new();
+    for (index, envelope) in envelopes.iter().enumerate() {
+        match envelope {
+            Ok(Some(envelope)) => {
+                if envelope.events.first().is_some_and(|first| !first.may_follow(&run)) {
+                    rows.of_run(&std::mem::take(&mut run));
+                }
+                run.extend_from_slice(&envelope.events);
+            }
+            other => {
+                rows.of_run(&std::mem::take(&mut run));
+                let parsed = match other {
+                    Err(reason) => Parsed::Unparsed { reason, retry_at: None },
+                    Ok(_) => Parsed::Nothing { what: CONTROL },
+                };
+                (rows.row)(parsed, Span { first: index, last: index, part: 0 });
+            }
+        }
+    }
+    rows.of_run(&run);
+}
+
+/// What a frame's envelope is, taken out of what it is packed in.
+fn unpacked(object: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
+    match Outside::of(object)? {
+        Outside::Packed(packed) => unpack(packed).map(Cow::Owned),
+        Outside::Plain | Outside::Control => Ok(Cow::Borrowed(object)),
+    }
+}
+
+/// Which piece of its stream an envelope is.
+struct Edges {
+    /// Its group and stream.
+    stream: Vec<u8>,
+    /// 1 if it surely begins with a row.
+    number: u32,
+    is_last: Option<bool>,
+}
+
+impl Edges {
+    /// `None` where rows are not known by their beginnings or ends: each message is one.
+    fn of(dialect: &Dialect, object: &[u8], scratch: &mut Scratch) -> Option<Self> {
+        let (mut room, scratch) = scratch.room_and_inside(members::room_len(object));
+        let mut members = Members::read(object.trim_ascii()).ok()?;
+        let (mut first, mut last) = (None, None);
+        let note = |element| {
+            if let Json::Object(object) = element {
+                first.get_or_insert(object);
+                last = Some(object);
+            }
+        };
+        json::elements(members.array("logEvents")?, note).ok()?;
+        let (first, last) = (Event::of(first?, 0, &mut room)?, Event::of(last?, 0, &mut room)?);
+        let raw = |key| members.peek(key).and_then(members::text_of).map_or(&b""[..], |text| text.raw);
+        let of_group = inside_of_group(raw("logGroup"), &[first, last]);
+        let inside = dialect.inside.as_deref().or(of_group.as_ref())?;
+        let (number, is_last) = ends(inside, &first, &last, scratch);
+        Some(Edges { stream: [raw("logGroup"), raw("logStream")].join(&0), number, is_last })
+    }
+}
+
+/// Whether a row begins with the first message, as the number of its piece, and whether one ends with the last.
+fn ends(inside: &Dialect, first: &Event<'_>, last: &Event<'_>, scratch: &mut Scratch) -> (u32, Option<bool>) {
+    if !inside::may_be_pieces(inside.format)
+        && let Some(starts) = inside::starts(inside, first_line(first.message))
+    {
+        return (u32::from(starts), None);
+    }
+    let number = match parse_row(inside, first.message, scratch) {
+        Parsed::Piece(piece) => u32::from(piece.number == 1),
+        _ => 0,
+    };
+    let is_last = match parse_row(inside, last.message, scratch) {
+        Parsed::Piece(piece) => piece.is_last,
+        Parsed::Unparsed { .. } => Some(!last.is_cut()),
+        _ => Some(true),
+    };
+    (number, is_last)
 }
 
 /// Where an envelope begins behind the first byte: half of one may run on into a whole one.
@@ -102,22 +204,45 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, &'static str> {
     }
 }
 
-fn rows(dialect: &Dialect, object: &[u8], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>)) {
-    let (mut room, scratch) = scratch.room_and_inside(members::room_len(object));
-    let envelope = match Envelope::read(object, &mut room) {
-        Ok(Some(envelope)) => envelope,
-        Ok(None) => return row(Parsed::Nothing { what: CONTROL }),
-        Err(reason) => return row(Parsed::Unparsed { reason, retry_at: None }),
-    };
-    let of_group = inside_of_group(envelope.group, &envelope.events);
-    let inside = dialect.inside.as_deref().or(of_group.as_ref());
-    let framer = inside.map(Framer::new);
-    let mut events = envelope.events.as_slice();
-    while let Some(first) = events.first() {
-        let count = row_len(inside, framer.as_ref(), events, scratch);
-        let (of_row, rest) = events.split_at(count.clamp(1, events.len()));
-        events = rest;
-        envelope.row(inside, first, of_row, scratch, row);
+/// Hands out rows of several envelopes.
+struct Rows<'r, 'a> {
+    dialect: &'r Dialect,
+    envelopes: &'r [Result<Option<Envelope<'a>>, &'static str>],
+    /// Of each envelope, how many rows began in it, or went on in it from the one before.
+    parts: Vec<u32>,
+    scratch: &'r mut Scratch,
+    row: &'r mut dyn FnMut(Parsed<'_>, Span),
+}
+
+impl Rows<'_, '_> {
+    /// The rows of messages that stand one behind the other.
+    fn of_run(&mut self, events: &[Event<'_>]) {
+        let Some(Ok(Some(envelope))) = events.first().and_then(|first| self.envelopes.get(first.envelope)) else {
+            return;
+        };
+        let of_group = inside_of_group(envelope.group, events);
+        let inside = self.dialect.inside.as_deref().or(of_group.as_ref());
+        let framer = inside.map(Framer::new);
+        let mut events = events;
+        while let Some(first) = events.first() {
+            let count = row_len(inside, framer.as_ref(), events, self.scratch);
+            let (of_row, rest) = events.split_at(count.clamp(1, events.len()));
+            events = rest;
+            self.row(inside, first, of_row);
+        }
+    }
+
+    fn row(&mut self, inside: Option<&Dialect>, first: &Event<'_>, of_row: &[Event<'_>]) {
+        let Some(Ok(Some(envelope))) = self.envelopes.get(first.envelope) else { return };
+        let last = of_row.last().map_or(first.envelope, |last| last.envelope);
+        let (parts, row) = (&mut self.parts, &mut self.row);
+        envelope.row(inside, first, of_row, self.scratch, &mut |parsed| {
+            let part = parts[first.envelope];
+            parts[first.envelope] += u32::from(!matches!(parsed, Parsed::Nothing { .. }));
+            row(parsed, Span { first: first.envelope, last, part });
+        });
+        // What goes on in an envelope has the place there that it would have alone.
+        parts[first.envelope..=last].iter_mut().skip(1).for_each(|part| *part = 1);
     }
 }
 
@@ -164,9 +289,24 @@ fn row_len(inside: Option<&Dialect>, framer: Option<&Framer>, events: &[Event<'_
         }
         return count;
     }
-    let Some(Framer::Blocks(framer)) = framer else { return 1 };
+    let Some(Framer::Blocks(framer)) = framer else {
+        let is_cut = first.is_cut() && matches!(parse_row(inside, first.message, scratch), Parsed::Unparsed { .. });
+        return if is_cut { 1 + events.iter().take_while(|event| event.is_cut()).count() } else { 1 };
+    };
     let goes_on = |event: &&Event<'_>| !framer.is_start(first_line(event.message));
     1 + events[1..].iter().take_while(goes_on).count()
+}
+
+/// The text that messages are of one row: lines, or the parts of one that was cut.
+fn joined(events: &[Event<'_>]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        if index > 0 && !events[index - 1].is_cut() {
+            text.push(b'\n');
+        }
+        text.extend_from_slice(event.message);
+    }
+    text
 }
 
 fn first_line(text: &[u8]) -> &[u8] {
@@ -182,7 +322,10 @@ struct Envelope<'a> {
 }
 
 /// One `logEvents[]`.
+#[derive(Debug, Clone, Copy)]
 struct Event<'a> {
+    /// Of which frame.
+    envelope: usize,
     id: Option<&'a [u8]>,
     time: Option<i64>,
     message: &'a [u8],
@@ -191,7 +334,7 @@ struct Event<'a> {
 
 impl<'a> Envelope<'a> {
     /// `None` of a control message. Needs [`members::room_len`].
-    fn read(object: &'a [u8], room: &mut Room<'a>) -> Result<Option<Self>, &'static str> {
+    fn read(object: &'a [u8], index: usize, room: &mut Room<'a>) -> Result<Option<Self>, &'static str> {
         let mut members = Members::read(object)?;
         let kind = members.text("messageType", room).ok_or(NO_ENVELOPE)?;
         if kind == b"CONTROL_MESSAGE" {
@@ -200,7 +343,7 @@ impl<'a> Envelope<'a> {
         let listed = members.array("logEvents").ok_or(NO_ENVELOPE)?;
         let (mut events, mut is_wrong) = (Vec::new(), false);
         json::elements(listed, |element| match element {
-            Json::Object(object) => match Event::of(object, room) {
+            Json::Object(object) => match Event::of(object, index, room) {
                 Some(event) => events.push(event),
                 None => is_wrong = true,
             },
@@ -261,19 +404,19 @@ impl<'a> Envelope<'a> {
             Parsed::Unparsed { reason, .. } => row(Parsed::Unparsed { reason, retry_at: None }),
             other => row(other),
         };
-        let messages: Vec<_> = events.iter().map(|event| event.message).collect();
-        match (inside, messages.as_slice()) {
-            (_, [only]) => inside::each_row(inside, only, scratch, &mut hand_out),
+        match (inside, events) {
+            (_, [only]) => inside::each_row(inside, only.message, scratch, &mut hand_out),
             (Some(inside), pieces) if inside::is_piece(inside, first.message, scratch) => {
-                hand_out(assemble(inside, pieces, true, scratch));
+                let pieces: Vec<_> = pieces.iter().map(|event| event.message).collect();
+                hand_out(assemble(inside, &pieces, true, scratch));
             }
-            (inside, lines) => inside::each_row(inside, &lines.join(&b'\n'), scratch, &mut hand_out),
+            (inside, lines) => inside::each_row(inside, &joined(lines), scratch, &mut hand_out),
         }
     }
 }
 
 impl<'a> Event<'a> {
-    fn of(object: &'a [u8], room: &mut Room<'a>) -> Option<Self> {
+    fn of(object: &'a [u8], envelope: usize, room: &mut Room<'a>) -> Option<Self> {
         let mut members = Members::read(object).ok()?;
         let message = members.peek("message").and_then(members::text_of)?.unescaped(room);
         members.drop("message");
@@ -281,7 +424,19 @@ impl<'a> Event<'a> {
         let (id, time) = (members.word("id", room), members.int("timestamp"));
         members.keep_rest("other", &mut kept, room);
         let other = kept.extra.iter().next().map(|(_, value)| *value);
-        Some(Event { id, time, message, other })
+        Some(Event { envelope, id, time, message, other })
+    }
+
+    /// Whether it is as long as a message may be: then the row goes on in the next.
+    fn is_cut(&self) -> bool {
+        MESSAGE_MAX.iter().any(|most| (most - MESSAGE_SPARE..=*most).contains(&self.message.len()))
+    }
+
+    /// Whether it may belong to the same row as the last of these, of another envelope: it is no older, and is none of them again.
+    fn may_follow(&self, events: &[Event<'_>]) -> bool {
+        let last = events.last().and_then(|last| last.time);
+        let is_again = self.id.is_some() && events.iter().any(|event| event.id == self.id);
+        !is_again && last.zip(self.time).is_none_or(|(last, time)| last <= time)
     }
 }
 

@@ -207,6 +207,11 @@ fn not_text(head: &[u8]) -> Option<&'static str> {
 /// Formats that this crate does not read, by their first line.
 fn other_format(text: &[u8]) -> Option<&'static str> {
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if line.starts_with(b"\"message\" => \"") || (line == b"{" && holds(text, b"\" => ")) {
+        return Some(
+            "events as Logstash prints them for a person: have it write its input to a file, with codec json_lines",
+        );
+    }
     if line.starts_with(b"<AUDIT") || line.starts_with(b"<?xml") {
         return Some("XML: an Oracle audit log");
     }

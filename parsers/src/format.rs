@@ -137,6 +137,7 @@ impl Format {
                 | Format::SqlserverAuditJson
                 | Format::Cri
                 | Format::DockerJson
+                | Format::Cloudwatch
                 | Format::Cloudsql
         )
     }

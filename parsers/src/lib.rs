@@ -59,7 +59,7 @@ pub use detect::{Detection, detect, detect_inside, dialect_of};
 pub use dialect::Dialect;
 pub use format::Format;
 pub use frame::{Frame, Framer};
-pub use record::{Act, Client, Object, Parameters, Parsed, Piece, Record, Session, Statement, Status, Value};
+pub use record::{Act, Client, Object, Parameters, Parsed, Piece, Record, Session, Span, Statement, Status, Value};
 pub use scratch::Scratch;
 
 /// Says what one whole frame holds.
@@ -94,7 +94,7 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
         Format::PgauditlogtofileJson => pgaudit_file::json::parse(frame, scratch),
         Format::Cri => cri::parse(dialect, frame, scratch),
         Format::DockerJson => docker_json::parse(dialect, frame, scratch),
-        Format::Cloudwatch => cloudwatch::parse(frame),
+        Format::Cloudwatch => cloudwatch::parse(dialect, frame, scratch),
         Format::AuroraDas => aurora_das::parse(frame),
         Format::Cloudsql => cloudsql::parse(dialect, frame, scratch),
         Format::Azure => azure::parse(dialect, frame, scratch),
@@ -120,7 +120,7 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
 /// Says what the frames of one row hold that [`parse`] called [`Parsed::Piece`], in the order in which they stand in the file.
 ///
 /// `complete` says that its last piece is there, or a later row of its writer; else nobody waits for it any longer. What comes out is
-/// never a piece, and says in its flags what it lacks.
+/// never a piece, and says in its flags what it lacks. [`Parsed::Several`]: frames of which each holds several rows; see [`each_of`].
 pub fn assemble<'a>(dialect: &Dialect, frames: &[&'a [u8]], complete: bool, scratch: &'a mut Scratch) -> Parsed<'a> {
     match (dialect.format, frames, complete) {
         (_, [], _) => Parsed::Nothing { what: "no bytes" },
@@ -133,9 +133,19 @@ pub fn assemble<'a>(dialect: &Dialect, frames: &[&'a [u8]], complete: bool, scra
         (Format::PostgresSyslog, frames, _) => postgres_syslog::assemble(dialect, frames, scratch),
         (Format::Cri, frames, _) => cri::assemble(dialect, frames, scratch),
         (Format::DockerJson, frames, _) => docker_json::assemble(dialect, frames, scratch),
+        (Format::Cloudwatch, ..) => Parsed::Several,
         (Format::Cloudsql, frames, complete) => cloudsql::assemble(dialect, frames, complete, scratch),
         // Formats whose rows are never in pieces.
         (_, [frame, ..], _) => parse(dialect, frame, scratch),
+    }
+}
+
+/// Says what frames hold that [`assemble`] called [`Parsed::Several`], row by row in their order, and where each stands.
+pub fn each_of(dialect: &Dialect, frames: &[&[u8]], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>, Span)) {
+    match (dialect.format, frames) {
+        (Format::Cloudwatch, frames) => cloudwatch::each_of(dialect, frames, scratch, row),
+        // Formats whose pieces make one row.
+        (_, frames) => row(assemble(dialect, frames, true, scratch), Span::default()),
     }
 }
 

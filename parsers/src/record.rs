@@ -37,6 +37,17 @@ pub enum Parsed<'a> {
     Several,
 }
 
+/// Where a row of several frames stands: see [`crate::each_of`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// In which of the frames it begins, from 0.
+    pub first: usize,
+    /// In which it ends.
+    pub last: usize,
+    /// Which of the rows of the first frame it is, from 0: the same whether the frames before were there or not.
+    pub part: u32,
+}
+
 /// Which row a frame is a part of.
 ///
 /// A row is over when its last piece is there, or another row of its writer begins: a piece of another `row`, or a first one behind pieces

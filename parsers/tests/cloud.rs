@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use sealtrail_parsers::cloudwatch::UNPACKED_MAX;
 use sealtrail_parsers::{
     Detection, Dialect, Format, Framer, Parsed, Record, Scratch, Value, assemble, detect, detect_inside, dialect_of,
-    each, parse,
+    each, each_of, parse,
 };
 use support::{Part, parts, whole};
 
@@ -86,6 +86,13 @@ fn text<'a>(record: &Record<'a>, name: &str) -> Option<&'a [u8]> {
     }
 }
 
+fn over(dialect: &Dialect, frames: &[&[u8]], look: &mut dyn FnMut(&Parsed<'_>)) {
+    match assemble(dialect, frames, true, &mut Scratch::new()) {
+        Parsed::Several => each_of(dialect, frames, &mut Scratch::new(), &mut |row, _| look(&row)),
+        row => look(&row),
+    }
+}
+
 /// Runs a file's rows past `look`, as the agent does: pieces by their writers, each row when it is over.
 fn rows(dialect: &Dialect, file: &[u8], step: usize, look: &mut dyn FnMut(&Parsed<'_>)) {
     let pieces: Vec<_> = file.chunks(step).collect();
@@ -100,11 +107,15 @@ fn rows(dialect: &Dialect, file: &[u8], step: usize, look: &mut dyn FnMut(&Parse
                     held.push((piece.writer.to_vec(), Vec::new()));
                     held.len() - 1
                 });
+                if piece.number == 1 && !held[at].1.is_empty() {
+                    let frames = std::mem::take(&mut held[at].1);
+                    over(dialect, &frames.iter().map(Vec::as_slice).collect::<Vec<_>>(), look);
+                }
                 held[at].1.push(frame.clone());
                 if piece.is_last == Some(true) {
                     let (_, frames) = held.remove(at);
                     let frames: Vec<_> = frames.iter().map(Vec::as_slice).collect();
-                    look(&assemble(dialect, &frames, true, &mut Scratch::new()));
+                    over(dialect, &frames, look);
                 }
             }
             Parsed::Nothing { .. } => {}
@@ -265,6 +276,128 @@ proptest! {
     }
 }
 
+#[test]
+fn chunks_of_two_sessions_are_told_apart_whether_the_session_is_a_number_or_a_text() {
+    let writer = |session: &str| {
+        let frame = format!(
+            "{{\"protoPayload\":{{\"request\":{{\"@type\":\"x.PgAuditEntry\",\"chunkCount\":2,\"chunkIndex\":1,\
+             \"databaseSessionId\":{session},\"statementId\":1}}}}}}"
+        );
+        match parse(&Format::Cloudsql.into(), frame.as_bytes(), &mut Scratch::new()) {
+            Parsed::Piece(piece) => piece.writer.to_vec(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(["1150", "1151", "\"1150\""].map(writer), ["1150", "1151", "1150"].map(|id| id.as_bytes().to_vec()));
+}
+
+/// An envelope of RDS's log of PostgreSQL with these of the messages, by their numbers.
+fn of_rds(messages: &[String], of: std::ops::Range<usize>) -> Vec<u8> {
+    let events = of.map(|number| {
+        let form = format!("{{\"id\":\"{number}\",\"timestamp\":{},\"message\":?}}", 1_763_670_511_000_usize + number);
+        filled(&form, &[messages[number].as_bytes()])
+    });
+    let head = "{\"messageType\":\"DATA_MESSAGE\",\"owner\":\"1\",\"logGroup\":\"/aws/rds/instance/db1/postgresql\",\
+                \"logStream\":\"db1.0\",\"subscriptionFilters\":[],\"logEvents\":[";
+    [head.as_bytes(), &events.collect::<Vec<_>>().join(&b","[..]), b"]}\n"].concat()
+}
+
+fn entry(severity: &str, text: &str) -> String {
+    format!("2026-11-20 17:40:25 UTC:127.0.0.1(56590):app@shop:[25897]:{severity}:  {text}")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn rows_do_not_depend_on_where_envelopes_begin(kinds in proptest::collection::vec(0..4_u8, 1..12), cuts: [usize; 3], is_packed: bool) {
+        let messages: Vec<_> = std::iter::once(&0).chain(&kinds).enumerate().map(|(number, kind)| match kind {
+            0 => entry("LOG", &format!("row {number}")),
+            1 => entry("STATEMENT", &format!("select {number}")),
+            2 => format!("\tline {number}"),
+            _ => entry("ERROR", &format!("row {number}\n\tof two lines")),
+        }).collect();
+        let count = messages.len();
+        let mut bounds = [[0, count], [cuts[0], cuts[1]].map(|cut| cut % (count + 1))].concat();
+        bounds.push(cuts[2] % (count + 1));
+        bounds.sort_unstable();
+        bounds.dedup();
+        let cut = bounds.windows(2).map(|bound| of_rds(&messages, bound[0]..bound[1]));
+        let cut: Vec<_> = cut.map(|envelope| if is_packed { packed(&envelope) } else { envelope }).collect();
+        let rows = |file: &[u8]| {
+            support::show_file(&Format::Cloudwatch.into(), file).replace("nothing: what stands between objects\n\n", "")
+        };
+        prop_assert_eq!(rows(&cut.concat()), rows(&of_rds(&messages, 0..count)));
+    }
+}
+
+#[test]
+fn a_row_longer_than_a_message_is_one_record_wherever_its_parts_stand() {
+    let (dialect, limit) = (around(Format::Cloudwatch, Format::PostgresJsonlog), (256 << 10) - 26);
+    let row = String::from_utf8(inner_row(&vec![b'x'; 600_000])).expect("text");
+    let parts = [&row[..limit], &row[limit..2 * limit], &row[2 * limit..]].map(str::to_owned);
+    for bounds in [&[0, 3][..], &[0, 1, 3], &[0, 2, 3], &[0, 1, 2, 3]] {
+        let file: Vec<_> = bounds.windows(2).map(|bound| of_rds(&parts, bound[0]..bound[1])).collect();
+        let found = messages(&dialect, &file.concat(), usize::MAX);
+        assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [600_000], "{bounds:?}");
+    }
+    let long = entry("LOG", &"y".repeat(300_000));
+    let file = [of_rds(&[long[..limit].to_owned(), long[limit..].to_owned()], 0..1), {
+        let parts = [String::new(), long[limit..].to_owned()];
+        of_rds(&parts, 1..2)
+    }];
+    let shown = support::show_file(&Format::Cloudwatch.into(), &file.concat());
+    assert!(shown.contains(&"y".repeat(300_000)), "no line end stands where it was cut");
+}
+
+#[test]
+fn tables_and_their_statement_in_two_envelopes_are_one_record() {
+    let rows = [
+        "20261120 20:31:42,h,app,10.0.0.7,9,17,READ,shop,orders,",
+        "20261120 20:31:42,h,app,10.0.0.7,9,17,QUERY,shop,'SELECT * FROM orders',0,,",
+        "20261120 20:31:43,h,app,10.0.0.7,9,18,QUERY,shop,'SELECT 1',0,,",
+    ]
+    .map(str::to_owned);
+    let file = [of_rds(&rows, 0..1), of_rds(&rows, 1..3)].concat();
+    let (mut objects, mut seen) = (Vec::new(), 0);
+    self::rows(&around(Format::Cloudwatch, Format::MariadbAudit), &file, usize::MAX, &mut |row| match row {
+        Parsed::Record(record) => {
+            seen += 1;
+            objects.extend(record.objects.iter().map(|object| object.name.to_vec()));
+        }
+        other => panic!("{other:?}"),
+    });
+    assert_eq!((seen, objects), (2, vec![b"orders".to_vec()]));
+}
+
+#[test]
+fn a_delivery_that_comes_twice_or_late_goes_on_no_row() {
+    let messages = [entry("ERROR", "one"), entry("STATEMENT", "select 1"), entry("LOG", "two")];
+    let (first, second) = (of_rds(&messages, 0..1), of_rds(&messages, 1..3));
+    let rows_of = |envelopes: &[&[u8]]| {
+        let shown = support::show_file(&Format::Cloudwatch.into(), &envelopes.concat());
+        (shown.matches("act: ").count(), shown.matches("extra.logEvents.id: `0,1`").count())
+    };
+    assert_eq!(rows_of(&[&first, &second]), (2, 1));
+    assert_eq!(rows_of(&[&first, &second, &second]).1, 1, "the second time it has nothing to go on");
+    assert_eq!(rows_of(&[&second, &first]).1, 0, "what came late has nothing behind it");
+}
+
+#[test]
+fn a_row_says_where_it_begins_and_ends_and_which_of_its_envelopes_it_is() {
+    let messages = ["ERROR", "STATEMENT", "LOG", "LOG", "DETAIL"].map(|severity| entry(severity, severity));
+    let (first, second, third) = (of_rds(&messages, 0..1), of_rds(&messages, 1..4), of_rds(&messages, 4..5));
+    let spans = |frames: &[&[u8]]| {
+        let mut spans = Vec::new();
+        each_of(&Format::Cloudwatch.into(), frames, &mut Scratch::new(), &mut |_, span| {
+            spans.push((span.first, span.last, span.part));
+        });
+        spans
+    };
+    assert_eq!(spans(&[&first, &second, &third]), [(0, 1, 0), (1, 1, 1), (1, 2, 2)]);
+    assert_eq!(spans(&[&second]), [(0, 0, 0), (0, 0, 1), (0, 0, 2)], "alone they have the same places");
+}
+
 /// A stream may be packed so that a small row becomes an enormous one.
 #[test]
 fn what_unpacks_to_too_much_is_not_unpacked() {
@@ -314,6 +447,7 @@ fn fixtures_are_told_by_their_beginning() {
         (Format::AuroraDas, "other_engines"),
         (Format::Cloudsql, "mysql"),
         (Format::Cloudsql, "pgaudit_in_chunks"),
+        (Format::Cloudsql, "published_postgresql"),
         (Format::Cloudsql, "server_log"),
         (Format::Azure, "postgresql_flexible_server"),
         (Format::Azure, "postgresql_single_server"),

@@ -17,6 +17,16 @@ fn reason(head: &[u8]) -> &'static str {
 }
 
 #[test]
+fn what_logstash_prints_for_a_person_is_named() {
+    for text in [
+        "\"message\" => \"{\\\"insertId\\\":\\\"2#7\\\"}\",\n",
+        "{\n    \"resource\" => {\n  \"type\" => \"x\"\n }\n}\n",
+    ] {
+        assert!(reason(text.as_bytes()).starts_with("events as Logstash prints them"), "{text}");
+    }
+}
+
+#[test]
 fn the_first_record_names_the_format() {
     assert_eq!(detect(CSV.as_bytes(), false), Detection::Known(Format::PostgresCsvlog));
     assert_eq!(detect(JSON.as_bytes(), false), Detection::Known(Format::PostgresJsonlog));

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::host::Host;
 use crate::trail::Trail;
@@ -64,6 +64,47 @@ fn what_is_held_back_is_read_again_after_a_kill_and_becomes_one_record() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 5, "no row is there twice");
+    host.assert_verifies();
+}
+
+/// An envelope of CloudWatch with these rows, from the number on.
+fn envelope(from: usize, rows: &[String]) -> String {
+    let event = |(number, row): (usize, &String)| json!({"id": number.to_string(), "timestamp": number, "message": row.trim_end()});
+    let events: Vec<Value> = (from..).zip(rows).map(event).collect();
+    let (group, stream) = ("/aws/rds/cluster/c1/audit", "db1");
+    format!("{}\n", json!({"messageType": "DATA_MESSAGE", "logGroup": group, "logStream": stream, "logEvents": events}))
+}
+
+#[test]
+fn a_row_over_two_envelopes_is_one_record_also_after_a_kill_between_them() {
+    let host = host();
+    append(
+        &host,
+        &(envelope(0, &[query(8, 80), query(8, 81)]) + &envelope(2, &[query(8, 82), table(7, 70, "orders")])),
+    );
+    let mut agent = host.run();
+    let trail = agent.wait_for("an envelope to be held", |trail| held(trail) == 1);
+    assert_eq!(trail.events().count(), 2, "the first envelope ends with a row's end");
+    agent.kill9();
+    append(&host, &envelope(4, &[table(7, 70, "stock"), query(7, 70), query(9, 90)]));
+    let mut agent = host.run();
+    agent.wait_for_rows(5);
+    let trail = agent.stop();
+    assert_eq!(held(&trail), 0);
+    let joined: Vec<&Value> = trail.events().filter(|event| event["resources"].is_array()).collect();
+    assert_eq!(joined.len(), 1, "{joined:#?}");
+    assert_eq!(names(joined[0]), ["shop.orders", "shop.stock"]);
+    assert_eq!(joined[0]["extra"]["logEvents.id"], "3,4,5");
+    let pieces = joined[0]["at"]["pieces"].as_array().unwrap();
+    assert_eq!((pieces.len(), &pieces[0][0]), (2, &joined[0]["at"]["offset"]));
+    let all = ids(&trail);
+    let part = |index: usize| all[index].rsplit_once(':').unwrap().1.split_once('.').map_or("0", |(_, part)| part);
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(part),
+        ["0", "1", "0", "1", "1"],
+        "each is counted in the envelope in which it begins"
+    );
+    trail.assert_ids_unique();
     host.assert_verifies();
 }
 

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use sealtrail_parsers::{
-    Dialect, Format, Frame, Framer, Parameters, Parsed, Piece, Record, Scratch, Value, assemble, each, parse,
+    Dialect, Format, Frame, Framer, Parameters, Parsed, Piece, Record, Scratch, Value, assemble, each, each_of, parse,
 };
 
 /// What the bytes of a file were found to be, in order: neighbours that are both damaged count as one.
@@ -88,7 +88,14 @@ struct Pieces {
 impl Pieces {
     fn show(&self, dialect: &Dialect, complete: bool) -> String {
         let frames: Vec<_> = self.frames.iter().map(Vec::as_slice).collect();
-        show_parsed(&assemble(dialect, &frames, complete, &mut Scratch::new()))
+        let mut shown = String::new();
+        match assemble(dialect, &frames, complete, &mut Scratch::new()) {
+            Parsed::Several => {
+                each_of(dialect, &frames, &mut Scratch::new(), &mut |row, _| shown += &show_parsed(&row));
+            }
+            row => shown += &show_parsed(&row),
+        }
+        shown
     }
 }
 
