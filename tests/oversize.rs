@@ -154,6 +154,78 @@ fn an_oversize_row_says_who_did_what_to_what_and_when() {
     }
 }
 
+/// pgauditlogtofile's row, by its release; up to 1.6 it has a number.
+fn to_file(release: &str, sql: &str) -> (Format, Vec<u8>) {
+    let quoted = format!("\"{}\"", sql.replace('"', "\"\""));
+    let content = Value::from(format!("{quoted},<none>,1"));
+    let (format, row) = match release {
+        "1.5" => (
+            Format::PgauditlogtofileCsv,
+            format!(
+                "2026-11-20 20:28:31.848 UTC,app,appdb,17078,127.0.0.1:53384,6b00ad6f.42b6,7,INSERT,2026-11-20 20:28:31 UTC,3/38,748,00000,\
+                 SESSION,1,1,WRITE,INSERT,TABLE,public.t,{quoted},<none>,1,,,,,,,,,psql\n"
+            ),
+        ),
+        "1.8" => (
+            Format::PgauditlogtofileCsv,
+            format!(
+                "\"2026-11-20 20:28:31.848 UTC\",\"app\",\"appdb\",\"17078\",\"127.0.0.1:53384\",\"6b00ad6f.42b6\",\"INSERT\",\"3/38\",\"748\",\"00000\",\
+                 \"SESSION\",\"1\",\"1\",\"WRITE\",\"INSERT\",\"TABLE\",\"public.t\",{content},,,,,,,,,\"psql\",\"2026-11-20 20:28:31.8 UTC\",,\"0.1\",\"1\",\"2\",\"3\",\"4\"\n"
+            ),
+        ),
+        _ => (
+            Format::PgauditlogtofileJson,
+            format!(
+                "{{\"log.source\":\"pgauditlogtofile\",\"severity\":\"audit\",\"timestamp\":\"2026-11-20 20:28:31.848 UTC\",\"db.user\":\"app\",\"db.name\":\"appdb\",\
+                 \"custom.process_id\":\"17078\",\"net.peer.name\":\"127.0.0.1\",\"net.peer.port\":\"53384\",\"custom.session_id\":\"6b00ad6f.42b6\",\
+                 \"custom.command_tag\":\"INSERT\",\"custom.state_code\":\"00000\",\"custom.audit_type\":\"SESSION\",\"custom.statement_id\":\"1\",\
+                 \"custom.substatement_id\":\"1\",\"custom.class\":\"WRITE\",\"custom.command\":\"INSERT\",\"custom.object_type\":\"TABLE\",\
+                 \"custom.object_name\":\"public.t\",\"content\":{content},\"custom.application_name\":\"psql\",\"custom.execution_start\":\"a\",\
+                 \"custom.execution_end\":\"b\",\"custom.execution_time\":\"0.1\",\"custom.execution_memory.start\":\"1\",\
+                 \"custom.execution_memory.end\":\"2\",\"custom.execution_memory.peak\":\"3\",\"custom.execution_memory.delta\":\"4\"}}\n"
+            ),
+        ),
+    };
+    (format, row.into_bytes())
+}
+
+#[test]
+fn an_oversize_row_of_pgauditlogtofile_says_it_too_whatever_its_release() {
+    // In JSON as much stands before what pgAudit says as LIMIT keeps.
+    let limit = 4 * LIMIT;
+    for release in ["1.5", "1.8", "json"] {
+        for (sql, times) in
+            [("it''s \"é\" 1,\n", 1000), ("some words a\"\"b and words \\ and \t", 14_000), ("plain ", 160_000)]
+        {
+            let (format, large) = to_file(release, &sql.repeat(times));
+            let (_, small) = to_file(release, "select 1, 2");
+            let log = [&small[..], &large, &small].concat();
+            let lines = checked(format, &log, limit);
+            assert_eq!(lines.len(), 3, "{release}");
+            let line = &lines[1];
+            let told = ["time", "user", "action", "resource", "category"].map(|field| line[field].as_str().unwrap());
+            let expected = ["2026-11-20T20:28:31.848Z", "app", "INSERT", "appdb.public.t", "data_write"];
+            assert_eq!(told, expected, "{release}: {sql}: {line}");
+            assert_eq!(
+                line["statement"]["rows"], 1,
+                "{release}: {sql}: what stands behind the cut is read as well: {line}"
+            );
+            assert_eq!(line["client"]["application"], "psql");
+            assert!(has_flag(line, "oversize") && !has_flag(&lines[2], "oversize"));
+            assert!(line["statement"]["text"].as_str().unwrap().contains(" bytes ...]"), "{line}");
+            assert!(line.to_string().len() < 4 * limit, "{}", line.to_string().len());
+        }
+    }
+}
+
+#[test]
+fn an_oversize_row_of_pgauditlogtofile_that_quotes_nothing_is_kept_by_its_ends() {
+    let (format, row) = to_file("1.5", "");
+    let row = String::from_utf8(row).unwrap().replace("\"\",<none>", &format!("{},<none>", "select ".repeat(1000)));
+    let lines = checked(format, row.as_bytes(), LIMIT);
+    assert!(lines.len() == 1 && has_flag(&lines[0], "unparsed") && has_flag(&lines[0], "oversize"), "{}", lines[0]);
+}
+
 #[test]
 fn rows_before_and_behind_an_oversize_one_are_read() {
     for format in FORMATS {

@@ -20,6 +20,8 @@ use entries::Entries;
 pub struct Cut {
     /// `None`: the format's rows are not shortened so; only their ends are kept.
     quoting: Option<Quoting>,
+    /// A row that begins with a quote holds JSON strings, whatever `quoting` says.
+    is_told_by_first: bool,
     /// Of a format whose rows are entries.
     entries: Option<Entries>,
     head: Vec<u8>,
@@ -63,7 +65,10 @@ impl Quoting {
             | Format::PerconaAuditXml => {
                 return None;
             }
-            Format::PostgresSyslog | Format::PgauditlogtofileCsv | Format::PgauditlogtofileJson => return None,
+            Format::PostgresSyslog => return None,
+            // As pgAudit quotes, up to 1.6; what nobody quotes is not left out. Later rows tell themselves by their first byte.
+            Format::PgauditlogtofileCsv => Quoting::Doubled,
+            Format::PgauditlogtofileJson => Quoting::Json,
             Format::Cloudsql | Format::Azure | Format::Cloudnativepg => Quoting::Json,
             Format::BytebaseAudit | Format::TeleportAudit => Quoting::Json,
             // Several rows a frame, or lines that are never long.
@@ -111,8 +116,8 @@ const ESCAPE_MAX: usize = 6;
 /// A text that is left out is left in when it is no longer than this: keys, names, words of the server.
 const SHORT_MAX: usize = 64;
 
-/// More texts, and more bytes between two, than a row of either format has.
-const TEXTS_MAX: usize = 64;
+/// More texts, and more bytes between two, than a row of any format has. In JSON keys are texts too: pgauditlogtofile has 34 with strings.
+const TEXTS_MAX: usize = 80;
 const BEHIND_MAX: usize = 1024;
 
 impl Cut {
@@ -120,6 +125,7 @@ impl Cut {
     pub fn new(format: Format, head_max: usize, tail_max: usize) -> Self {
         Cut {
             quoting: Quoting::of(format),
+            is_told_by_first: format == Format::PgauditlogtofileCsv,
             entries: (format == Format::PostgresStderr).then(Entries::default),
             head: Vec::new(),
             head_max,
@@ -132,6 +138,9 @@ impl Cut {
 
     /// Takes the record's next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.is_told_by_first && self.length == 0 && bytes.first() == Some(&b'"') {
+            self.quoting = Some(Quoting::Json);
+        }
         let (head, rest) = bytes.split_at(bytes.len().min(self.head_max - self.head.len()));
         self.head.extend_from_slice(head);
         self.length += bytes.len() as u64;

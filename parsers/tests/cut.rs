@@ -186,7 +186,7 @@ proptest! {
     fn any_bytes_can_be_cut_anywhere(
         bytes in proptest::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), Just(b'\n'), Just(b'\t'), Just(0xc3), Just(0xa9), Just(b'a'), any::<u8>()], 0..300),
         head in 0..40_usize, tail in 1..40_usize, step in 1..50_usize,
-        format in prop_oneof![Just(CSV), Just(JSON), Just(Format::PostgresStderr)],
+        format in prop_oneof![Just(CSV), Just(JSON), Just(Format::PostgresStderr), Just(Format::PgauditlogtofileCsv)],
     ) {
         let cut_up = cut(format, &bytes, head, tail, step);
         let at_once = cut(format, &bytes, head, tail, bytes.len().max(1));

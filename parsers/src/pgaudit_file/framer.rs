@@ -17,6 +17,10 @@ pub struct RowFramer {
     looked: usize,
     /// The buffer begins inside a line.
     half: bool,
+    /// `lines` stands inside a line whose beginning was judged: one that is too long to wait for its end.
+    inside: bool,
+    /// Inside the row's first line.
+    first: bool,
     state: State,
 }
 
@@ -26,6 +30,8 @@ enum State {
     Fresh,
     /// In a row that ends where the next begins.
     Message,
+    /// In a row that ends at the line's end.
+    Line,
     /// In pgAudit's fields; `start` is where the last line stands that looks like a row's first.
     Fields {
         payload: Payload,
@@ -33,6 +39,9 @@ enum State {
     },
     Lost(&'static str),
 }
+
+/// Of a longer line the beginning is judged before its end is there. What stands before what happened is shorter.
+const LINE_MAX: usize = 32 * 1024;
 
 const TORN: &str = "this row's quotes are not closed: the file was torn here";
 
@@ -45,28 +54,13 @@ impl RowFramer {
     /// See [`crate::Framer::next`].
     pub fn next(&mut self, buf: &[u8], end: bool) -> Frame {
         while let Some(line_end) = self.line(buf) {
-            let (from, line) = (self.lines, &buf[self.lines..line_end]);
-            let is_start = !self.half && starts(line);
-            self.half = false;
-            match self.state {
-                State::Fresh if is_start && quoted::starts(line) => return self.record(line_end),
-                State::Fresh if is_start => self.state = first_line(line),
-                State::Fresh => self.state = State::Lost("no record begins here"),
-                State::Message if is_start => return self.record(from),
-                State::Lost(reason) if is_start => return self.damaged(from, reason, State::Fresh),
-                State::Message | State::Lost(_) => {}
-                State::Fields { mut payload, start } => {
-                    let start = if is_start { Some(from) } else { start };
-                    match payload.scan(line) {
-                        Ok(Some(_)) => self.state = State::Message,
-                        Ok(None) => self.state = State::Fields { payload, start },
-                        Err(()) => match start {
-                            Some(start) => return self.damaged(start, TORN, State::Fresh),
-                            None => self.state = State::Lost(TORN),
-                        },
-                    }
-                }
+            if let Some(frame) = self.judge(buf, line_end) {
+                return frame;
             }
+            if matches!(self.state, State::Line) {
+                return self.record(line_end);
+            }
+            (self.half, self.inside, self.first) = (false, false, false);
             (self.lines, self.looked) = (line_end, line_end);
             if let State::Lost(reason) = self.state
                 && self.lines > DAMAGED_MAX
@@ -74,7 +68,41 @@ impl RowFramer {
                 return self.damaged(DAMAGED_MAX, reason, self.state);
             }
         }
+        let is_long = buf.len() - self.lines.min(buf.len()) >= LINE_MAX;
+        if is_long && !end && !self.half && !matches!(self.state, State::Lost(_)) {
+            if let Some(frame) = self.judge(buf, buf.len()) {
+                return frame;
+            }
+            if !matches!(self.state, State::Lost(_)) {
+                (self.lines, self.looked, self.inside) = (buf.len(), buf.len(), true);
+            }
+        }
         self.rest(buf, end)
+    }
+
+    /// What a line means, or its next part up to `until`; a frame, if one ends before it.
+    fn judge(&mut self, buf: &[u8], until: usize) -> Option<Frame> {
+        let (from, line) = (self.lines, &buf[self.lines..until]);
+        let is_start = !self.half && !self.inside && starts(line);
+        match self.state {
+            State::Fresh if is_start && quoted::starts(line) => self.state = State::Line,
+            State::Fresh if is_start => (self.state, self.first) = (first_line(line), true),
+            State::Fresh => self.state = State::Lost("no record begins here"),
+            State::Message if is_start => return Some(self.record(from)),
+            State::Lost(reason) if is_start => return Some(self.damaged(from, reason, State::Fresh)),
+            State::Message | State::Lost(_) | State::Line => {}
+            State::Fields { mut payload, start } => {
+                let start = if is_start { Some(from) } else { start };
+                match (payload.scan(line), start) {
+                    (Ok(Some(_)), _) => self.state = State::Message,
+                    (Ok(None), start) => self.state = State::Fields { payload, start },
+                    (Err(()), _) if self.first => self.state = State::Message,
+                    (Err(()), Some(start)) => return Some(self.damaged(start, TORN, State::Fresh)),
+                    (Err(()), None) => self.state = State::Lost(TORN),
+                }
+            }
+        }
+        None
     }
 
     /// See [`crate::Framer::discard`].
@@ -103,7 +131,7 @@ impl RowFramer {
 
     /// No further line is whole. A row without its line end is not.
     fn rest(&mut self, buf: &[u8], end: bool) -> Frame {
-        let is_at_line = self.lines > 0 && self.lines == buf.len();
+        let is_at_line = !self.inside && self.lines > 0 && self.lines == buf.len();
         match self.state {
             State::Message if is_at_line && end => self.record(buf.len()),
             State::Message if is_at_line => Frame::Open { len: buf.len() },
@@ -135,10 +163,37 @@ impl RowFramer {
     }
 }
 
+/// Where another row begins behind the first line of this one, as far as pgAudit's fields can be followed: no text in their quotes is a row.
+pub(super) fn next_record(bytes: &[u8]) -> Option<usize> {
+    let len = |at: usize| memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |feed| at + feed + 1);
+    let mut at = len(0);
+    let mut state = if bare::starts(bytes) { first_line(&bytes[..at]) } else { State::Line };
+    let first = at;
+    while at < bytes.len() {
+        let line = &bytes[at..len(at)];
+        match &mut state {
+            State::Message if starts(line) => return Some(at),
+            State::Fields { payload, .. } => match payload.scan(line) {
+                Ok(None) => {}
+                Ok(Some(_)) => state = State::Message,
+                // Torn: whichever line looks like one.
+                Err(()) => (state, at) = (State::Message, first - 1),
+            },
+            State::Line => return None,
+            State::Message | State::Fresh | State::Lost(_) => {}
+        }
+        at = len(at);
+    }
+    None
+}
+
 /// What the row that begins with this line is.
 fn first_line(line: &[u8]) -> State {
     debug_assert!(bare::starts(line));
-    let Some(text) = Head::read(line).and_then(|head| line.get(head.len..)).filter(|text| is_payload(text)) else {
+    let Some(text) = Head::read(&line[..line.len().min(LINE_MAX)])
+        .and_then(|head| line.get(head.len..))
+        .filter(|text| is_payload(text))
+    else {
         return State::Message;
     };
     let mut payload = Payload::default();
