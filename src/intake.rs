@@ -473,6 +473,9 @@ impl Row<'_> {
         event::write(&mut self.block.lines, &event);
         let row = RowId { file: self.origin.file, offset: place.offset, part: place.part };
         self.source.memory.learn(record, told.as_ref(), row, &time);
+        if let Some(told) = told.filter(|_| self.origin.format == Format::MysqlGeneralLog) {
+            self.source.accounts.ran(record, &told);
+        }
         self.block.rows.read += 1;
     }
 
