@@ -1,13 +1,16 @@
 //! Who the connections of a general query log belong to.
 //!
 //! Its rows have a connection's number and nothing else; the account and the database stand in the row with which the connection began,
-//! or changed. They are carried on to the rows that follow. What began before reading did is not known, and is not guessed.
+//! or changed, or in the text of a `USE`. They are carried on to the rows that follow. What began before reading did is not known, and is not
+//! guessed. The log does not say that a statement failed: after a `USE` that did, the database is wrong until the next one.
 
 use std::collections::BTreeMap;
 
 use sealtrail_parsers::{Act, Record};
+use sealtrail_sql::name::normalized;
 
 use crate::limits::SESSIONS_MAX;
+use crate::shape::Told;
 
 /// The open connections of one source.
 #[derive(Debug, Default)]
@@ -36,18 +39,32 @@ impl Accounts {
         account.map_or((None, None), |account| (account.user, account.database))
     }
 
-    fn learn(&mut self, id: &[u8], begins: bool, record: &Record<'_>) {
-        if self.0.len() >= SESSIONS_MAX && !self.0.contains_key(id) {
-            // The lowest number is the oldest connection, or one of a server that has been started anew since.
-            self.0.pop_first();
+    /// Takes into account what the row's statement does to its connection: `USE` is a statement like any other, and has no row of its own kind.
+    pub fn ran(&mut self, record: &Record<'_>, told: &Told<'_>) {
+        let uses = told.statements().iter().rev().find(|it| it.action == "USE");
+        let target = uses.and_then(|it| told.reading().objects(it).first());
+        if let (Some(id), Some(target)) = (record.session.id, target) {
+            let database = normalized(told.dialect, target.name.object.of(told.text)).into_owned();
+            self.account(id).database = Some(database);
         }
-        let account = self.0.entry(id.to_vec()).or_default();
+    }
+
+    fn learn(&mut self, id: &[u8], begins: bool, record: &Record<'_>) {
+        let account = self.account(id);
         if begins {
             *account = Account { user: record.user.map(<[u8]>::to_vec), database: None };
         }
         if let Some(database) = record.database {
             account.database = Some(database.to_vec());
         }
+    }
+
+    fn account(&mut self, id: &[u8]) -> &mut Account {
+        if self.0.len() >= SESSIONS_MAX && !self.0.contains_key(id) {
+            // The lowest number is the oldest connection, or one of a server that has been started anew since.
+            self.0.pop_first();
+        }
+        self.0.entry(id.to_vec()).or_default()
     }
 }
 
@@ -77,6 +94,27 @@ mod tests {
         accounts.of(&row(Act::LoggedStatement, None, Some("pay")));
         assert_eq!(accounts.of(&row(Act::Logout, None, None)), (app, pay));
         assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)), (None, None));
+    }
+
+    #[test]
+    fn a_database_that_is_used_is_that_of_the_rows_that_follow() {
+        let mut accounts = Accounts::default();
+        let mut readings = crate::shape::Readings::default();
+        let mut runs = |accounts: &mut Accounts, text: &'static str| {
+            let mut record = row(Act::LoggedStatement, None, None);
+            record.statement = Some(sealtrail_parsers::Statement {
+                text: Some(text.as_bytes()),
+                ..sealtrail_parsers::Statement::default()
+            });
+            let told = readings.told(&sealtrail_parsers::Format::MysqlGeneral.into(), &record, false).unwrap();
+            accounts.ran(&record, &told);
+            accounts.of(&row(Act::LoggedStatement, None, None)).1.map(|name| String::from_utf8(name).unwrap())
+        };
+        accounts.of(&row(Act::Login, Some("app"), Some("shop")));
+        assert_eq!(runs(&mut accounts, "SELECT 1").as_deref(), Some("shop"));
+        assert_eq!(runs(&mut accounts, "use `Pay ``x`").as_deref(), Some("Pay `x"));
+        assert_eq!(runs(&mut accounts, "USE a; SELECT 1; USE b; SELECT 2").as_deref(), Some("b"));
+        assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)).0, Some(b"app".to_vec()));
     }
 
     #[test]

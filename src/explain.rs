@@ -6,13 +6,11 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 
-use sealtrail_parsers::Format;
-use sealtrail_sql::{Dialect, Part, Span};
+use sealtrail_sql::{Part, Span};
 use serde_json::{Map, Value, json};
 
 use crate::intake::Chosen;
 use crate::parse::{ParseError, Request, each_block};
-use crate::shape::dialect_of_format;
 
 /// How it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +61,7 @@ fn as_json(record: &Value, chosen: &Chosen) -> Value {
         "category": record["category"],
         "admin": record["admin"],
         "rule": chosen.rule.map(|rule| json!({ "action": rule.action, "fact": rule.fact.words() })),
-        "marks": marks_of(record).iter().map(mark_json).collect::<Vec<_>>(),
+        "marks": marks_of(record, chosen).iter().map(mark_json).collect::<Vec<_>>(),
         "record": record,
     })
 }
@@ -101,7 +99,7 @@ fn as_text(record: &Value, chosen: &Chosen, coloured: bool) -> String {
     for (name, value) in record.as_object().into_iter().flatten().filter(|(name, _)| BESIDE.contains(&name.as_str())) {
         line(&mut out, name, &text(value), "");
     }
-    statement(&mut out, record, coloured);
+    statement(&mut out, record, chosen, coloured);
     out.push('\n');
     out
 }
@@ -187,9 +185,9 @@ struct Mark {
     what: String,
 }
 
-fn statement(out: &mut String, record: &Value, coloured: bool) {
+fn statement(out: &mut String, record: &Value, chosen: &Chosen, coloured: bool) {
     let Some(sql) = record["statement"]["text"].as_str() else { return };
-    let marks = marks_of(record);
+    let marks = marks_of(record, chosen);
     out.push('\n');
     let mut from = 0;
     for row in sql.split_inclusive('\n').take(STATEMENT_LINES_MAX) {
@@ -233,10 +231,8 @@ fn marked_row<'m>(out: &mut String, row: &str, from: usize, marks: impl Iterator
 }
 
 /// Relations and objects of the record's statement, where they stand in it, in order.
-fn marks_of(record: &Value) -> Vec<Mark> {
-    let Some(sql) = record["statement"]["text"].as_str() else { return Vec::new() };
-    let format: Option<Format> = record["format"].as_str().and_then(|name| name.parse().ok());
-    let dialect = format.and_then(dialect_of_format).unwrap_or(Dialect::POSTGRES);
+fn marks_of(record: &Value, chosen: &Chosen) -> Vec<Mark> {
+    let (Some(sql), Some(dialect)) = (record["statement"]["text"].as_str(), chosen.dialect) else { return Vec::new() };
     let reading = sealtrail_sql::read(dialect, sql.as_bytes());
     let mut marks = Vec::new();
     for one in &reading.statements {

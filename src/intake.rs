@@ -22,11 +22,13 @@ use crate::sessions::numbered::{FileId, Numbered, RowId};
 use crate::shape::{Classify, Clock, Latest, Memory, Readings, Rule, Tally, UtcTime, meaning};
 use crate::tail::follow::Follower;
 
-/// What chose a line's category: kept where somebody wants to be told.
+/// What chose a line's category, and as what its statement was read: kept where somebody wants to be told.
 #[derive(Debug, Clone, Copy)]
 pub struct Chosen {
     /// `None` for bytes that are no row.
     pub rule: Option<&'static Rule>,
+    /// `None` where no statement was read.
+    pub dialect: Option<sealtrail_sql::Dialect>,
 }
 
 /// Turns rows into lines, for all sources.
@@ -497,13 +499,16 @@ impl Row<'_> {
         let meaning = meaning(record, told, &known, self.server.as_bytes(), self.classify);
         self.source.tally.event(&meaning, &time);
         if let Some(chosen) = self.chosen {
-            chosen.push(Chosen { rule: Some(meaning.rule) });
+            chosen.push(Chosen { rule: Some(meaning.rule), dialect: told.map(|told| told.dialect) });
         }
         let event =
             Event { origin: self.origin, place, frame, record, known, meaning, time, session_start, oversize, pieces };
         event::write(&mut self.block.lines, &event);
         let row = RowId { file: self.origin.file, offset: place.offset, part: place.part };
         self.source.memory.learn(record, told.as_ref(), row, &time);
+        if let Some(told) = told.filter(|_| self.origin.format == Format::MysqlGeneral) {
+            self.source.accounts.ran(record, &told);
+        }
         self.block.rows.read += 1;
     }
 
@@ -512,7 +517,7 @@ impl Row<'_> {
         event::write_unparsed(&mut self.block.lines, self.origin, place, why, &time, self.server);
         self.source.tally.unparsed();
         if let Some(chosen) = self.chosen {
-            chosen.push(Chosen { rule: None });
+            chosen.push(Chosen { rule: None, dialect: None });
         }
         self.block.rows.read += 1;
         self.block.rows.unparsed += 1;

@@ -50,6 +50,13 @@ fn bytes_that_are_no_row_are_explained_as_such() {
     assert!(text.contains("action         UNPARSED   <- fallback:unparsed"), "{text}");
 }
 
+#[test]
+fn relations_of_a_wrapped_row_are_marked_as_the_engine_inside_reads_them() {
+    let row = "2026-11-20T20:28:31.865000000Z stdout F 20261120 20:28:31,host,app,localhost,7,12,QUERY,shop,'SELECT a FROM `x y`',0\n";
+    let text = String::from_utf8(run(&["--format", "cri"], row.as_bytes()).stdout).unwrap();
+    assert!(text.contains("    SELECT a FROM `x y`\n                  ^^^^^  read\n"), "{text}");
+}
+
 fn explained(arguments: &[&str], time: &str, statement: &str) -> String {
     let output = run(arguments, row(time, statement).as_bytes());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -405,6 +405,29 @@ impl Reading {
         stretch(&self.transfers, statement.transfers)
     }
 
+    /// Whether nothing was found but relations.
+    pub fn has_only_relations(&self) -> bool {
+        self.objects.is_empty()
+            && self.principals.is_empty()
+            && self.privileges.is_empty()
+            && self.attributes.is_empty()
+            && self.settings.is_empty()
+            && self.transfers.is_empty()
+    }
+
+    /// Moves the places of statements and relations: to a text that says the same with longer or shorter words in between. Of a reading that
+    /// has [nothing but relations](Self::has_only_relations).
+    pub fn move_places(&mut self, to: impl Fn(u32) -> u32) {
+        let moved = |span: Span| if span.is_empty() { span } else { Span::new(to(span.start), to(span.end)) };
+        for statement in &mut self.statements {
+            statement.span = moved(statement.span);
+        }
+        for relation in &mut self.relations {
+            let [server, database, schema, object] = relation.name.parts().map(moved);
+            relation.name = Name { server, database, schema, object };
+        }
+    }
+
     /// How many bytes it holds in memory, its own size included: what a cache of readings counts.
     pub fn bytes(&self) -> usize {
         size_of::<Self>()

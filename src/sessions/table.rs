@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use sealtrail_seal::Gap;
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +29,10 @@ const BEGIN_ROWS: u8 = 8;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Table {
-    sessions: HashMap<Arc<[u8]>, Session>,
+    /// Hashed cheaply, since every row asks: seeded for each table, and bounded by [`SESSIONS_MAX`].
+    sessions: HashMap<Arc<[u8]>, Session, RandomState>,
     /// The latest session of each process id.
-    pids: HashMap<u64, Arc<[u8]>>,
+    pids: HashMap<u64, Arc<[u8]>, RandomState>,
     /// Sessions that have ended, in that order: they stay for a while, since some say more after they said that they ended.
     ended: VecDeque<Arc<[u8]>>,
     /// By session (its serial) and last number.

@@ -24,9 +24,13 @@ use crate::sessions::numbered::RowId;
 /// The sessions of one source. Those that were not seen for longest are forgotten: two maps, of which the older one goes when the newer is full.
 #[derive(Debug, Default)]
 pub struct Memory {
-    newer: HashMap<Box<[u8]>, Session>,
-    older: HashMap<Box<[u8]>, Session>,
+    newer: Sessions,
+    older: Sessions,
 }
+
+/// By id. Every row asks twice, so that the hash is a cheap one. It is seeded anew for each map, and somebody who finds ids that collide all the same
+/// gets no more than [`SESSIONS_MAX`] of them in.
+type Sessions = HashMap<Box<[u8]>, Session, foldhash::fast::RandomState>;
 
 /// What earlier rows of its session tell of a row.
 #[derive(Debug, Clone, Copy, Default)]
@@ -106,10 +110,10 @@ impl Memory {
         match record.act {
             Act::ConnectionReceived => {
                 // The number of an earlier session that was given again.
-                *self.enter(id) = Session { received: Some(row), ..Session::default() };
+                self.enter(id, |session| *session = Session { received: Some(row), ..Session::default() });
             }
-            Act::Authenticated => self.enter(id).authenticated(&authentication::of(record)),
-            Act::Login => self.enter(id).logged_in(time),
+            Act::Authenticated => self.enter(id, |session| session.authenticated(&authentication::of(record))),
+            Act::Login => self.enter(id, |session| session.logged_in(time)),
             Act::LoginFailed | Act::Logout => {
                 self.newer.remove(id);
                 self.older.remove(id);
@@ -125,39 +129,42 @@ impl Memory {
     }
 
     fn ran(&mut self, id: &[u8], record: &Record<'_>, told: Option<&Told<'_>>, row: RowId) {
-        if let Some(begun) = Begun::of(record, row) {
-            let session = self.enter(id);
-            // More rows of the same statement: the first one is referred to.
-            let is_same = |before: &Begun| before.same_statement(&begun);
-            if !session.begun.as_ref().is_some_and(is_same) {
-                session.begun = Some(begun);
-            }
-        }
+        let begun = Begun::of(record, row);
         // Only PostgreSQL's names and settings are followed.
         let is_followed = |told: &&Told<'_>| {
             told.dialect == Sql::POSTGRES && told.statements().iter().any(|it| changes_session(told, it))
         };
-        let Some(told) = told.filter(is_followed) else { return };
-        if record.status != Status::Failure {
-            self.enter(id).set(record, told);
+        let told = told.filter(is_followed).filter(|_| record.status != Status::Failure);
+        if begun.is_none() && told.is_none() {
+            return;
         }
+        self.enter(id, |session| {
+            if let Some(begun) = begun {
+                session.begins(begun);
+            }
+            if let Some(told) = told {
+                session.set(record, told);
+            }
+        });
     }
 
     fn session(&mut self, id: &[u8]) -> Option<&mut Session> {
-        if let Some(session) = self.older.remove(id) {
-            self.newer.insert(id.into(), session);
+        if !self.older.is_empty()
+            && let Some((id, session)) = self.older.remove_entry(id)
+        {
+            self.newer.insert(id, session);
         }
         self.newer.get_mut(id)
     }
 
-    fn enter(&mut self, id: &[u8]) -> &mut Session {
-        if let Some(session) = self.older.remove(id) {
-            self.newer.insert(id.into(), session);
+    fn enter(&mut self, id: &[u8], change: impl FnOnce(&mut Session)) {
+        if let Some(session) = self.session(id) {
+            return change(session);
         }
-        if self.newer.len() >= SESSIONS_MAX / 2 && !self.newer.contains_key(id) {
+        if self.newer.len() >= SESSIONS_MAX / 2 {
             self.older = std::mem::take(&mut self.newer);
         }
-        self.newer.entry(id.into()).or_default()
+        change(self.newer.entry(id.into()).or_default());
     }
 }
 
@@ -187,6 +194,13 @@ impl Session {
     /// The row of the login has what came before it.
     fn logged_in(&mut self, time: &UtcTime) {
         *self = Session { logged_in_ms: time.source.is_none().then(|| time.unix_ms()), ..Session::default() };
+    }
+
+    /// More rows of the same statement: the first one is referred to.
+    fn begins(&mut self, begun: Begun) {
+        if !self.begun.as_ref().is_some_and(|before| before.same_statement(&begun)) {
+            self.begun = Some(begun);
+        }
     }
 
     fn failed(&mut self, record: &Record<'_>) {

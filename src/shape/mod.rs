@@ -4,6 +4,7 @@
 //! named in `derived` with the way it was derived. The engine's own word wins, but where it names its own tables instead of what
 //! the statement is about. What earlier rows of a session tell of this one comes in as [`Known`]; nothing here remembers.
 
+mod alike;
 pub mod audit;
 pub mod authentication;
 pub mod category;

@@ -250,11 +250,25 @@ fn is_plain_name(name: &[u8]) -> bool {
 
 /// PostgreSQL's words that are no names, or not of columns and tables alike: those of its keyword table that are not `unreserved`.
 fn is_reserved(name: &[u8]) -> bool {
-    name.len() <= RESERVED_BYTES_MAX
-        && std::str::from_utf8(name).is_ok_and(|name| RESERVED.binary_search(&name).is_ok())
+    let letter = name.first().map_or(0, |first| usize::from(first.wrapping_sub(b'a')));
+    let of_letter = RESERVED_FROM.get(letter).zip(RESERVED_FROM.get(letter + 1));
+    of_letter.is_some_and(|(from, to)| RESERVED[*from..*to].iter().any(|word| word.as_bytes() == name))
 }
 
-const RESERVED_BYTES_MAX: usize = 17;
+/// Where the words of each letter begin; the last is where they end.
+static RESERVED_FROM: [usize; 27] = {
+    let mut from = [RESERVED.len(); 27];
+    let mut index = RESERVED.len();
+    while index > 0 {
+        index -= 1;
+        let mut letter = 0;
+        while letter <= (RESERVED[index].as_bytes()[0] - b'a') as usize {
+            from[letter] = index;
+            letter += 1;
+        }
+    }
+    from
+};
 
 #[rustfmt::skip]
 const RESERVED: &[&str] = &[
@@ -320,8 +334,8 @@ mod tests {
     #[test]
     fn the_reserved_words_are_in_order() {
         assert!(RESERVED.is_sorted());
-        assert!(RESERVED.iter().all(|word| word.len() <= RESERVED_BYTES_MAX));
-        assert!(is_reserved(b"user") && is_reserved(b"order") && !is_reserved(b"orders"));
+        assert!(RESERVED.iter().all(|word| is_reserved(word.as_bytes())));
+        assert!(["", "orders", "zone", "_", "hour", "{", "Order"].iter().all(|word| !is_reserved(word.as_bytes())));
     }
 
     #[test]
