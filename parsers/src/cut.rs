@@ -28,6 +28,8 @@ pub struct Cut {
     head_max: usize,
     tail: Vec<u8>,
     tail_max: usize,
+    /// Backslashes at the end of what stands before `tail`.
+    backslashes: usize,
     length: u64,
     /// Begins where the head is full.
     walk: Option<Walk>,
@@ -113,6 +115,9 @@ struct Text {
 /// No escape of JSON is longer: `\u0001`.
 const ESCAPE_MAX: usize = 6;
 
+/// What is kept before the last bytes: what an escape or a doubled quote may have begun in.
+const BEFORE_TAIL: usize = 8;
+
 /// A text that is left out is left in when it is no longer than this: keys, names, words of the server.
 const SHORT_MAX: usize = 64;
 
@@ -131,6 +136,7 @@ impl Cut {
             head_max,
             tail: Vec::new(),
             tail_max,
+            backslashes: 0,
             length: 0,
             walk: None,
         }
@@ -151,8 +157,12 @@ impl Cut {
             return;
         }
         if let Some(quoting) = self.quoting {
-            let head = &self.head;
-            self.walk.get_or_insert_with(|| Walk::behind(quoting, head)).follow(rest);
+            let (head, backslashes) = (&self.head, &mut self.backslashes);
+            let begin = || {
+                *backslashes = backslashes_behind(0, head);
+                Walk::behind(quoting, head)
+            };
+            self.walk.get_or_insert_with(begin).follow(rest);
         }
         self.keep_last(rest);
     }
@@ -196,12 +206,17 @@ impl Cut {
     }
 
     fn keep_last(&mut self, bytes: &[u8]) {
-        if bytes.len() >= self.tail_max {
+        let most = self.tail_max + BEFORE_TAIL;
+        let (left_out, kept) = bytes.split_at(bytes.len().saturating_sub(most));
+        if bytes.len() >= most {
+            self.backslashes = backslashes_behind(backslashes_behind(self.backslashes, &self.tail), left_out);
             self.tail.clear();
-        } else if self.tail.len() + bytes.len() > 2 * self.tail_max {
-            self.tail.drain(..self.tail.len() + bytes.len() - self.tail_max);
+        } else if self.tail.len() + bytes.len() > 2 * most {
+            let old = self.tail.len() + bytes.len() - most;
+            self.backslashes = backslashes_behind(self.backslashes, &self.tail[..old]);
+            self.tail.drain(..old);
         }
-        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(self.tail_max)..]);
+        self.tail.extend_from_slice(kept);
     }
 
     fn last_bytes(&self) -> &[u8] {
@@ -218,7 +233,17 @@ impl Cut {
                 &tail[quotes..]
             }
             Some(Quoting::Doubled) | None => &tail[half..],
-            Some(Quoting::Json) => behind_escapes(tail),
+            Some(Quoting::Json) => {
+                let before = &self.tail[..self.tail.len() - tail.len()];
+                let is_escaped = |bytes: &[u8]| backslashes_behind(self.backslashes, bytes) % 2 == 1;
+                let whole = behind_escape(tail, is_escaped(before));
+                // It may be the other half of what pgAudit doubled.
+                let is_behind_quote = match tail.len() - whole.len() {
+                    0 => before.strip_suffix(b"\"").is_some_and(is_escaped),
+                    _ => tail.starts_with(b"\"") && is_escaped(before),
+                };
+                if is_behind_quote { behind_quotes(whole) } else { whole }
+            }
         }
     }
 }
@@ -350,21 +375,43 @@ fn trim_quotes(text: &[u8]) -> &[u8] {
     &text[..len]
 }
 
-/// Without an escape at its end, whole or half.
-fn trim_escapes(mut text: &[u8]) -> &[u8] {
-    while let Some(escape) = memrchr(b'\\', &text[text.len().saturating_sub(ESCAPE_MAX)..]) {
-        text = &text[..text.len().saturating_sub(ESCAPE_MAX) + escape];
+/// Without an escape at its end that is not whole.
+fn trim_escapes(text: &[u8]) -> &[u8] {
+    let begin = text.len().saturating_sub(ESCAPE_MAX - 1);
+    let Some(last) = memrchr(b'\\', &text[begin..]).map(|last| begin + last) else { return text };
+    let is_first = backslashes_behind(0, &text[..=last]) % 2 == 1;
+    let len = if text.get(last + 1) == Some(&b'u') { ESCAPE_MAX } else { 2 };
+    let mut whole = if is_first && last + len > text.len() { &text[..last] } else { text };
+    // What pgAudit doubled stays together.
+    while let Some(rest) = whole.strip_suffix(b"\\\"").filter(|rest| backslashes_behind(0, rest) % 2 == 0) {
+        whole = rest;
+    }
+    whole
+}
+
+/// From the first byte on that stands in no escape. `is_half`: the first one is a backslash's other half.
+fn behind_escape(text: &[u8], is_half: bool) -> &[u8] {
+    let len = match text {
+        [b'u', digits @ ..] if is_half => 1 + digits.iter().take(4).take_while(|byte| byte.is_ascii_hexdigit()).count(),
+        [_, ..] if is_half => 1,
+        // At most the last digits of `\u0001`: a backslash behind another byte begins an escape.
+        _ => text.iter().take(ESCAPE_MAX - 2).take_while(|byte| byte.is_ascii_hexdigit()).count(),
+    };
+    &text[len + half_char(&text[len..])..]
+}
+
+/// Without the quotes at its beginning, each a backslash and a quote.
+fn behind_quotes(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = text.strip_prefix(b"\\\"") {
+        text = rest;
     }
     text
 }
 
-/// From the first byte on that stands in no escape, whatever was before.
-fn behind_escapes(mut text: &[u8]) -> &[u8] {
-    while let Some(escape) = memrchr(b'\\', &text[..text.len().min(ESCAPE_MAX)]) {
-        text = &text[escape + 1..];
-    }
-    let text = &text[text.len().min(ESCAPE_MAX)..];
-    &text[half_char(text)..]
+/// How many backslashes stand at the end of `bytes`, with `before` of them before these.
+fn backslashes_behind(before: usize, bytes: &[u8]) -> usize {
+    let run = bytes.iter().rev().take_while(|byte| **byte == b'\\').count();
+    if run == bytes.len() { before + run } else { run }
 }
 
 /// Length without the first bytes of a UTF-8 character whose last are missing.

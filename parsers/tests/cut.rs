@@ -90,6 +90,30 @@ fn a_statement_that_is_cut_leaves_every_other_field_as_it_was() {
     }
 }
 
+/// Up to the end of the text all that is left of it may be escapes.
+#[test]
+fn a_statement_of_nothing_but_escapes_is_cut_between_two_of_them_wherever_that_is() {
+    for sql in
+        ["\\".repeat(3000), "\u{1}".repeat(900), "\n".repeat(3000), "\\\n\"x".repeat(900), "ab\u{1}é".repeat(500)]
+    {
+        for format in [CSV, JSON] {
+            let row = row(format, &audit(&sql), "");
+            let (whole, text) = said(format, &row).expect("a row");
+            for (head, tail) in
+                (0..13).flat_map(|more| [(400 + more, 300), (400, 300 + more), (400 + more, 300 + more)])
+            {
+                let shortened = cut(format, &row, head, tail, 333).shortened().expect("a row");
+                let (fields, shown) =
+                    said(format, &shortened).unwrap_or_else(|| panic!("no row: {}", shortened.escape_ascii()));
+                assert_eq!(fields, whole, "{}", shortened.escape_ascii());
+                let (before, note) = shown.split_once("[... ").expect("a note of what is missing");
+                let (_, behind) = note.split_once(" bytes ...]").expect("a note of what is missing");
+                assert!(text.starts_with(before) && text.ends_with(behind), "{shown}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_raised_is_not_taken_for_pgaudits_however_large_it_is() {
     let large = "x\"\n".repeat(3000);
