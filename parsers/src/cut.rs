@@ -383,7 +383,7 @@ fn trim_escapes(text: &[u8]) -> &[u8] {
     let len = if text.get(last + 1) == Some(&b'u') { ESCAPE_MAX } else { 2 };
     let mut whole = if is_first && last + len > text.len() { &text[..last] } else { text };
     // What pgAudit doubled stays together.
-    while let Some(rest) = whole.strip_suffix(b"\\\"").filter(|rest| backslashes_behind(0, rest) % 2 == 0) {
+    while let Some(rest) = whole.strip_suffix(b"\\\"").filter(|rest| backslashes_behind(0, rest).is_multiple_of(2)) {
         whole = rest;
     }
     whole
