@@ -13,7 +13,7 @@ use super::archives::Content;
 use super::copies::{Copies, Copy};
 use super::find::{Found, settled_files_in};
 use super::follow::Follower;
-use super::identity::{Fit, Inode, compare};
+use super::identity::{Fit, Inode, compare, is_stale};
 use super::lineage::live_name;
 use super::siblings::{Rotated, rotated};
 use super::{Looked, PassedOver, Tail, bytes_missing, folder_of, held, over, spend};
@@ -31,7 +31,7 @@ impl Tail {
     /// A file whose handle is stale is looked for anew, like one of before at a start: it may be there still, or a copy of it, or it is gone.
     pub(super) fn let_go_of_stale(&mut self, looked: &mut Looked) {
         self.archives.forget_stale();
-        for mut follower in self.followers.extract_if(.., |follower| follower.is_stale()) {
+        for mut follower in self.followers.extract_if(.., |follower| is_stale(follower.file().as_ref())) {
             warn!(file = %follower.path.display(), "the handle is stale: looking for the file anew");
             // Pieces that are in memory stay there: the rest of their rows may come from another file.
             let id = follower.id().unwrap_or_default().to_owned();

@@ -347,11 +347,6 @@ impl Follower {
         self.rewritten || self.len_on_disk().is_ok_and(|len| len < self.read_to())
     }
 
-    /// Whether its handle is no longer good for anything: over NFS, when another client has deleted the file, or its server lost track of it.
-    pub fn is_stale(&self) -> bool {
-        self.file.status().is_err_and(|error| error.kind() == io::ErrorKind::StaleNetworkFileHandle)
-    }
-
     /// Whether it is shorter than it was.
     pub fn has_shrunk(&self) -> bool {
         self.file.status().is_ok_and(|status| status.len < self.len_seen)

@@ -34,6 +34,11 @@ impl Inode {
     }
 }
 
+/// Whether a handle is no longer good for anything: over NFS, when another client has deleted the file, or its server lost track of it.
+pub fn is_stale(file: &dyn OpenFile) -> bool {
+    file.status().is_err_and(|error| error.kind() == io::ErrorKind::StaleNetworkFileHandle)
+}
+
 /// A few bytes of a file, hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {

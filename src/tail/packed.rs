@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use sealtrail_seal::FileRange;
 
-use super::identity::{Head, first_bytes};
+use super::identity::{Head, first_bytes, is_stale};
 use crate::disk::{OpenFile, Reader, Status};
 use crate::limits::{HEAD_BYTES_MAX, READ_BYTES};
 
@@ -122,7 +122,7 @@ impl Packed {
 
     /// Whether the archive's handle is no longer good for anything.
     pub fn is_stale(&self) -> bool {
-        self.archive.status().is_err_and(|error| error.kind() == io::ErrorKind::StaleNetworkFileHandle)
+        is_stale(self.archive.as_ref())
     }
 
     /// Whether it has not been read through, or somebody waits for something of it.

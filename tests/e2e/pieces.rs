@@ -37,6 +37,14 @@ fn ids(trail: &Trail) -> Vec<&str> {
     trail.events().map(|event| event["id"].as_str().unwrap()).collect()
 }
 
+/// The one record that was made of several rows, with the tables of both.
+fn the_joined_one(trail: &Trail) -> &Value {
+    let joined: Vec<&Value> = trail.events().filter(|event| event["resources"].is_array()).collect();
+    assert_eq!(joined.len(), 1, "{joined:#?}");
+    assert_eq!(names(joined[0]), ["shop.orders", "shop.stock"]);
+    joined[0]
+}
+
 fn names(event: &Value) -> Vec<&str> {
     event["resources"].as_array().unwrap().iter().map(|object| object["name"].as_str().unwrap()).collect()
 }
@@ -54,12 +62,10 @@ fn what_is_held_back_is_read_again_after_a_kill_and_becomes_one_record() {
     agent.wait_for_rows(5);
     let trail = agent.stop();
     assert_eq!(held(&trail), 0);
-    let joined: Vec<&Value> = trail.events().filter(|event| event["resources"].is_array()).collect();
-    assert_eq!(joined.len(), 1, "{joined:#?}");
-    assert_eq!(names(joined[0]), ["shop.orders", "shop.stock"]);
-    assert_eq!((&joined[0]["outcome"], &joined[0]["user"]), (&"success".into(), &"app".into()));
-    assert_eq!(joined[0]["statement"]["text"], "UPDATE t SET a = 70");
-    assert_eq!(joined[0]["at"]["pieces"].as_array().unwrap().len(), 3);
+    let joined = the_joined_one(&trail);
+    assert_eq!((&joined["outcome"], &joined["user"]), (&"success".into(), &"app".into()));
+    assert_eq!(joined["statement"]["text"], "UPDATE t SET a = 70");
+    assert_eq!(joined["at"]["pieces"].as_array().unwrap().len(), 3);
     let mut all = ids(&trail);
     all.sort_unstable();
     all.dedup();
@@ -91,12 +97,10 @@ fn a_row_over_two_envelopes_is_one_record_also_after_a_kill_between_them() {
     agent.wait_for_rows(5);
     let trail = agent.stop();
     assert_eq!(held(&trail), 0);
-    let joined: Vec<&Value> = trail.events().filter(|event| event["resources"].is_array()).collect();
-    assert_eq!(joined.len(), 1, "{joined:#?}");
-    assert_eq!(names(joined[0]), ["shop.orders", "shop.stock"]);
-    assert_eq!(joined[0]["extra"]["logEvents.id"], "3,4,5");
-    let pieces = joined[0]["at"]["pieces"].as_array().unwrap();
-    assert_eq!((pieces.len(), &pieces[0][0]), (2, &joined[0]["at"]["offset"]));
+    let joined = the_joined_one(&trail);
+    assert_eq!(joined["extra"]["logEvents.id"], "3,4,5");
+    let pieces = joined["at"]["pieces"].as_array().unwrap();
+    assert_eq!((pieces.len(), &pieces[0][0]), (2, &joined["at"]["offset"]));
     let all = ids(&trail);
     let part = |index: usize| all[index].rsplit_once(':').unwrap().1.split_once('.').map_or("0", |(_, part)| part);
     assert_eq!(

@@ -62,7 +62,7 @@ MUTATIONS = [
         ("src/tail/claims.rs", "if !agree(file.as_ref(), original.file().as_ref(), both)? {", "if both < u64::MAX {", 1),
     ]),
     ("a stale handle is kept", [
-        ("src/tail/follow.rs", "error.kind() == io::ErrorKind::StaleNetworkFileHandle", "error.kind() == io::ErrorKind::Unsupported", 1),
+        ("src/tail/identity.rs", "error.kind() == io::ErrorKind::StaleNetworkFileHandle", "error.kind() == io::ErrorKind::Unsupported", 1),
     ]),
     ("a stale archive is kept", [
         ("src/tail/archives.rs", "self.open.retain(|archive| !archive.packed.is_stale());", "", 1),
@@ -78,7 +78,7 @@ MUTATIONS = [
         ("src/core/reading.rs", "goes_on || files[count + 1..].iter().any(|index| self.tail.followers[*index].has_begun())", "goes_on && count < usize::MAX", 1),
     ]),
     ("files that lost their names are sorted anew", [
-        ("src/tail/mod.rs", "            if new.placed {\n                continue;\n            }\n", "", 1),
+        ("src/tail/order.rs", "            if new.placed {\n                continue;\n            }\n", "", 1),
     ]),
     ("the end of an archive is taken for granted", [
         ("src/tail/packed.rs", "    if read < buf.len() {", "    if read < buf.len() || unpacking.at > 2000 {", 1),
