@@ -46,6 +46,8 @@ pub struct Core {
     /// Since when something waits to be sealed.
     waiting_since_ms: Option<u64>,
     last_seal_ms: u64,
+    /// What sealing a block takes, syncs included: the longest of late.
+    seal_takes_ms: u64,
     last_look_ms: Option<u64>,
     last_retain_ms: u64,
     /// Rows that the block under construction has from each source.
@@ -127,6 +129,7 @@ impl Core {
             wakes: parts.wakes,
             waiting_since_ms: Some(now),
             last_seal_ms: now,
+            seal_takes_ms: 0,
             last_look_ms: None,
             last_retain_ms: 0,
             on_disk: (0, 0),

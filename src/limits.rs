@@ -52,8 +52,8 @@ pub const WAKES_MAX: usize = 16;
 /// After a wake-up, how long writes may gather before they are read: fewer turns for a steadily growing log.
 pub const GATHER_MS: u64 = 20;
 
-/// How much earlier than its interval a block is sealed: room for gathering, compressing and syncing, so that a row is on the disk
-/// within the interval.
+/// How much earlier than its interval a block is sealed, beside what sealing takes: room for gathering and reading, so that a row is on the
+/// disk within the interval.
 pub const SEAL_AHEAD_MS: u64 = 60;
 
 /// A file that was renamed away or deleted is read through its open handle until it has been quiet for this long:

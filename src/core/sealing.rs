@@ -27,7 +27,7 @@ impl Core {
     /// How long what is read may wait: gathering, sealing and syncing are part of the interval.
     pub(super) fn wait_ms(&self) -> u64 {
         let interval = ms(self.plan.seal.interval);
-        interval.saturating_sub(SEAL_AHEAD_MS).max(interval / 2)
+        interval.saturating_sub(SEAL_AHEAD_MS + self.seal_takes_ms).max(interval / 2)
     }
 
     fn segment_is_old(&self) -> bool {
@@ -48,6 +48,7 @@ impl Core {
     }
 
     pub(super) fn seal(&mut self, closes: bool) -> Result<(), WriteError> {
+        let begun_ms = self.host.clock.since_boot_ms();
         let closes = closes || self.segment_is_old() || self.segment_is_full();
         let block = &mut self.intake.block;
         for follower in self.tail.followers.iter_mut().filter(|follower| follower.has_unsealed()) {
@@ -61,6 +62,8 @@ impl Core {
         let result = self.writer.seal(block, closes, positions);
         self.waiting_since_ms = None;
         self.last_seal_ms = self.host.clock.since_boot_ms();
+        // A slow disk is remembered for some blocks: the next one is likely to take as long.
+        self.seal_takes_ms = self.last_seal_ms.saturating_sub(begun_ms).max(self.seal_takes_ms * 7 / 8);
         self.after_write(result)
     }
 

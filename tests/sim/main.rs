@@ -15,6 +15,7 @@ mod disk_holds;
 mod far;
 mod joined;
 mod nth_call;
+mod places;
 mod schedule;
 mod server;
 mod world;

@@ -186,7 +186,7 @@ class Place:
     def run(self, seeds):
         program = self.build()
         tests = [("every_row", {"SEALTRAIL_SIM_SEEDS": str(seeds)}), ("every_statement", {"SEALTRAIL_SIM_SEEDS": str(seeds // 4)}),
-                 ("nth_call", {"SEALTRAIL_SIM_EVERY": "1"})]
+                 ("nth_call", {"SEALTRAIL_SIM_EVERY": "1"}), ("places", {})]
         for test, variables in tests:
             begin = time.monotonic()
             environment = {**os.environ, "SEALTRAIL_SIM_FIRST": "1", "RUST_BACKTRACE": "0", **variables}

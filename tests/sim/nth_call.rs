@@ -45,7 +45,7 @@ const ENOSPC: Fault = Fault::Fails(Errno::NOSPC);
 
 /// Every segment is closed by its age, not by its size, and the journal's budget is half a segment off any sum of segments: how well
 /// signatures compress decides nothing.
-const TUNING: Tuning = Tuning {
+pub const TUNING: Tuning = Tuning {
     interval_ms: 300,
     heartbeat_ms: 2000,
     segment_max_bytes: 1 << 20,
