@@ -162,7 +162,7 @@ pub struct Oversize<'o> {
 pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
     let Event { origin, place, frame, record, known, meaning, time, session_start, oversize, pieces } = event;
     let (place, session_start) = (*place, session_start.as_ref());
-    let valid = std::str::from_utf8(frame).is_ok();
+    let valid = frame.is_ascii() || std::str::from_utf8(frame).is_ok();
     // What stands in a row among several may have been decoded from other bytes than these.
     let mut line = Line { out, utf8: valid && !origin.format.is_decoded(), valid };
     line.head(origin, place, time);
@@ -411,7 +411,7 @@ impl Line<'_> {
     fn lower_value(&mut self, word: &[u8]) {
         self.out.push(b'"');
         let start = self.out.len();
-        json::escaped(self.out, word);
+        self.inside(word);
         self.out[start..].make_ascii_lowercase();
         self.out.push(b'"');
     }

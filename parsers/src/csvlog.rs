@@ -25,8 +25,9 @@ use crate::{Parsed, Scratch, postgres};
 
 /// Says what one frame holds. See [`crate::parse`].
 pub fn parse<'a>(frame: &'a [u8], scratch: &'a mut Scratch) -> Parsed<'a> {
-    match Columns::split(frame) {
-        Ok(columns) => {
+    let mut columns = Columns::new();
+    match columns.split(frame) {
+        Ok(()) => {
             // Twice: once for the columns, once for pgAudit's fields inside the message.
             let mut room = scratch.room(2 * columns.doubled_len());
             let row = row(&columns, &mut room);

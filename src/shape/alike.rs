@@ -40,7 +40,7 @@ impl Skeleton {
         }
         let mut from = 0;
         let mut copied = 0;
-        while let Some(found) = text[from..].iter().position(u8::is_ascii_digit) {
+        while let Some(found) = first_digit(&text[from..]) {
             let start = from + found;
             let end =
                 text[start..].iter().position(|byte| !byte.is_ascii_digit()).map_or(text.len(), |len| start + len);
@@ -55,6 +55,14 @@ impl Skeleton {
         self.text.extend_from_slice(&text[copied..]);
         !self.numbers.is_empty()
     }
+}
+
+/// Looks at sixteen bytes at a time: most texts have few numbers.
+fn first_digit(text: &[u8]) -> Option<usize> {
+    let (chunks, _) = text.as_chunks::<16>();
+    let without = chunks.iter().take_while(|chunk| !chunk.iter().fold(false, |any, byte| any | byte.is_ascii_digit()));
+    let from = without.count() * 16;
+    text[from..].iter().position(u8::is_ascii_digit).map(|at| from + at)
 }
 
 /// Statements in which a number is a value and nothing else.

@@ -321,8 +321,8 @@ fn says_only_that_it_is_one(command: &[u8]) -> bool {
 
 /// An engine's own word in capitals, with blanks between its parts: `createUser`, `show_databases`. Paths and dotted names stay as they are.
 fn canonical(word: &[u8]) -> Cow<'_, [u8]> {
-    let is_path = word.iter().any(|byte| matches!(byte, b'/' | b'.' | b':'));
-    if is_path || !word.iter().any(u8::is_ascii_lowercase) {
+    let is_path = || word.iter().any(|byte| matches!(byte, b'/' | b'.' | b':'));
+    if !word.iter().any(u8::is_ascii_lowercase) || is_path() {
         return word.into();
     }
     let mut whole = Vec::with_capacity(word.len() + 8);

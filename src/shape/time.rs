@@ -61,11 +61,14 @@ pub struct Latest {
     pub is_of_file: bool,
 }
 
-/// Converts one source's times. Remembers the last minute's offset, since rows come in order.
+/// Converts one source's times. Remembers the last minute's offset and the last time, since rows come in order.
 #[derive(Debug)]
 pub struct Clock {
     zone: Option<TimeZone>,
     last: Option<Minute>,
+    /// The time that was converted last, as it was written and in UTC.
+    last_text: Vec<u8>,
+    last_utc: Option<UtcTime>,
 }
 
 /// The offset in force in one local minute.
@@ -81,18 +84,45 @@ struct Minute {
 impl Clock {
     /// `zone` is the operator's `timezone`, checked by the config; `None` when there is none.
     pub fn new(zone: Option<&str>) -> Self {
-        Clock { zone: zone.and_then(|name| TimeZone::get(name).ok()), last: None }
+        Clock { zone: zone.and_then(|name| TimeZone::get(name).ok()), last: None, last_text: Vec::new(), last_utc: None }
     }
 
     /// `text` is `YYYY-MM-DD HH:MM:SS[.fraction]`, with a zone behind a space where the engine writes one; `None` if it is not.
     pub fn utc(&mut self, text: &[u8]) -> Option<UtcTime> {
+        self.again(text).or_else(|| self.another(text))
+    }
+
+    /// The time of a text that is the last one, but perhaps for its milliseconds.
+    fn again(&self, text: &[u8]) -> Option<UtcTime> {
+        let (last, mut utc) = (&self.last_text[..], self.last_utc?);
+        if text == last {
+            return Some(utc);
+        }
+        let (head, tail) = text.split_first_chunk::<23>()?;
+        let (last_head, last_tail) = last.split_first_chunk::<23>()?;
+        let has_milliseconds = |head: &[u8; 23]| head[19] == b'.' && head[20..].iter().all(u8::is_ascii_digit);
+        let is_same_second = head[..20] == last_head[..20] && tail == last_tail;
+        if !is_same_second || !has_milliseconds(head) || !has_milliseconds(last_head) {
+            return None;
+        }
+        utc.text[20..23].copy_from_slice(&head[20..]);
+        Some(utc)
+    }
+
+    fn another(&mut self, text: &[u8]) -> Option<UtcTime> {
         let (local, zone) = split(text)?;
         let known = self.last.as_ref().is_some_and(|last| last.key[..16] == local[..16] && &last.key[16..] == zone);
         if !known {
             self.last = Some(self.minute(local, zone)?);
         }
         let last = self.last.as_ref()?;
-        Some(assemble(&last.utc, &local[16..], last.source))
+        let utc = assemble(&last.utc, &local[16..], last.source);
+        if text.len() <= TEXT_MAX {
+            self.last_text.clear();
+            self.last_text.extend_from_slice(text);
+            self.last_utc = Some(utc);
+        }
+        Some(utc)
     }
 
     /// The same for `Nov 20 20:28:31`, as syslog's old protocol has it: in the last year in which that is not later than `latest`.
@@ -269,6 +299,32 @@ mod tests {
             utc(None, "2026-07-01 12:00:00.123456"),
             ("2026-07-01T12:00:00.123456Z".into(), Some("assumed:utc"))
         );
+    }
+
+    #[test]
+    fn a_time_in_the_second_of_the_last_one_is_what_it_is_alone() {
+        let texts = [
+            "2026-11-20 20:28:31.135 UTC",
+            "2026-11-20 20:28:31.136 UTC",
+            "2026-11-20 20:28:31.136 UTC",
+            "2026-11-20 20:28:31.13 UTC",
+            "2026-11-20 20:28:31.135UTC",
+            "2026-11-20 20:28:31.1357 UTC",
+            "2026-11-20 20:28:31.9997 UTC",
+            "2026-11-20 20:28:31.99x7 UTC",
+            "2026-11-20 20:28:31 UTC",
+            "2026-11-20 20:28:31.136 +02",
+            "2026-11-20 20:28:31.136 CET",
+            "2026-11-20 20:28:31.137",
+            "2026-11-20 20:28:31.138",
+            "2026-11-20 20:28:31.13",
+        ];
+        for (before, text) in texts.iter().flat_map(|before| texts.map(|text| (before, text))) {
+            let mut clock = Clock::new(Some("Europe/Berlin"));
+            clock.utc(before.as_bytes());
+            let alone = Clock::new(Some("Europe/Berlin")).utc(text.as_bytes());
+            assert_eq!(clock.utc(text.as_bytes()), alone, "{text} after {before}");
+        }
     }
 
     #[test]

@@ -104,18 +104,22 @@ pub(super) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// Splits a row, with or without its line end, or says why it is none.
-    pub(super) fn split(row: &'a [u8]) -> Result<Self, &'static str> {
+    /// None.
+    pub(super) fn new() -> Self {
+        Columns { columns: [Column::default(); COLUMNS_MAX], doubled_len: 0 }
+    }
+
+    /// Splits a row, with or without its line end, into columns that were none, or says why it is no row.
+    pub(super) fn split(&mut self, row: &'a [u8]) -> Result<(), &'static str> {
         let row = row.strip_suffix(b"\n").map_or(row, |row| row.strip_suffix(b"\r").unwrap_or(row));
-        let mut columns = Columns { columns: [Column::default(); COLUMNS_MAX], doubled_len: 0 };
         let mut at = 0;
-        for (index, slot) in columns.columns.iter_mut().enumerate() {
+        for (index, slot) in self.columns.iter_mut().enumerate() {
             let shape = Shape::OF_COLUMN[index];
             let (fits, end) = match row.get(at) {
                 None | Some(b',') => (shape.may_be_empty(), at),
                 Some(b'"') => {
                     let (column, end) = quoted_at(row, at + 1)?;
-                    columns.doubled_len += if column.doubled { column.raw.len() } else { 0 };
+                    self.doubled_len += if column.doubled { column.raw.len() } else { 0 };
                     *slot = column;
                     (shape == Shape::Quoted, end)
                 }
@@ -130,7 +134,7 @@ impl<'a> Columns<'a> {
             }
             match row.get(end) {
                 None if index + 1 < COLUMNS_MIN => return Err("fewer than 22 columns"),
-                None => return Ok(columns),
+                None => return Ok(()),
                 Some(b',') => at = end + 1,
                 Some(_) => return Err("a quote stands where none can stand"),
             }
@@ -181,9 +185,19 @@ fn is_number(raw: &[u8]) -> bool {
 }
 
 fn is_session_id(raw: &[u8]) -> bool {
-    let hex = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_hexdigit);
-    raw.iter().position(|&byte| byte == b'.').is_some_and(|dot| hex(&raw[..dot]) && hex(&raw[dot + 1..]))
+    let hex = |part: &[u8]| !part.is_empty() && part.iter().all(|byte| IS_HEX[usize::from(*byte)]);
+    near::find(b'.', raw).is_some_and(|dot| hex(&raw[..dot]) && hex(&raw[dot + 1..]))
 }
+
+const IS_HEX: [bool; 256] = {
+    let mut is_hex = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is_hex[byte] = (byte as u8).is_ascii_hexdigit();
+        byte += 1;
+    }
+    is_hex
+};
 
 fn is_time(raw: &[u8]) -> bool {
     raw.len() > 19 && raw.first_chunk().is_some_and(|time| is_like(time, b"0000-00-00 00:00:00"))
