@@ -24,8 +24,8 @@ struct Account {
 
 impl Accounts {
     /// The user and the database of the row's connection, as they are when the row has been taken into account.
-    pub fn of(&mut self, record: &Record<'_>) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-        let Some(id) = record.session.id else { return (None, None) };
+    pub fn of(&mut self, session: Option<&[u8]>, record: &Record<'_>) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        let Some(id) = session else { return (None, None) };
         if record.act == Act::LoginFailed {
             // Whoever was refused was not let in as the one whom the row before told of.
             self.0.remove(id);
@@ -40,12 +40,12 @@ impl Accounts {
     }
 
     /// Takes into account what the row's statement does to its connection: `USE` is a statement like any other, and has no row of its own kind.
-    pub fn ran(&mut self, record: &Record<'_>, told: &Told<'_>) {
+    pub fn ran(&mut self, session: &[u8], told: &Told<'_>) {
         let uses = told.statements().iter().rev().find(|it| it.action == "USE");
         let target = uses.and_then(|it| told.reading().objects(it).first());
-        if let (Some(id), Some(target)) = (record.session.id, target) {
+        if let Some(target) = target {
             let database = normalized(told.dialect, target.name.object.of(told.text)).into_owned();
-            self.account(id).database = Some(database);
+            self.account(session).database = Some(database);
         }
     }
 
@@ -70,30 +70,26 @@ impl Accounts {
 
 #[cfg(test)]
 mod tests {
-    use sealtrail_parsers::Session;
-
     use super::*;
 
     fn row(act: Act, user: Option<&'static str>, database: Option<&'static str>) -> Record<'static> {
-        Record {
-            act,
-            session: Session { id: Some(b"7"), ..Session::default() },
-            user: user.map(str::as_bytes),
-            database: database.map(str::as_bytes),
-            ..Record::default()
-        }
+        Record { act, user: user.map(str::as_bytes), database: database.map(str::as_bytes), ..Record::default() }
     }
 
     #[test]
     fn an_account_is_carried_from_login_to_logout_and_no_further() {
         let mut accounts = Accounts::default();
         let (app, shop, pay) = (Some(b"app".to_vec()), Some(b"shop".to_vec()), Some(b"pay".to_vec()));
-        assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)), (None, None), "not known is not guessed");
-        accounts.of(&row(Act::Login, Some("app"), Some("shop")));
-        assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)), (app.clone(), shop));
-        accounts.of(&row(Act::LoggedStatement, None, Some("pay")));
-        assert_eq!(accounts.of(&row(Act::Logout, None, None)), (app, pay));
-        assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)), (None, None));
+        assert_eq!(
+            accounts.of(Some(b"7"), &row(Act::LoggedStatement, None, None)),
+            (None, None),
+            "not known is not guessed"
+        );
+        accounts.of(Some(b"7"), &row(Act::Login, Some("app"), Some("shop")));
+        assert_eq!(accounts.of(Some(b"7"), &row(Act::LoggedStatement, None, None)), (app.clone(), shop));
+        accounts.of(Some(b"7"), &row(Act::LoggedStatement, None, Some("pay")));
+        assert_eq!(accounts.of(Some(b"7"), &row(Act::Logout, None, None)), (app, pay));
+        assert_eq!(accounts.of(Some(b"7"), &row(Act::LoggedStatement, None, None)), (None, None));
     }
 
     #[test]
@@ -107,21 +103,24 @@ mod tests {
                 ..sealtrail_parsers::Statement::default()
             });
             let told = readings.told(&sealtrail_parsers::Format::MysqlGeneral.into(), &record, false).unwrap();
-            accounts.ran(&record, &told);
-            accounts.of(&row(Act::LoggedStatement, None, None)).1.map(|name| String::from_utf8(name).unwrap())
+            accounts.ran(b"7", &told);
+            accounts
+                .of(Some(b"7"), &row(Act::LoggedStatement, None, None))
+                .1
+                .map(|name| String::from_utf8(name).unwrap())
         };
-        accounts.of(&row(Act::Login, Some("app"), Some("shop")));
+        accounts.of(Some(b"7"), &row(Act::Login, Some("app"), Some("shop")));
         assert_eq!(runs(&mut accounts, "SELECT 1").as_deref(), Some("shop"));
         assert_eq!(runs(&mut accounts, "use `Pay ``x`").as_deref(), Some("Pay `x"));
         assert_eq!(runs(&mut accounts, "USE a; SELECT 1; USE b; SELECT 2").as_deref(), Some("b"));
-        assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)).0, Some(b"app".to_vec()));
+        assert_eq!(accounts.of(Some(b"7"), &row(Act::LoggedStatement, None, None)).0, Some(b"app".to_vec()));
     }
 
     #[test]
     fn who_is_refused_leaves_nothing_behind() {
         let mut accounts = Accounts::default();
-        accounts.of(&row(Act::Login, Some("app"), None));
-        assert_eq!(accounts.of(&row(Act::LoginFailed, Some("root"), None)), (None, None));
-        assert_eq!(accounts.of(&row(Act::LoggedStatement, None, None)), (None, None));
+        accounts.of(Some(b"7"), &row(Act::Login, Some("app"), None));
+        assert_eq!(accounts.of(Some(b"7"), &row(Act::LoginFailed, Some("root"), None)), (None, None));
+        assert_eq!(accounts.of(Some(b"7"), &row(Act::LoggedStatement, None, None)), (None, None));
     }
 }

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::hex::hex;
 use crate::json;
 use crate::sessions::numbered::{self, FileId};
+use crate::shape::readings::hash;
 use crate::shape::{Known, Meaning, UtcTime, authentication};
 
 /// What all rows of one file share, encoded once.
@@ -30,6 +31,8 @@ pub struct Origin {
     pub file: FileId,
     /// Where it was last seen; lossy where it is not UTF-8.
     pub path: String,
+    /// Which log it is, by its path: files that follow each other when one is rotated have it in common, and those of two servers have not.
+    pub log: u64,
     /// The same as text: what a record's `id` begins with.
     file_id: String,
     /// `"engine":…,"server":…,"source":…,"format":…`.
@@ -99,12 +102,20 @@ impl Origin {
             dialect,
             file,
             path: path.to_owned(),
+            log: hash(log_of(path).as_bytes()),
             file_id: file_id.to_owned(),
             identity,
             labels: encoded_labels(labels),
             at,
         }
     }
+}
+
+/// The path up to the first dot of the file's name.
+fn log_of(path: &str) -> &str {
+    let name = path.rfind('/').map_or(0, |slash| slash + 1);
+    let dot = path[name..].find('.').unwrap_or(path.len() - name);
+    &path[..name + dot]
 }
 
 fn encoded_labels(labels: &[(String, String)]) -> Vec<u8> {
@@ -184,7 +195,7 @@ pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
     line.authentication(record, known);
     line.session(record, session_start, session_length_ms(record, known, time));
     line.statement(record, meaning);
-    line.derived(meaning);
+    line.derived(record, meaning);
     let added = [oversize.map(|_| "oversize"), meaning.audit_tampering.then_some("audit_tampering")];
     line.flags(record.flags.iter().copied().chain(added.into_iter().flatten()));
     line.out.extend_from_slice(&origin.labels);
@@ -543,9 +554,15 @@ impl Line<'_> {
         }
     }
 
-    fn derived(&mut self, meaning: &Meaning<'_>) {
+    fn derived(&mut self, record: &Record<'_>, meaning: &Meaning<'_>) {
         let Meaning { user, action, resource, .. } = meaning;
-        let fields = [("user", user.derived), ("action", action.derived), ("resource", resource.derived)];
+        let database = record.database_carried.then_some("session");
+        let fields = [
+            ("user", user.derived),
+            ("action", action.derived),
+            ("resource", resource.derived),
+            ("database", database),
+        ];
         self.object("derived", |line| {
             for (name, derived) in fields {
                 if let Some(how) = derived {

@@ -152,6 +152,7 @@ fn words_of_source(how: &str) -> &str {
         "session" => "from the session (session)",
         "fallback:database" => "nobody names an object: the session's database stands in (fallback:database)",
         "fallback:server" => "nobody names an object or a database: the server stands in (fallback:server)",
+        "fallback:prepared" => "what was prepared under this name is not known (fallback:prepared)",
         other => other,
     }
 }

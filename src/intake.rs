@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sealtrail_parsers::{Dialect, Format, Parsed, Piece, Record, Scratch, assemble, each, each_of, parse};
+use sealtrail_parsers::{Dialect, Format, Parsed, Piece, Record, Scratch, Value, assemble, each, each_of, parse};
 
 use crate::accounts::Accounts;
 use crate::clock::{self, Clock as WallClock};
@@ -19,6 +19,8 @@ use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::sessions::Sessions;
 use crate::sessions::numbered::{FileId, Numbered, RowId};
+use crate::shape::memory::{SESSION_KEY_MAX, session_key};
+use crate::shape::readings::hash;
 use crate::shape::{Classify, Clock, Latest, Memory, Readings, Rule, Tally, UtcTime, meaning};
 use crate::tail::follow::Follower;
 
@@ -467,15 +469,30 @@ impl Row<'_> {
         oversize: Option<&Oversize<'_>>,
         pieces: &[At<'_>],
     ) {
-        if self.origin.format != Format::MysqlGeneral {
-            return self.meant(place, frame, record, oversize, pieces);
+        let mut room = [0; SESSION_KEY_MAX];
+        let session = record.session.id.map(|id| session_key(id, self.log(record), &mut room));
+        if !record.follows {
+            return self.meant(place, frame, record, session, oversize, pieces);
         }
-        let (user, database) = self.source.accounts.of(record);
+        let (user, database) = self.source.accounts.of(session, record);
         let mut record = record.clone();
         record.carried = record.user.is_none() && user.is_some();
+        record.database_carried = record.database.is_none() && database.is_some();
         record.user = record.user.or(user.as_deref());
         record.database = record.database.or(database.as_deref());
-        self.meant(place, frame, &record, oversize, pieces);
+        self.meant(place, frame, &record, session, oversize, pieces);
+    }
+
+    /// Which server's log the row is of.
+    fn log(&self, record: &Record<'_>) -> u64 {
+        let stream = match self.origin.format {
+            Format::Cloudwatch => record.extra.iter().find(|(name, _)| *name == "logStream"),
+            _ => None,
+        };
+        match stream {
+            Some((_, Value::Text(stream))) => self.origin.log ^ hash(stream),
+            _ => self.origin.log,
+        }
     }
 
     fn meant(
@@ -483,6 +500,7 @@ impl Row<'_> {
         place: Place,
         frame: &[u8],
         record: &Record<'_>,
+        session: Option<&[u8]>,
         oversize: Option<&Oversize<'_>>,
         pieces: &[At<'_>],
     ) {
@@ -494,8 +512,16 @@ impl Row<'_> {
                 sessions.saw(self.origin.format, &row);
             }
         }
-        let told = self.readings.told(&self.origin.dialect, record, oversize.is_some());
-        let known = self.source.memory.known(record);
+        let (dialect, is_cut) = (&self.origin.dialect, oversize.is_some());
+        let mut told = self.readings.told(dialect, record, is_cut);
+        let runs = told.as_ref().and_then(|told| Some((told.dialect, self.source.memory.runs(session, record, told)?)));
+        if let Some((sql, runs)) = &runs {
+            told = self.readings.executed(*sql, runs);
+            if told.is_none() {
+                told = self.readings.told(dialect, record, is_cut);
+            }
+        }
+        let known = self.source.memory.known(session, record);
         let meaning = meaning(record, told, &known, self.server.as_bytes(), self.classify);
         self.source.tally.event(&meaning, &time);
         if let Some(chosen) = self.chosen {
@@ -505,9 +531,9 @@ impl Row<'_> {
             Event { origin: self.origin, place, frame, record, known, meaning, time, session_start, oversize, pieces };
         event::write(&mut self.block.lines, &event);
         let row = RowId { file: self.origin.file, offset: place.offset, part: place.part };
-        self.source.memory.learn(record, told.as_ref(), row, &time);
-        if let Some(told) = told.filter(|_| self.origin.format == Format::MysqlGeneral) {
-            self.source.accounts.ran(record, &told);
+        self.source.memory.learn(session, record, told.as_ref(), row, &time);
+        if let (Some(session), Some(told)) = (session, told.filter(|_| record.follows)) {
+            self.source.accounts.ran(session, &told);
         }
         self.block.rows.read += 1;
     }

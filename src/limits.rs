@@ -172,6 +172,13 @@ pub const READ_STATEMENT_BYTES_MAX: usize = 4 * KIB;
 /// What all that is kept of statements may take. At it everything is forgotten, and kept anew as it comes.
 pub const READINGS_BYTES_MAX: usize = 4 * MIB;
 
+/// What the prepared statements of a source's sessions may take. At it those that were not used for longest are forgotten, and `EXECUTE` says that nobody
+/// told what it runs. Applications prepare through the protocol, which needs none of this; who does it in SQL has a few, of a few hundred bytes.
+pub const PREPARED_BYTES_MAX: usize = 2 * MIB;
+
+/// Of a longer one nothing is kept but that it is there.
+pub const PREPARED_STATEMENT_BYTES_MAX: usize = 16 * KIB;
+
 /// Objects of a statement that a record lists. A statement that names more is there as text, with `too_many` among its doubts.
 pub const RESOURCES_MAX: usize = 64;
 

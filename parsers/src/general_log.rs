@@ -161,6 +161,7 @@ fn record<'a>(head: &Head<'a>, frame: &'a [u8], room: &mut Room<'a>) -> Record<'
             times::of_compact(head.time, room)
         },
         act: Act::LoggedStatement,
+        follows: true,
         session: Session { id: Some(head.id), ..Session::default() },
         command: Some(head.command),
         ..Record::default()

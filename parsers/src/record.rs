@@ -73,8 +73,12 @@ pub struct Record<'a> {
     pub act: Act,
     /// The account as the server reported it.
     pub user: Option<&'a [u8]>,
-    /// The user and the database are not this row's own: the session's first row told them.
+    /// Who it is and in which database stands in earlier rows of the session alone, and whoever reads them all carries it on: see `carried`.
+    pub follows: bool,
+    /// The user is not this row's own: an earlier row of the session told.
     pub carried: bool,
+    /// The same for the database.
+    pub database_carried: bool,
     /// The session's current database.
     pub database: Option<&'a [u8]>,
     /// Where the session comes from.

@@ -12,12 +12,15 @@
 use std::collections::HashMap;
 
 use sealtrail_parsers::{Act, Record, Status, Value};
-use sealtrail_sql::{Dialect as Sql, Options, Scope, Setting, Statement, Value as Set, name::normalized};
+use sealtrail_sql::{Dialect as Sql, Statement};
 
 use super::authentication::{self, Authentication};
+use super::facts::Facts;
+use super::prepared::{self, Effect, Group, Prepared, Runs};
 use super::readings::hash;
+use super::settings::{self, Settings};
 use super::time::UtcTime;
-use super::told::Told;
+use super::told::{How, Told};
 use crate::limits::SESSIONS_MAX;
 use crate::sessions::numbered::RowId;
 
@@ -26,6 +29,7 @@ use crate::sessions::numbered::RowId;
 pub struct Memory {
     newer: Sessions,
     older: Sessions,
+    prepared: Prepared,
 }
 
 /// By id. Every row asks twice, so that the hash is a cheap one. It is seeded anew for each map, and somebody who finds ids that collide all the same
@@ -56,30 +60,12 @@ struct Session {
     method: Option<Vec<u8>>,
     identity: Option<Vec<u8>>,
     logged_in_ms: Option<u64>,
-    /// As they are now.
     settings: Settings,
-    /// As they are when the transaction has been committed: without what was set for it alone.
-    lasting: Settings,
-    /// As they were when the transaction began; `None` outside of one.
-    before: Option<Settings>,
-    /// A statement of the transaction has failed: it can only be rolled back.
-    is_aborted: bool,
-    /// As they were before the statement that may still fail, now and lasting.
-    undo: Option<(u64, Settings, Settings)>,
     begun: Option<Begun>,
-}
-
-/// What a session has set.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Settings {
-    /// By `SET SESSION AUTHORIZATION`.
-    authorization: Option<Vec<u8>>,
-    /// By `SET ROLE`.
-    role: Option<Vec<u8>>,
-    /// The only schema of the search path.
-    schema: Option<Vec<u8>>,
-    /// The session has made temporary objects, which are found before all others.
-    is_temporary: bool,
+    /// Where its prepared statements are, if it has any.
+    prepared: Option<Group>,
+    /// The name to which the row before wanted to give a text, and the text's hash.
+    asked: Option<(Vec<u8>, u64)>,
 }
 
 /// A statement of which it was told that it begins.
@@ -91,10 +77,25 @@ struct Begun {
     row: RowId,
 }
 
+/// Room for [`session_key`].
+pub const SESSION_KEY_MAX: usize = 28;
+
+/// A session's name within its source. Connections are numbered by their server, from 1 and anew when it starts, so that beside their number
+/// stands whose log it is. PostgreSQL's names are long enough to be no other's.
+pub fn session_key<'k>(id: &'k [u8], log: u64, room: &'k mut [u8; SESSION_KEY_MAX]) -> &'k [u8] {
+    let whole = id.len() + size_of::<u64>();
+    if whole > SESSION_KEY_MAX || !id.iter().all(u8::is_ascii_digit) {
+        return id;
+    }
+    room[..id.len()].copy_from_slice(id);
+    room[id.len()..whole].copy_from_slice(&log.to_le_bytes());
+    &room[..whole]
+}
+
 impl Memory {
-    /// What is known of the row's session, before the row itself.
-    pub fn known(&mut self, record: &Record<'_>) -> Known<'_> {
-        let Some(id) = record.session.id else { return Known::default() };
+    /// What is known of the row's session, before the row itself. `session`: its [key](session_key).
+    pub fn known(&mut self, session: Option<&[u8]>, record: &Record<'_>) -> Known<'_> {
+        let Some(id) = session else { return Known::default() };
         if self.newer.is_empty() && self.older.is_empty() {
             return Known::default();
         }
@@ -104,13 +105,54 @@ impl Memory {
         }
     }
 
+    /// What the row's statement runs, where that is another text than its own: of an `EXECUTE` the statement that was prepared.
+    pub fn runs<'a>(&mut self, session: Option<&[u8]>, record: &Record<'a>, told: &Told<'_>) -> Option<Runs<'a>> {
+        let statement = told.statement().filter(|it| matches!(it.action, "EXECUTE" | "PREPARE"))?;
+        let by_row = prepared::told_by_row(record, told);
+        if !prepared::executes(told.dialect, statement) && by_row.is_none() {
+            return None;
+        }
+        if prepared::is_cut(record, told, statement) || prepared::is_unknown(record) {
+            return None;
+        }
+        let name = match prepared::effect(told.dialect, told.text, statement) {
+            Some(Effect::Executes(name) | Effect::Prepares(name, _)) => Some(name),
+            _ => None,
+        };
+        if let Some(runs) = by_row {
+            // The engine's word is newer than what is remembered.
+            if let (Some(id), Some(name)) = (session, &name) {
+                let group = self.group(id);
+                self.prepared.set(group, name, Some(&runs.text), false);
+            }
+            return Some(runs);
+        }
+        if prepared::detail(record).is_some() {
+            // It says something else, whatever that is.
+            return None;
+        }
+        let group = self.session(session?)?.prepared?;
+        let text = self.prepared.text(group, &name?)?.to_vec();
+        Some(Runs { text: text.into(), how: How::Session })
+    }
+
     /// Takes the row into account.
-    pub fn learn(&mut self, record: &Record<'_>, told: Option<&Told<'_>>, row: RowId, time: &UtcTime) {
-        let Some(id) = record.session.id else { return };
+    pub fn learn(
+        &mut self,
+        session: Option<&[u8]>,
+        record: &Record<'_>,
+        told: Option<&Told<'_>>,
+        row: RowId,
+        time: &UtcTime,
+    ) {
+        let Some(id) = session else { return };
+        if record.session.line == Some(1) {
+            self.enter(id, |session| *session = Session::new());
+        }
         match record.act {
             Act::ConnectionReceived => {
                 // The number of an earlier session that was given again.
-                self.enter(id, |session| *session = Session { received: Some(row), ..Session::default() });
+                self.enter(id, |session| *session = Session { received: Some(row), ..Session::new() });
             }
             Act::Authenticated => self.enter(id, |session| session.authenticated(&authentication::of(record))),
             Act::Login => self.enter(id, |session| session.logged_in(time)),
@@ -118,34 +160,143 @@ impl Memory {
                 self.newer.remove(id);
                 self.older.remove(id);
             }
-            Act::Statement | Act::LoggedStatement => self.ran(id, record, told, row),
+            Act::Statement | Act::LoggedStatement => {
+                if record.follows {
+                    self.prepared_as_asked(id, record);
+                }
+                self.ran(id, record, told, row);
+                self.follow_names(id, record, told);
+            }
             Act::FailedStatement => {
                 if let Some(session) = self.session(id) {
                     session.failed(record);
                 }
+                self.follow_names(id, record, told);
             }
             Act::TableAccess | Act::AccessDecision | Act::Message => {}
         }
     }
 
     fn ran(&mut self, id: &[u8], record: &Record<'_>, told: Option<&Told<'_>>, row: RowId) {
-        let begun = Begun::of(record, row);
+        let begun = told.filter(|told| is_alone(told)).and_then(|_| Begun::of(record, row));
         // Only PostgreSQL's names and settings are followed.
         let is_followed = |told: &&Told<'_>| {
-            told.dialect == Sql::POSTGRES && told.statements().iter().any(|it| changes_session(told, it))
+            told.dialect == Sql::POSTGRES && told.statements().iter().any(|it| settings::changes(told, it))
         };
         let told = told.filter(is_followed).filter(|_| record.status != Status::Failure);
+        let is_next = record.act == Act::LoggedStatement;
         if begun.is_none() && told.is_none() {
+            // What was under way is over, or another statement is.
+            if let Some(session) = is_next.then(|| self.session(id)).flatten() {
+                session.begun = None;
+            }
             return;
         }
         self.enter(id, |session| {
+            if is_next {
+                session.begun = None;
+            }
             if let Some(begun) = begun {
                 session.begins(begun);
             }
             if let Some(told) = told {
-                session.set(record, told);
+                let text = record.statement.and_then(|statement| statement.text).map(hash);
+                session.settings.ran(text, told);
             }
         });
+    }
+
+    /// Follows the names of prepared statements. Where it cannot be told what became of which, none is known.
+    fn follow_names(&mut self, id: &[u8], record: &Record<'_>, told: Option<&Told<'_>>) {
+        let Some(told) = told else {
+            let resets = record.command.is_some_and(|command| command.eq_ignore_ascii_case(b"reset connection"));
+            return if resets {
+                self.forget_names(id)
+            };
+        };
+        if told.facts().has(Facts::AUDIT_CHANGED) {
+            // Rows may be missing from here on, or have been.
+            self.forget_names(id);
+        }
+        if !prepared::concerns(told) {
+            return;
+        }
+        let failed = record.act == Act::FailedStatement || record.status == Status::Failure;
+        if told.statements().is_empty() || told.reading().unread > 0 || (failed && !is_alone(told)) {
+            return self.forget_names(id);
+        }
+        for statement in told.statements() {
+            if let Some(effect) = prepared::effect(told.dialect, told.text, statement) {
+                self.follow_name(id, record, told, statement, failed, effect);
+            }
+        }
+    }
+
+    /// The general query log does not say what failed, but has a row of its own for what was prepared.
+    fn prepared_as_asked(&mut self, id: &[u8], record: &Record<'_>) {
+        let Some(session) = self.session(id) else { return };
+        let (Some((name, asked)), Some(group)) = (session.asked.take(), session.prepared) else { return };
+        let text = record.statement.and_then(|statement| statement.text).filter(|_| record.command == Some(b"Prepare"));
+        if let Some(text) = text.filter(|text| hash(text) == asked) {
+            self.prepared.set(group, &name, Some(text), false);
+        }
+    }
+
+    fn follow_name(
+        &mut self,
+        id: &[u8],
+        record: &Record<'_>,
+        told: &Told<'_>,
+        statement: &Statement,
+        failed: bool,
+        effect: Effect<'_>,
+    ) {
+        match effect {
+            // MySQL gives the name up before it reads what it shall stand for.
+            Effect::Prepares(name, _) if failed && told.dialect == Sql::MYSQL => self.forget_name(id, &name),
+            Effect::Prepares(name, _) if failed => {
+                if let Some(group) = self.session(id).and_then(|session| session.prepared) {
+                    self.prepared.failed(group, &name);
+                }
+            }
+            Effect::Prepares(name, text) => {
+                let text = text.filter(|_| !prepared::is_cut(record, told, statement));
+                let group = self.group(id);
+                if record.follows {
+                    self.prepared.set(group, &name, None, false);
+                    let asked = text.map(|text| (name, hash(&text)));
+                    return self.enter(id, |session| session.asked = asked);
+                }
+                let may_still_fail = prepared::may_still_fail(record, told.dialect);
+                self.prepared.set(group, &name, text.as_deref(), may_still_fail);
+            }
+            Effect::Executes(name) if prepared::is_unknown(record) => self.forget_name(id, &name),
+            Effect::Forgets(name) if !failed => self.forget_name(id, &name),
+            Effect::ForgetsAll if !failed => self.forget_names(id),
+            Effect::Executes(_) | Effect::Forgets(_) | Effect::ForgetsAll => {}
+        }
+    }
+
+    fn forget_name(&mut self, id: &[u8], name: &[u8]) {
+        if let Some(group) = self.session(id).and_then(|session| session.prepared) {
+            self.prepared.forget(group, name);
+        }
+    }
+
+    fn forget_names(&mut self, id: &[u8]) {
+        if let Some(session) = self.session(id) {
+            session.prepared = None;
+        }
+    }
+
+    /// Where the session's prepared statements are.
+    fn group(&mut self, id: &[u8]) -> Group {
+        if let Some(group) = self.session(id).and_then(|session| session.prepared) {
+            return group;
+        }
+        let group = self.prepared.group();
+        self.enter(id, |session| session.prepared = Some(group));
+        group
     }
 
     fn session(&mut self, id: &[u8]) -> Option<&mut Session> {
@@ -169,12 +320,16 @@ impl Memory {
 }
 
 impl Session {
+    /// One that begins.
+    fn new() -> Self {
+        Session { settings: Settings::begun(), ..Session::default() }
+    }
+
     fn known(&self, record: &Record<'_>) -> Known<'_> {
         let user = record.user.unwrap_or_default();
-        let role = self.settings.role.as_ref().or(self.settings.authorization.as_ref());
         Known {
-            acting_as: role.map(Vec::as_slice).filter(|role| *role != user),
-            schema: self.settings.schema.as_deref().filter(|_| !self.settings.is_temporary),
+            acting_as: self.settings.role().filter(|role| *role != user),
+            schema: self.settings.schema(),
             refers_to: match record.act {
                 Act::Login | Act::LoginFailed => self.received,
                 Act::FailedStatement => self.begun.as_ref().filter(|begun| begun.failed_with(record)).map(|it| it.row),
@@ -193,7 +348,7 @@ impl Session {
 
     /// The row of the login has what came before it.
     fn logged_in(&mut self, time: &UtcTime) {
-        *self = Session { logged_in_ms: time.source.is_none().then(|| time.unix_ms()), ..Session::default() };
+        *self = Session { logged_in_ms: time.source.is_none().then(|| time.unix_ms()), ..Session::new() };
     }
 
     /// More rows of the same statement: the first one is referred to.
@@ -205,91 +360,25 @@ impl Session {
 
     fn failed(&mut self, record: &Record<'_>) {
         let text = record.statement.and_then(|statement| statement.text).map(hash);
-        if let Some((_, settings, lasting)) = self.undo.take().filter(|(of, ..)| Some(*of) == text) {
-            (self.settings, self.lasting) = (settings, lasting);
-        }
-        self.is_aborted |= self.before.is_some();
+        self.settings.failed(text);
         self.begun = None;
     }
-
-    fn set(&mut self, record: &Record<'_>, told: &Told<'_>) {
-        let text = record.statement.and_then(|statement| statement.text).map(hash);
-        self.undo = text.map(|text| (text, self.settings.clone(), self.lasting.clone()));
-        for statement in told.statements() {
-            self.apply(told, statement);
-        }
-    }
-
-    fn apply(&mut self, told: &Told<'_>, statement: &Statement) {
-        match statement.action {
-            "BEGIN" | "START TRANSACTION" => self.before = Some(self.lasting.clone()),
-            "COMMIT" | "PREPARE TRANSACTION" => self.end(!self.is_aborted),
-            // What was set since the savepoint is not known.
-            "ROLLBACK" if is_to_savepoint(statement.span.of(told.text)) => self.forget(),
-            "ROLLBACK" => self.end(false),
-            "DISCARD ALL" => self.forget(),
-            _ => self.apply_settings(told, statement),
-        }
-    }
-
-    fn end(&mut self, keeps: bool) {
-        if let Some(before) = self.before.take().filter(|_| !keeps) {
-            self.lasting = before;
-        }
-        self.settings = self.lasting.clone();
-        self.is_aborted = false;
-    }
-
-    fn forget(&mut self) {
-        (self.settings, self.lasting, self.is_aborted) = (Settings::default(), Settings::default(), false);
-    }
-
-    fn apply_settings(&mut self, told: &Told<'_>, statement: &Statement) {
-        if statement.options.has(Options::TEMPORARY) {
-            (self.settings.is_temporary, self.lasting.is_temporary) = (true, true);
-        }
-        for setting in told.reading().settings(statement) {
-            match setting.scope {
-                Scope::Session => {
-                    self.settings.apply(told, setting);
-                    self.lasting.apply(told, setting);
-                }
-                // Outside of a transaction it has no effect.
-                Scope::Transaction if self.before.is_some() => self.settings.apply(told, setting),
-                _ => {}
-            }
-        }
-    }
-}
-
-impl Settings {
-    fn apply(&mut self, told: &Told<'_>, setting: &Setting) {
-        let mut name = Vec::new();
-        told.parameter(setting, &mut |part| name.extend_from_slice(part));
-        name.make_ascii_lowercase();
-        match (name.as_slice(), setting.value) {
-            (b"search_path" | b"schema", Set::Text(span)) => self.schema = only_schema(span.of(told.text)),
-            (b"search_path" | b"schema" | b"all", _) => self.schema = None,
-            (b"role", value) => self.role = role_of(told, value),
-            (b"session_authorization", value) => (self.authorization, self.role) = (role_of(told, value), None),
-            _ => {}
-        }
-    }
-}
-
-/// `NONE` and `DEFAULT` put the session's own user back.
-fn role_of(told: &Told<'_>, value: Set) -> Option<Vec<u8>> {
-    let Set::Text(span) = value else { return None };
-    let role = normalized(told.dialect, span.of(told.text)).into_owned();
-    Some(role).filter(|role| !role.is_empty() && !role.eq_ignore_ascii_case(b"none"))
 }
 
 impl Begun {
-    /// Of a row that pgAudit writes when a statement begins: it does not say how it ended.
+    /// Of a row that pgAudit writes before a statement runs: it does not say how it ended. Those of other classes it writes when the statement is done,
+    /// and of a `PREPARE`, too.
     fn of(record: &Record<'_>, row: RowId) -> Option<Self> {
         let statement =
             record.statement.filter(|_| record.act == Act::Statement && record.status == Status::Unknown)?;
-        statement.class?;
+        let is_before = match statement.class? {
+            b"READ" | b"WRITE" => record.command != Some(b"PREPARE"),
+            b"FUNCTION" => true,
+            _ => false,
+        };
+        if !is_before {
+            return None;
+        }
         let (text, transaction) = (hash(statement.text?), transaction(record)?);
         Some(Begun { text, transaction, statement: statement.id, row })
     }
@@ -311,11 +400,19 @@ fn transaction(record: &Record<'_>) -> Option<u64> {
 }
 
 /// Errors of class 42 come of reading the statement and of checking rights, before it runs; those of class 25 of the transaction that it is
-/// in. Inside a function, which shows as a context, either comes of running.
+/// in. Those of being cancelled, of locks, of what the server lacks, may come at any time, so that the same text may have run well before. Inside a function,
+/// or at a row, which shows as a context, all of them come of running.
 fn comes_of_running(record: &Record<'_>) -> bool {
     let code = record.error_code.unwrap_or_default();
-    let is_early = matches!(code.get(..2), None | Some(b"42" | b"25")) && extra(record, "context").is_none();
+    let is_at_any_time =
+        matches!(code.get(..2), None | Some(b"08" | b"25" | b"42" | b"53" | b"54" | b"55" | b"57" | b"58" | b"XX"));
+    let is_early = (is_at_any_time || code == b"40P01") && extra(record, "context").is_none();
     !is_early && !matches!(extra(record, "command_tag"), Some(b"PARSE" | b"BIND"))
+}
+
+/// Of several statements in one text each may be the one that failed.
+fn is_alone(told: &Told<'_>) -> bool {
+    told.reading().statements.len() == 1 && told.reading().unread == 0
 }
 
 fn extra<'a>(record: &Record<'a>, wanted: &str) -> Option<&'a [u8]> {
@@ -325,204 +422,5 @@ fn extra<'a>(record: &Record<'a>, wanted: &str) -> Option<&'a [u8]> {
     })
 }
 
-fn is_to_savepoint(statement: &[u8]) -> bool {
-    statement.split(u8::is_ascii_whitespace).any(|word| word.eq_ignore_ascii_case(b"to"))
-}
-
-fn changes_session(told: &Told<'_>, statement: &Statement) -> bool {
-    const WORDS: [&str; 6] = ["BEGIN", "START", "COMMIT", "ROLLBACK", "PREPARE", "DISCARD"];
-    WORDS.iter().any(|word| statement.action.starts_with(word))
-        || !told.reading().settings(statement).is_empty()
-        || statement.options.has(Options::TEMPORARY)
-}
-
-/// The schema of a search path of one. `"$user"` is another schema for every user; what is before or behind a second one cannot be told.
-fn only_schema(path: &[u8]) -> Option<Vec<u8>> {
-    let inner = match path {
-        [b'\'', inner @ .., b'\''] => inner,
-        other => other,
-    };
-    let inner = inner.trim_ascii();
-    let (quoted, name) = match inner {
-        [b'"', name @ .., b'"'] => (true, name),
-        name => (false, name),
-    };
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
-    let is_one = !name.is_empty() && name.iter().all(is_name);
-    is_one.then(|| if quoted { name.to_vec() } else { name.to_ascii_lowercase() })
-}
-
 #[cfg(test)]
-mod tests {
-    use sealtrail_parsers::{Dialect, Format, Session as RowSession, Statement as RowStatement};
-
-    use super::super::Readings;
-    use super::*;
-
-    /// One session, told in statements.
-    #[derive(Default)]
-    struct Told {
-        memory: Memory,
-        readings: Readings,
-        rows: u64,
-    }
-
-    fn row<'a>(act: Act, session: &'a str, text: &'a str) -> Record<'a> {
-        Record {
-            act,
-            user: Some(b"app"),
-            session: RowSession { id: Some(session.as_bytes()), ..RowSession::default() },
-            statement: Some(RowStatement {
-                text: Some(text.as_bytes()),
-                class: Some(b"READ"),
-                ..RowStatement::default()
-            }),
-            ..Record::default()
-        }
-    }
-
-    impl Told {
-        fn learn(&mut self, record: &Record<'_>) -> RowId {
-            self.rows += 1;
-            let at = RowId { offset: self.rows, ..RowId::default() };
-            let told = self.readings.told(&Dialect::from(Format::PostgresCsvlog), record, false);
-            self.memory.learn(record, told.as_ref(), at, &UtcTime::from_rfc3339(b"2026-11-20T20:28:31Z"));
-            at
-        }
-
-        fn runs(&mut self, text: &str) {
-            self.learn(&row(Act::LoggedStatement, "s", text));
-        }
-
-        fn fails(&mut self, text: &str) {
-            self.learn(&row(Act::FailedStatement, "s", text));
-        }
-
-        fn acting_as(&mut self) -> Option<String> {
-            let known = self.memory.known(&row(Act::Statement, "s", "SELECT 1")).acting_as;
-            known.map(|role| String::from_utf8_lossy(role).into_owned())
-        }
-
-        fn schema(&mut self) -> Option<String> {
-            let known = self.memory.known(&row(Act::Statement, "s", "SELECT 1")).schema;
-            known.map(|schema| String::from_utf8_lossy(schema).into_owned())
-        }
-    }
-
-    #[test]
-    fn a_role_is_taken_until_it_is_put_back() {
-        let mut told = Told::default();
-        told.runs("SET ROLE Dba");
-        assert_eq!(told.acting_as().as_deref(), Some("dba"));
-        told.runs("RESET ROLE");
-        assert_eq!(told.acting_as(), None);
-        told.runs("SET SESSION AUTHORIZATION bob");
-        told.runs("SET ROLE dba");
-        told.runs("SET ROLE NONE");
-        assert_eq!(told.acting_as().as_deref(), Some("bob"));
-        told.runs("DISCARD ALL");
-        assert_eq!(told.acting_as(), None);
-        told.runs("SET ROLE app");
-        assert_eq!(told.acting_as(), None, "the user itself is no other role");
-    }
-
-    #[test]
-    fn what_a_transaction_set_goes_with_it() {
-        let mut told = Told::default();
-        for (end, left) in [("COMMIT", Some("dba")), ("ROLLBACK", None), ("ROLLBACK TO SAVEPOINT x", None)] {
-            told.runs("RESET ROLE");
-            told.runs("BEGIN");
-            told.runs("SET ROLE dba");
-            told.runs(end);
-            assert_eq!(told.acting_as().as_deref(), left, "{end}");
-            told.runs("ROLLBACK");
-        }
-        told.runs("BEGIN");
-        told.runs("SET LOCAL ROLE dba");
-        assert_eq!(told.acting_as().as_deref(), Some("dba"));
-        told.runs("COMMIT");
-        assert_eq!(told.acting_as(), None);
-        told.runs("SET LOCAL ROLE dba");
-        assert_eq!(told.acting_as(), None, "outside of a transaction it has no effect");
-    }
-
-    #[test]
-    fn a_transaction_in_which_something_failed_keeps_nothing() {
-        let mut told = Told::default();
-        told.runs("BEGIN");
-        told.runs("SET ROLE dba");
-        told.fails("SELECT 1/0");
-        told.runs("COMMIT");
-        assert_eq!(told.acting_as(), None);
-    }
-
-    #[test]
-    fn a_setting_that_failed_was_not_made() {
-        let mut told = Told::default();
-        told.runs("SET ROLE dba");
-        told.runs("SET ROLE root");
-        told.fails("SET ROLE root");
-        assert_eq!(told.acting_as().as_deref(), Some("dba"));
-    }
-
-    #[test]
-    fn only_a_search_path_of_one_schema_says_where_names_are() {
-        let mut told = Told::default();
-        for (statement, schema) in [
-            ("SET search_path TO Shop", Some("shop")),
-            ("SET search_path = 'shop'", Some("shop")),
-            ("SET search_path = \"Shop\"", Some("Shop")),
-            ("SET search_path = shop, public", None),
-            ("SET search_path = \"$user\"", None),
-            ("SELECT set_config('search_path', 'shop', false)", Some("shop")),
-            ("RESET search_path", None),
-        ] {
-            told.runs(statement);
-            assert_eq!(told.schema().as_deref(), schema, "{statement}");
-        }
-        told.runs("SET search_path TO shop");
-        told.runs("CREATE TEMP TABLE orders (id int)");
-        assert_eq!(told.schema(), None, "a temporary table would be found first");
-    }
-
-    #[test]
-    fn a_failure_refers_to_its_statement_and_to_no_other() {
-        let transaction = |id: &'static str| ("virtual_transaction_id", Value::Text(id.as_bytes()));
-        let failure = |text, id, code: &'static str, tag: &'static str| {
-            let mut row = row(Act::FailedStatement, "s", text);
-            row.error_code = Some(code.as_bytes());
-            row.extra.extend([transaction(id), ("command_tag", Value::Text(tag.as_bytes()))]);
-            row
-        };
-        for (text, id, code, tag, refers) in [
-            ("SELECT 1", "3/7", "22012", "SELECT", true),
-            ("SELECT 2", "3/7", "22012", "SELECT", false),
-            ("SELECT 1", "3/8", "22012", "SELECT", false),
-            ("SELECT 1", "3/0", "22012", "SELECT", false),
-            ("SELECT 1", "3/7", "42501", "SELECT", false),
-            ("SELECT 1", "3/7", "25P02", "SELECT", false),
-            ("SELECT 1", "3/7", "22P02", "BIND", false),
-        ] {
-            let mut told = Told::default();
-            let mut begun = row(Act::Statement, "s", "SELECT 1");
-            begun.extra.push(transaction("3/7"));
-            let at = told.learn(&begun);
-            let known = told.memory.known(&failure(text, id, code, tag)).refers_to;
-            assert_eq!(known, refers.then_some(at), "{text} {id} {code} {tag}");
-        }
-    }
-
-    #[test]
-    fn what_is_remembered_stays_within_its_bound_and_the_sessions_in_use_stay() {
-        let mut told = Told::default();
-        told.runs("SET ROLE dba");
-        for number in 0..2 * SESSIONS_MAX {
-            let session = format!("x{number}");
-            told.learn(&row(Act::LoggedStatement, &session, "SET ROLE other"));
-            if number % 1000 == 0 {
-                assert_eq!(told.acting_as().as_deref(), Some("dba"));
-            }
-        }
-        assert!(told.memory.newer.len() + told.memory.older.len() <= SESSIONS_MAX);
-    }
-}
+mod tests;

@@ -11,7 +11,9 @@ pub mod category;
 pub mod classify;
 pub mod facts;
 pub mod memory;
+pub mod prepared;
 pub mod readings;
+pub mod settings;
 pub mod tally;
 pub mod time;
 pub mod told;
@@ -29,7 +31,7 @@ pub use memory::{Known, Memory};
 pub use readings::Readings;
 pub use tally::Tally;
 pub use time::{Clock, Latest, UtcTime};
-pub use told::{Subject, Told};
+pub use told::{How, Subject, Told};
 
 /// What a record means, beside what it says.
 #[derive(Debug, Clone)]
@@ -173,6 +175,8 @@ impl<'a> Action<'a> {
 pub fn sql_dialect(dialect: &Dialect, record: &Record<'_>) -> Option<Sql> {
     let format = dialect.inside.as_ref().map_or(dialect.format, |inside| inside.format);
     match format.engine() {
+        // Only the general query log's rows do.
+        _ if record.follows => Some(Sql::MYSQL),
         "mongodb" => None,
         _ => dialect_of_format(format).or_else(|| Some(dialect_in_row(format, record))),
     }
@@ -198,7 +202,9 @@ fn dialect_in_row(format: Format, record: &Record<'_>) -> Sql {
     };
     let has_class = record.statement.is_some_and(|statement| statement.class.is_some());
     let Some(engine) = said(&["serverType", "dbProtocol", "db_protocol", "engineName"]) else {
-        return if format == Format::Cloudsql && !has_class { Sql::MYSQL } else { Sql::POSTGRES };
+        // Of server_audit, in CloudWatch's envelopes.
+        let is_mysql = format == Format::Cloudsql && !has_class || said(&["serverhost"]).is_some();
+        return if is_mysql { Sql::MYSQL } else { Sql::POSTGRES };
     };
     let is = |word: &[u8]| engine.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
     match () {
@@ -278,8 +284,11 @@ fn action<'a>(record: &Record<'a>, told: Option<&Told<'a>>) -> Action<'a> {
 /// The engine's command; COPY with its direction, which pgAudit's class gives; else what the statement says.
 fn statement_action<'a>(record: &Record<'a>, told: Option<&Told<'a>>) -> Action<'a> {
     let class = record.statement.and_then(|statement| statement.class);
+    let how = told.map_or(How::Text, |told| told.how);
     let told = told.and_then(Told::action).map(str::as_bytes);
     match (command(record), class, told) {
+        // The engine's word is for the EXECUTE.
+        (_, _, Some(told)) if how.is_executed() => Action::derived(told, how.name()),
         (Some(b"COPY"), Some(b"READ"), _) => Action::own(b"COPY TO"),
         (Some(b"COPY"), Some(b"WRITE"), _) => Action::own(b"COPY FROM"),
         (Some(b"authCheck"), ..) => Action::own(checked_command(record)),
@@ -306,6 +315,8 @@ fn is_less_than(command: &[u8], told: &[u8]) -> bool {
         b"CREATE" | b"ALTER" | b"DROP" | b"COPY" | b"SET" | b"RESET" | b"AUDIT" | b"BACKUP" => {
             told.starts_with(command) && told != command
         }
+        // It does not run yet.
+        b"Prepare" => false,
         _ if command.iter().any(u8::is_ascii_lowercase) => *canonical(command) != *told,
         _ => false,
     }
@@ -313,10 +324,7 @@ fn is_less_than(command: &[u8], told: &[u8]) -> bool {
 
 /// Words of engines that name any statement alike.
 fn says_only_that_it_is_one(command: &[u8]) -> bool {
-    matches!(
-        command,
-        b"QUERY" | b"Query" | b"Execute" | b"Prepare" | b"Bulk_execute" | b"BATCH STARTED" | b"BATCH COMPLETED"
-    )
+    matches!(command, b"QUERY" | b"Query" | b"Execute" | b"Bulk_execute" | b"BATCH STARTED" | b"BATCH COMPLETED")
 }
 
 /// An engine's own word in capitals, with blanks between its parts: `createUser`, `show_databases`. Paths and dotted names stay as they are.
@@ -455,7 +463,11 @@ fn own_object<'a>(record: &Record<'a>, subject: Option<Subject<'a>>, action: &[u
 fn is_beside(subject: Subject<'_>, action: &[u8]) -> bool {
     let is_about_rights = action.starts_with(b"GRANT") || action.starts_with(b"REVOKE");
     match subject {
-        Subject::Object { kind, .. } => is_about_rights || !matches!(kind, "TABLE" | "RELATION" | "INDEX" | "SEQUENCE"),
+        Subject::Object { kind, .. } => {
+            // What was prepared is not known, but here is what it touched.
+            let is_executed = kind == "PREPARED STATEMENT" && action == b"EXECUTE";
+            is_about_rights || !(matches!(kind, "TABLE" | "RELATION" | "INDEX" | "SEQUENCE") || is_executed)
+        }
         Subject::Principal(..) | Subject::Setting(_) => true,
     }
 }
@@ -477,7 +489,10 @@ fn of_statement<'a>(
     Resource {
         name: ResourceName::Told { told, subject, database, schema },
         kind: kind.as_bytes(),
-        derived: Some(if schema.is_some() { "sql+session" } else { "sql" }),
+        derived: Some(match told.how.name() {
+            "sql" if schema.is_some() => "sql+session",
+            how => how,
+        }),
     }
 }
 

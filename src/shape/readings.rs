@@ -12,6 +12,7 @@ use sealtrail_sql::{Dialect, Reader, Reading};
 
 use super::alike::{self, Number, Skeleton};
 use super::facts::{self, Facts};
+use super::prepared::Runs;
 use super::told::Told;
 use super::{command, sql_dialect};
 use crate::limits::{READ_STATEMENT_BYTES_MAX, READINGS_BYTES_MAX, READINGS_MAX};
@@ -140,6 +141,11 @@ impl Readings {
         let end = if is_cut { memchr::memmem::find(text, NOTE) } else { None };
         let text = &text[..end.unwrap_or(text.len())];
         Some(Told::new(sql, text, self.of(sql, text), command(record)))
+    }
+
+    /// What the statement tells that a row's own statement runs.
+    pub fn executed<'a>(&'a mut self, dialect: Dialect, runs: &'a Runs<'_>) -> Option<Told<'a>> {
+        Told::of_executed(dialect, &runs.text, self.of(dialect, &runs.text), runs.how)
     }
 
     /// Gives the memory back.

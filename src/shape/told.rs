@@ -9,6 +9,7 @@ use sealtrail_sql::{
 
 use super::category;
 use super::facts::Facts;
+use super::prepared;
 use super::readings::Read;
 
 /// A statement's text with what was read from it.
@@ -24,6 +25,37 @@ pub struct Told<'a> {
     about: Option<usize>,
     /// Whether the row stands for all statements of the text.
     is_about_all: bool,
+    /// Where the text came from.
+    pub how: How,
+}
+
+/// Where the text came from that tells what a row did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It is the row's statement.
+    Text,
+    /// The row's statement runs another one, which the row has beside it.
+    Row,
+    /// The row's statement runs another one, which an earlier row of the session told.
+    Session,
+    /// The row's statement runs another one, and nobody told which: the text is the row's own.
+    Unknown,
+}
+
+impl How {
+    /// As `derived` says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            How::Text | How::Row => "sql",
+            How::Session => "session",
+            How::Unknown => "fallback:prepared",
+        }
+    }
+
+    /// Whether the text stands for what the row's own runs.
+    pub const fn is_executed(self) -> bool {
+        matches!(self, How::Row | How::Session)
+    }
 }
 
 /// What a statement is about.
@@ -51,10 +83,28 @@ impl<'a> Told<'a> {
         let about = match (statements.as_slice(), command) {
             ([], _) => None,
             ([_], _) => Some(0),
-            (several, Some(command)) => only(several.iter().map(|it| is_one(command, it.action))),
+            (several, Some(command)) => {
+                only(several.iter().map(|it| is_one(command, it.action) || prepares(command, it)))
+            }
             (_, None) => heaviest(read),
         };
-        Told { dialect, text, read, about, is_about_all: command.is_none() }
+        let about_one = about.and_then(|index| statements.get(index));
+        let runs_another = about_one.is_some_and(|it| prepared::executes(dialect, it));
+        let how = if runs_another { How::Unknown } else { How::Text };
+        Told { dialect, text, read, about, is_about_all: command.is_none(), how }
+    }
+
+    /// Of a text that another one runs; `None` where nothing of it is known, or it is not one statement.
+    pub fn of_executed(dialect: Dialect, text: &'a [u8], read: &'a Read, how: How) -> Option<Self> {
+        let is_known = matches!(read.reading.statements.as_slice(), [one] if !one.action.is_empty());
+        (is_known && read.reading.unread == 0).then_some(Told {
+            dialect,
+            text,
+            read,
+            about: Some(0),
+            is_about_all: false,
+            how,
+        })
     }
 
     /// The statement that the row is about.
@@ -191,6 +241,11 @@ fn only(holds: impl Iterator<Item = bool>) -> Option<usize> {
     let mut fitting = holds.enumerate().filter(|(_, holds)| *holds).map(|(index, _)| index);
     let first = fitting.next()?;
     fitting.next().is_none().then_some(first)
+}
+
+/// Whether the engine's word is for the statement inside of a `PREPARE`: pgAudit's row of what is executed has the text in which it was prepared.
+fn prepares(command: &[u8], statement: &Statement) -> bool {
+    statement.action == "PREPARE" && is_one(command, statement.inner)
 }
 
 /// Whether the engine's word is this action, or its beginning: `COPY` of `COPY TO`.

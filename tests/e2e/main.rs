@@ -29,6 +29,7 @@ mod forged;
 mod large_rows;
 mod live_mariadb;
 mod live_postgres;
+mod live_prepared;
 mod live_rotation;
 mod live_stderr;
 mod logrotate;
