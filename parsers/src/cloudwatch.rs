@@ -20,10 +20,12 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::MultiGzDecoder;
 
 use crate::braces;
+use crate::digits;
 use crate::inside;
-use crate::json::{self, Value as Json};
+use crate::json::{self, Member, Part, Text, Value as Json};
 use crate::members::{self, Members};
-use crate::record::{Act, Piece, Record, Span, Value};
+use crate::record::{Piece, Record, Span, Value};
+use crate::rest::Rest;
 use crate::scratch::Room;
 use crate::server_audit;
 use crate::{Dialect, Format, Framer, Parsed, Scratch, assemble, parse as parse_row, times};
@@ -42,10 +44,18 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
     if object.is_empty() {
         return Parsed::Nothing { what: "what stands between objects" };
     }
-    let edges = match Outside::of(object) {
+    let mut ends = Ends::default();
+    let edges = match ends.read(object) {
         Ok(Outside::Control) => return Parsed::Nothing { what: CONTROL },
-        Ok(Outside::Packed(packed)) => unpack(packed).ok().and_then(|unpacked| Edges::of(dialect, &unpacked, scratch)),
-        Ok(Outside::Plain) => Edges::of(dialect, object, scratch),
+        Ok(Outside::Plain) => ends.edges(dialect, scratch),
+        Ok(Outside::Packed(packed)) => match unpack(packed) {
+            Ok(unpacked) => {
+                let edges = Edges::of_unpacked(dialect, &unpacked, scratch);
+                scratch.unpacked.keep(packed, unpacked);
+                edges
+            }
+            Err(_) => None,
+        },
         Err(reason) => return Parsed::Unparsed { reason, retry_at: next_record(frame) },
     };
     let Some(Edges { stream, number, is_last }) = edges else { return Parsed::Several };
@@ -64,10 +74,10 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
 
 /// The rows of envelopes of one stream. See [`crate::each_of`].
 pub fn each_of(dialect: &Dialect, frames: &[&[u8]], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>, Span)) {
-    let objects: Vec<_> = frames.iter().map(|frame| unpacked(object(frame))).collect();
+    let objects: Vec<_> = frames.iter().map(|frame| unpacked(object(frame), scratch)).collect();
     let len = objects.iter().flatten().map(|object| members::room_len(object)).sum();
     let (mut room, scratch) = scratch.room_and_inside(len);
-    let mut envelopes = Vec::new();
+    let mut envelopes = Vec::with_capacity(frames.len());
     for (index, object) in objects.iter().enumerate() {
         let envelope = match object {
             Ok(object) => Envelope::read(object.trim_ascii(), index, &mut room),
@@ -99,10 +109,51 @@ pub fn each_of(dialect: &Dialect, frames: &[&[u8]], scratch: &mut Scratch, row: 
 }
 
 /// What a frame's envelope is, taken out of what it is packed in.
-fn unpacked(object: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
-    match Outside::of(object)? {
-        Outside::Packed(packed) => unpack(packed).map(Cow::Owned),
+fn unpacked<'a>(object: &'a [u8], scratch: &mut Scratch) -> Result<Cow<'a, [u8]>, &'static str> {
+    // Most are not packed: whether they are envelopes is seen when they are read.
+    if memchr::memmem::find(object, b"\"awslogs\"").is_none() {
+        return Ok(Cow::Borrowed(object));
+    }
+    match Ends::default().read(object)? {
+        Outside::Packed(packed) => match scratch.unpacked.take(packed) {
+            Some(unpacked) => Ok(Cow::Owned(unpacked)),
+            None => unpack(packed).map(Cow::Owned),
+        },
         Outside::Plain | Outside::Control => Ok(Cow::Borrowed(object)),
+    }
+}
+
+/// An envelope's own members, and the first and the last of its events.
+#[derive(Default)]
+struct Ends<'a> {
+    members: Members<'a>,
+    first: Option<Raw<'a>>,
+    last: Option<Raw<'a>>,
+    /// One of the events is none.
+    is_wrong: bool,
+}
+
+impl<'a> Ends<'a> {
+    fn read(&mut self, object: &'a [u8]) -> Result<Outside<'a>, &'static str> {
+        let Ends { members, first, last, is_wrong } = self;
+        Outside::read(object, members, |event| match event {
+            Some(event) if first.is_none() => *first = Some(event),
+            Some(event) => *last = Some(event),
+            None => *is_wrong = true,
+        })
+    }
+
+    /// `None` where rows are not known by their beginnings or ends: each message is one.
+    fn edges(self, dialect: &Dialect, scratch: &mut Scratch) -> Option<Edges> {
+        let first = self.first.filter(|_| !self.is_wrong)?;
+        let last = self.last.as_ref().unwrap_or(&first);
+        let (mut room, scratch) = scratch.room_and_inside(first.message_len() + last.message_len());
+        let (first, last) = (Event::of_message(&first, &mut room)?, Event::of_message(last, &mut room)?);
+        let raw = |key| self.members.peek(key).and_then(members::text_of).map_or(&b""[..], |text| text.raw);
+        let of_group = inside_of_group(raw("logGroup"), &[first, last]);
+        let inside = dialect.inside.as_deref().or(of_group.as_ref())?;
+        let (number, is_last) = ends(inside, &first, &last, scratch);
+        Some(Edges { stream: [raw("logGroup"), raw("logStream")].join(&0), number, is_last })
     }
 }
 
@@ -116,24 +167,12 @@ struct Edges {
 }
 
 impl Edges {
-    /// `None` where rows are not known by their beginnings or ends: each message is one.
-    fn of(dialect: &Dialect, object: &[u8], scratch: &mut Scratch) -> Option<Self> {
-        let (mut room, scratch) = scratch.room_and_inside(members::room_len(object));
-        let mut members = Members::read(object.trim_ascii()).ok()?;
-        let (mut first, mut last) = (None, None);
-        let note = |element| {
-            if let Json::Object(object) = element {
-                first.get_or_insert(object);
-                last = Some(object);
-            }
-        };
-        json::elements(members.array("logEvents")?, note).ok()?;
-        let (first, last) = (Event::of(first?, 0, &mut room)?, Event::of(last?, 0, &mut room)?);
-        let raw = |key| members.peek(key).and_then(members::text_of).map_or(&b""[..], |text| text.raw);
-        let of_group = inside_of_group(raw("logGroup"), &[first, last]);
-        let inside = dialect.inside.as_deref().or(of_group.as_ref())?;
-        let (number, is_last) = ends(inside, &first, &last, scratch);
-        Some(Edges { stream: [raw("logGroup"), raw("logStream")].join(&0), number, is_last })
+    fn of_unpacked(dialect: &Dialect, unpacked: &[u8], scratch: &mut Scratch) -> Option<Self> {
+        let mut ends = Ends::default();
+        match ends.read(unpacked.trim_ascii()) {
+            Ok(Outside::Plain) => ends.edges(dialect, scratch),
+            _ => None,
+        }
     }
 }
 
@@ -158,7 +197,7 @@ fn ends(inside: &Dialect, first: &Event<'_>, last: &Event<'_>, scratch: &mut Scr
 
 /// Where an envelope begins behind the first byte: half of one may run on into a whole one.
 pub(crate) fn next_record(frame: &[u8]) -> Option<usize> {
-    let find = |start: &[u8]| braces::next_object(frame, start, |object| Outside::of(object).is_ok());
+    let find = |start: &[u8]| braces::next_object(frame, start, |object| Ends::default().read(object).is_ok());
     find(b"{\"messageType\"").or_else(|| find(b"{\"awslogs\""))
 }
 
@@ -180,17 +219,41 @@ const CONTROL: &str = "a control message of CloudWatch";
 const NO_ENVELOPE: &str = "no messageType and logEvents";
 
 impl<'a> Outside<'a> {
-    fn of(object: &'a [u8]) -> Result<Self, &'static str> {
-        let mut members = Members::read(object)?;
-        if let Some(packed) = members.members("awslogs").peek("data").and_then(members::text_of) {
-            return Ok(Outside::Packed(packed.raw));
+    /// Puts the envelope's own members into `members`, and hands out its events; `None` for one that is none.
+    fn read(
+        object: &'a [u8],
+        members: &mut Members<'a>,
+        mut each: impl FnMut(Option<Raw<'a>>),
+    ) -> Result<Self, &'static str> {
+        let (mut event, mut has_list) = (Raw::default(), false);
+        json::members_and_list(object, "logEvents", |part| match part {
+            Part::Member(member) => members.add(member),
+            Part::List => has_list = true,
+            Part::OfElement(member) => event.add(member),
+            Part::Element => each(Some(std::mem::take(&mut event)).filter(|event| event.message.is_some())),
+            Part::Stray => each(None),
+        })?;
+        if let Some(packed) = members.peek("awslogs").and_then(packed) {
+            return Ok(Outside::Packed(packed));
         }
         match members.peek("messageType").and_then(members::text_of) {
             Some(kind) if kind.raw == b"CONTROL_MESSAGE" => Ok(Outside::Control),
-            Some(_) if members.has("logEvents") => Ok(Outside::Plain),
+            Some(_) if has_list => Ok(Outside::Plain),
             _ => Err(NO_ENVELOPE),
         }
     }
+}
+
+/// What stands under `awslogs`, if it is what a Lambda function gets.
+fn packed(awslogs: Json<'_>) -> Option<&[u8]> {
+    let Json::Object(object) = awslogs else { return None };
+    let mut data = None;
+    let read = json::members(object, |member| {
+        if member.key == b"data" && data.is_none() {
+            data = Some(member.value);
+        }
+    });
+    read.ok().and(data).and_then(members::text_of).map(|text| text.raw)
 }
 
 fn unpack(packed: &[u8]) -> Result<Vec<u8>, &'static str> {
@@ -335,23 +398,20 @@ struct Event<'a> {
 impl<'a> Envelope<'a> {
     /// `None` of a control message. Needs [`members::room_len`].
     fn read(object: &'a [u8], index: usize, room: &mut Room<'a>) -> Result<Option<Self>, &'static str> {
-        let mut members = Members::read(object)?;
-        let kind = members.text("messageType", room).ok_or(NO_ENVELOPE)?;
-        if kind == b"CONTROL_MESSAGE" {
-            return Ok(None);
-        }
-        let listed = members.array("logEvents").ok_or(NO_ENVELOPE)?;
-        let (mut events, mut is_wrong) = (Vec::new(), false);
-        json::elements(listed, |element| match element {
-            Json::Object(object) => match Event::of(object, index, room) {
+        let (mut members, mut events, mut is_wrong) = (Members::default(), Vec::new(), false);
+        let outside = Outside::read(object, &mut members, |event| {
+            match event.and_then(|event| event.unescaped(index, room)) {
                 Some(event) => events.push(event),
                 None => is_wrong = true,
-            },
-            _ => is_wrong = true,
+            }
         })?;
-        if is_wrong {
-            return Err("one of the logEvents has no message");
+        match outside {
+            Outside::Control => return Ok(None),
+            Outside::Packed(_) => return Err(NO_ENVELOPE),
+            Outside::Plain if is_wrong => return Err("one of the logEvents has no message"),
+            Outside::Plain => {}
         }
+        let kind = members.text("messageType", room).ok_or(NO_ENVELOPE)?;
         let group = members.peek("logGroup").and_then(members::text_of).map_or(&b""[..], |text| text.raw);
         let mut common = Record::default();
         if kind != b"DATA_MESSAGE" {
@@ -415,16 +475,50 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// One `logEvents[]` as it stands.
+#[derive(Default)]
+struct Raw<'a> {
+    message: Option<Text<'a>>,
+    id: Option<Json<'a>>,
+    time: Option<i64>,
+    rest: Rest<'a>,
+}
+
+impl<'a> Raw<'a> {
+    fn add(&mut self, member: Member<'a>) {
+        match (member.key, member.value) {
+            (b"message", Json::Text(text)) if self.message.is_none() => self.message = Some(text),
+            (b"id", value @ (Json::Text(_) | Json::Int(_))) if self.id.is_none() => self.id = Some(value),
+            (b"timestamp", value) if self.time.is_none() && members::int_of(value).is_some() => {
+                self.time = members::int_of(value);
+            }
+            (_, value) if members::is_null(value) => {}
+            _ => self.rest.push(member.raw),
+        }
+    }
+
+    fn message_len(&self) -> usize {
+        self.message.map_or(0, |text| text.raw.len())
+    }
+
+    /// Needs as much room as its object is long, and a number more.
+    fn unescaped(&self, envelope: usize, room: &mut Room<'a>) -> Option<Event<'a>> {
+        let message = self.message?.unescaped(room);
+        let id = match self.id {
+            Some(Json::Text(text)) if !text.raw.is_empty() => Some(text.unescaped(room)),
+            Some(Json::Int(number)) => Some(digits::in_room(number, room)),
+            _ => None,
+        };
+        let other = self.rest.joined(room).map(Value::Text);
+        Some(Event { envelope, id, time: self.time, message, other })
+    }
+}
+
 impl<'a> Event<'a> {
-    fn of(object: &'a [u8], envelope: usize, room: &mut Room<'a>) -> Option<Self> {
-        let mut members = Members::read(object).ok()?;
-        let message = members.peek("message").and_then(members::text_of)?.unescaped(room);
-        members.drop("message");
-        let mut kept = Record { act: Act::Message, ..Record::default() };
-        let (id, time) = (members.word("id", room), members.int("timestamp"));
-        members.keep_rest("other", &mut kept, room);
-        let other = kept.extra.iter().next().map(|(_, value)| *value);
-        Some(Event { envelope, id, time, message, other })
+    /// All that tells where rows begin and end.
+    fn of_message(raw: &Raw<'a>, room: &mut Room<'a>) -> Option<Self> {
+        let message = raw.message?.unescaped(room);
+        Some(Event { envelope: 0, id: None, time: None, message, other: None })
     }
 
     /// Whether it is as long as a message may be: then the row goes on in the next.
