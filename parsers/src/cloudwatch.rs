@@ -399,12 +399,11 @@ impl<'a> Envelope<'a> {
     /// `None` of a control message. Needs [`members::room_len`].
     fn read(object: &'a [u8], index: usize, room: &mut Room<'a>) -> Result<Option<Self>, &'static str> {
         let (mut members, mut events, mut is_wrong) = (Members::default(), Vec::new(), false);
-        let outside = Outside::read(object, &mut members, |event| {
-            match event.and_then(|event| event.unescaped(index, room)) {
+        let outside =
+            Outside::read(object, &mut members, |event| match event.and_then(|event| event.unescaped(index, room)) {
                 Some(event) => events.push(event),
                 None => is_wrong = true,
-            }
-        })?;
+            })?;
         match outside {
             Outside::Control => return Ok(None),
             Outside::Packed(_) => return Err(NO_ENVELOPE),
