@@ -12,6 +12,7 @@
 //! - What is packed may unpack to anything. It is unpacked up to [`UNPACKED_MAX`] and no further.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::LazyLock;
 
@@ -286,26 +287,101 @@ impl Rows<'_, '_> {
         let of_group = inside_of_group(envelope.group, events);
         let inside = self.dialect.inside.as_deref().or(of_group.as_ref());
         let framer = inside.map(Framer::new);
-        let mut events = events;
-        while let Some(first) = events.first() {
-            let count = row_len(inside, framer.as_ref(), events, self.scratch);
-            let (of_row, rest) = events.split_at(count.clamp(1, events.len()));
-            events = rest;
-            self.row(inside, first, of_row);
+        match inside {
+            Some(inside) if inside::may_be_pieces(inside.format) => {
+                let chains = Chains::of(inside, framer.as_ref(), events, self.scratch);
+                self.of_chains(inside, events, &chains);
+            }
+            inside => self.one_by_one(inside, framer.as_ref(), events),
         }
     }
 
-    fn row(&mut self, inside: Option<&Dialect>, first: &Event<'_>, of_row: &[Event<'_>]) {
+    fn one_by_one(&mut self, inside: Option<&Dialect>, framer: Option<&Framer>, events: &[Event<'_>]) {
+        let mut events = events;
+        while !events.is_empty() {
+            let (of_row, rest) = events.split_at(row_len(inside, framer, events, self.scratch).clamp(1, events.len()));
+            events = rest;
+            let has_beginning = match framer {
+                Some(Framer::Blocks(framer)) => framer.is_start(first_line(of_row[0].message)),
+                _ => true,
+            };
+            self.row(inside, of_row, has_beginning);
+            of_row.windows(2).for_each(|pair| self.goes_on(&pair[0], &pair[1]));
+        }
+    }
+
+    fn of_chains(&mut self, inside: &Dialect, events: &[Event<'_>], chains: &Chains) {
+        let mut of_row = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            match chains.before[index].map(|before| &events[before]) {
+                Some(before) => self.goes_on(before, event),
+                None => {
+                    of_row.clear();
+                    of_row.extend(std::iter::successors(Some(index), |index| chains.behind[*index]).map(|at| events[at]));
+                    self.row(Some(inside), &of_row, true);
+                }
+            }
+        }
+    }
+
+    /// What goes on in another envelope has a place there, as it would have alone.
+    fn goes_on(&mut self, before: &Event<'_>, event: &Event<'_>) {
+        self.parts[event.envelope] += u32::from(before.envelope != event.envelope);
+    }
+
+    /// Without its beginning, what belongs to a row says that it is not all of it.
+    fn row(&mut self, inside: Option<&Dialect>, of_row: &[Event<'_>], has_beginning: bool) {
+        let (Some(first), Some(last)) = (of_row.first(), of_row.last()) else { return };
         let Some(Ok(Some(envelope))) = self.envelopes.get(first.envelope) else { return };
-        let last = of_row.last().map_or(first.envelope, |last| last.envelope);
         let (parts, row) = (&mut self.parts, &mut self.row);
-        envelope.row(inside, first, of_row, self.scratch, &mut |parsed| {
+        envelope.row(inside, first, of_row, self.scratch, &mut |mut parsed| {
+            if let Parsed::Record(record) = &mut parsed
+                && !has_beginning
+            {
+                // With four flags already, each says as much against the row.
+                let _ = record.flags.try_push("incomplete");
+            }
             let part = parts[first.envelope];
             parts[first.envelope] += u32::from(!matches!(parsed, Parsed::Nothing { .. }));
-            row(parsed, Span { first: first.envelope, last, part });
+            row(parsed, Span { first: first.envelope, last: last.envelope, part });
         });
-        // What goes on in an envelope has the place there that it would have alone.
-        parts[first.envelope..=last].iter_mut().skip(1).for_each(|part| *part = 1);
+    }
+}
+
+/// Which events are of one row, where rows say whose pieces they are: others may stand between them.
+struct Chains {
+    /// For each event the one before it of the same row, and the one behind it.
+    before: Vec<Option<usize>>,
+    behind: Vec<Option<usize>>,
+}
+
+impl Chains {
+    fn of(inside: &Dialect, framer: Option<&Framer>, events: &[Event<'_>], scratch: &mut Scratch) -> Self {
+        let mut chains = Chains { before: vec![None; events.len()], behind: vec![None; events.len()] };
+        let mut open: HashMap<(Vec<u8>, u64), usize> = HashMap::new();
+        let mut index = 0;
+        while let Some(event) = events.get(index) {
+            let Parsed::Piece(piece) = parse_row(inside, event.message, scratch) else {
+                let count = row_len(Some(inside), framer, &events[index..], scratch).clamp(1, events.len() - index);
+                (index..index + count - 1).for_each(|at| chains.link(at, at + 1));
+                index += count;
+                continue;
+            };
+            let row = (piece.writer.to_vec(), piece.row);
+            if let Some(before) = open.remove(&row).filter(|_| piece.number != 1) {
+                chains.link(before, index);
+            }
+            if piece.is_last != Some(true) {
+                open.insert(row, index);
+            }
+            index += 1;
+        }
+        chains
+    }
+
+    fn link(&mut self, before: usize, behind: usize) {
+        self.behind[before] = Some(behind);
+        self.before[behind] = Some(before);
     }
 }
 
@@ -331,27 +407,9 @@ fn inside_of_group(group: &[u8], events: &[Event<'_>]) -> Option<Dialect> {
     }
 }
 
-/// How many of the events are the first one's row: those behind it that begin none, or the other pieces of the same row.
+/// How many of the events are the first one's row, which is no piece: those behind it that begin none.
 fn row_len(inside: Option<&Dialect>, framer: Option<&Framer>, events: &[Event<'_>], scratch: &mut Scratch) -> usize {
     let (Some(inside), Some(first)) = (inside, events.first()) else { return 1 };
-    let piece = |event: &Event<'_>, scratch: &mut Scratch| match parse_row(inside, event.message, scratch) {
-        Parsed::Piece(piece) => Some((piece.writer.to_vec(), piece.row, piece.is_last)),
-        _ => None,
-    };
-    if inside::may_be_pieces(inside.format)
-        && let Some((writer, row, mut is_last)) = piece(first, scratch)
-    {
-        let mut count = 1;
-        while is_last != Some(true)
-            && let Some((next_writer, next_row, next_last)) = events.get(count).and_then(|event| piece(event, scratch))
-            && next_writer == writer
-            && next_row == row
-        {
-            is_last = next_last;
-            count += 1;
-        }
-        return count;
-    }
     let Some(Framer::Blocks(framer)) = framer else {
         let is_cut = first.is_cut() && matches!(parse_row(inside, first.message, scratch), Parsed::Unparsed { .. });
         return if is_cut { 1 + events.iter().take_while(|event| event.is_cut()).count() } else { 1 };
