@@ -74,11 +74,45 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
 }
 
 /// The rows of envelopes of one stream. See [`crate::each_of`].
+///
+/// So many are looked at together as unpack to [`UNPACKED_MAX`] at most: of a row that goes on behind them, both parts say that they are
+/// not whole.
 pub fn each_of(dialect: &Dialect, frames: &[&[u8]], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>, Span)) {
-    let objects: Vec<_> = frames.iter().map(|frame| unpacked(object(frame), scratch)).collect();
+    let mut from = 0;
+    let mut next = None;
+    while from < frames.len() {
+        let (mut objects, mut len) = (Vec::new(), 0);
+        for frame in &frames[from..] {
+            let object = next.take().unwrap_or_else(|| unpacked(object(frame), scratch));
+            len += object.as_ref().map_or(0, |object| object.len() as u64);
+            if !objects.is_empty() && len > UNPACKED_MAX {
+                next = Some(object);
+                break;
+            }
+            objects.push(object);
+        }
+        let of_these = objects.len();
+        let goes_on = from + of_these < frames.len();
+        each_of_unpacked(dialect, &objects, goes_on, scratch, &mut |parsed, span| {
+            row(parsed, Span { first: from + span.first, last: from + span.last, ..span });
+        });
+        from += of_these;
+    }
+}
+
+/// What packed envelopes hold, or why that is not known.
+type Objects<'a> = [Result<Cow<'a, [u8]>, &'static str>];
+
+fn each_of_unpacked(
+    dialect: &Dialect,
+    objects: &Objects<'_>,
+    goes_on: bool,
+    scratch: &mut Scratch,
+    row: &mut dyn FnMut(Parsed<'_>, Span),
+) {
     let len = objects.iter().flatten().map(|object| members::room_len(object)).sum();
     let (mut room, scratch) = scratch.room_and_inside(len);
-    let mut envelopes = Vec::with_capacity(frames.len());
+    let mut envelopes = Vec::with_capacity(objects.len());
     for (index, object) in objects.iter().enumerate() {
         let envelope = match object {
             Ok(object) => Envelope::read(object.trim_ascii(), index, &mut room),
@@ -86,7 +120,8 @@ pub fn each_of(dialect: &Dialect, frames: &[&[u8]], scratch: &mut Scratch, row: 
         };
         envelopes.push(envelope);
     }
-    let mut rows = Rows { dialect, envelopes: &envelopes, parts: vec![0; frames.len()], scratch, row };
+    let parts = vec![0; objects.len()];
+    let mut rows = Rows { dialect, envelopes: &envelopes, parts, is_cut_off: false, scratch, row };
     let mut run: Vec<Event<'_>> = Vec::new();
     for (index, envelope) in envelopes.iter().enumerate() {
         match envelope {
@@ -106,6 +141,7 @@ pub fn each_of(dialect: &Dialect, frames: &[&[u8]], scratch: &mut Scratch, row: 
             }
         }
     }
+    rows.is_cut_off = goes_on;
     rows.of_run(&run);
 }
 
@@ -274,6 +310,8 @@ struct Rows<'r, 'a> {
     envelopes: &'r [Result<Option<Envelope<'a>>, &'static str>],
     /// Of each envelope, how many rows began in it, or went on in it from the one before.
     parts: Vec<u32>,
+    /// What follows these events is not looked at with them.
+    is_cut_off: bool,
     scratch: &'r mut Scratch,
     row: &'r mut dyn FnMut(Parsed<'_>, Span),
 }
@@ -305,7 +343,7 @@ impl Rows<'_, '_> {
                 Some(Framer::Blocks(framer)) => framer.is_start(first_line(of_row[0].message)),
                 _ => true,
             };
-            self.row(inside, of_row, has_beginning);
+            self.row(inside, of_row, has_beginning && !(self.is_cut_off && events.is_empty()));
             of_row.windows(2).for_each(|pair| self.goes_on(&pair[0], &pair[1]));
         }
     }
@@ -317,7 +355,8 @@ impl Rows<'_, '_> {
                 Some(before) => self.goes_on(before, event),
                 None => {
                     of_row.clear();
-                    of_row.extend(std::iter::successors(Some(index), |index| chains.behind[*index]).map(|at| events[at]));
+                    of_row
+                        .extend(std::iter::successors(Some(index), |index| chains.behind[*index]).map(|at| events[at]));
                     self.row(Some(inside), &of_row, true);
                 }
             }
@@ -329,14 +368,14 @@ impl Rows<'_, '_> {
         self.parts[event.envelope] += u32::from(before.envelope != event.envelope);
     }
 
-    /// Without its beginning, what belongs to a row says that it is not all of it.
-    fn row(&mut self, inside: Option<&Dialect>, of_row: &[Event<'_>], has_beginning: bool) {
+    /// Without its beginning, or with what may not be its end, a row says that it is not all of it.
+    fn row(&mut self, inside: Option<&Dialect>, of_row: &[Event<'_>], is_whole: bool) {
         let (Some(first), Some(last)) = (of_row.first(), of_row.last()) else { return };
         let Some(Ok(Some(envelope))) = self.envelopes.get(first.envelope) else { return };
         let (parts, row) = (&mut self.parts, &mut self.row);
         envelope.row(inside, first, of_row, self.scratch, &mut |mut parsed| {
             if let Parsed::Record(record) = &mut parsed
-                && !has_beginning
+                && !is_whole
             {
                 // With four flags already, each says as much against the row.
                 let _ = record.flags.try_push("incomplete");

@@ -373,7 +373,8 @@ fn tables_and_their_statement_in_two_envelopes_are_one_record() {
 /// Rows of MariaDB stand as statements end: tables of one connection, then another's statement, then the first one's.
 #[test]
 fn tables_and_statements_of_connections_in_turns_are_one_record_each_and_keep_their_places() {
-    let row = |connection: u32, what: &str| format!("20261120 20:31:42,h,u{connection},10.0.0.7,{connection},17,{what}");
+    let row =
+        |connection: u32, what: &str| format!("20261120 20:31:42,h,u{connection},10.0.0.7,{connection},17,{what}");
     let messages = [
         row(8, "READ,shop,other,"),
         row(9, "READ,shop,orders,"),
@@ -421,6 +422,22 @@ fn what_belongs_to_a_row_that_is_not_there_says_so() {
     let messages = [entry("STATEMENT", "select 1"), entry("LOG", "two")];
     let shown = support::show_file(&Format::Cloudwatch.into(), &of_rds(&messages, 0..2));
     assert_eq!(shown.matches("incomplete").count(), 1, "{shown}");
+}
+
+/// A statement of many lines packs to little: what is held back in a few kilobytes must not be unpacked all at once.
+#[test]
+fn envelopes_that_unpack_to_too_much_together_are_told_one_after_the_other() {
+    let long = "y".repeat(usize::try_from(UNPACKED_MAX).expect("small") / 5 * 3);
+    let messages = [entry("LOG", &long), format!("\t{long}"), entry("LOG", "next")];
+    let frames = [packed(&of_rds(&messages, 0..1)), packed(&of_rds(&messages, 1..3))];
+    let frames: Vec<_> = frames.iter().map(Vec::as_slice).collect();
+    let mut rows = Vec::new();
+    each_of(&Format::Cloudwatch.into(), &frames, &mut Scratch::new(), &mut |row, span| match row {
+        Parsed::Record(record) => rows.push((record.flags.contains(&"incomplete"), span.first, span.last, span.part)),
+        Parsed::Unparsed { .. } => rows.push((true, span.first, span.last, span.part)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(rows, [(true, 0, 0, 0), (true, 1, 1, 0), (false, 1, 1, 1)]);
 }
 
 #[test]
