@@ -336,15 +336,17 @@ impl Rows<'_, '_> {
 
     fn one_by_one(&mut self, inside: Option<&Dialect>, framer: Option<&Framer>, events: &[Event<'_>]) {
         let mut events = events;
+        // All rows but the first begin where one was seen to begin.
+        let mut has_beginning = match (framer, events.first()) {
+            (Some(Framer::Blocks(framer)), Some(first)) => framer.is_start(first_line(first.message)),
+            _ => true,
+        };
         while !events.is_empty() {
             let (of_row, rest) = events.split_at(row_len(inside, framer, events, self.scratch).clamp(1, events.len()));
             events = rest;
-            let has_beginning = match framer {
-                Some(Framer::Blocks(framer)) => framer.is_start(first_line(of_row[0].message)),
-                _ => true,
-            };
             self.row(inside, of_row, has_beginning && !(self.is_cut_off && events.is_empty()));
             of_row.windows(2).for_each(|pair| self.goes_on(&pair[0], &pair[1]));
+            has_beginning = true;
         }
     }
 
