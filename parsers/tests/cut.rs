@@ -127,8 +127,8 @@ fn end_of_statement(format: Format, row: &[u8], parameters: &str) -> usize {
 fn a_statement_whose_last_bytes_are_quotes_is_cut_anywhere_among_them() {
     for quotes in 0..9 {
         for (sql, parameters) in [
-            (format!("SELECT {}{}", "x ".repeat(200), "\"".repeat(quotes)), "<none>"),
-            (format!("SELECT {}{} ", "x ".repeat(200), "\"".repeat(quotes)), "\"\"\"a\"\",b\""),
+            (format!("SELECT {}{}", "x ".repeat(300), "\"".repeat(quotes)), "<none>"),
+            (format!("SELECT {}{} ", "x ".repeat(300), "\"".repeat(quotes)), "\"\"\"a\"\",b\""),
             (format!("{}{}", "x".repeat(300), "\"".repeat(300 + quotes)), "<none>"),
             (format!("x{}\\", "\"\\".repeat(200 + quotes)), "\"1,\"\"\"\"\"\"\"\"\""),
         ] {
