@@ -12,6 +12,7 @@
 //! - What is packed may unpack to anything. It is unpacked up to [`UNPACKED_MAX`] and no further.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::LazyLock;
 
@@ -20,10 +21,12 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::MultiGzDecoder;
 
 use crate::braces;
+use crate::digits;
 use crate::inside;
-use crate::json::{self, Value as Json};
+use crate::json::{self, Member, Part, Text, Value as Json};
 use crate::members::{self, Members};
-use crate::record::{Act, Piece, Record, Span, Value};
+use crate::record::{Piece, Record, Span, Value};
+use crate::rest::Rest;
 use crate::scratch::Room;
 use crate::server_audit;
 use crate::{Dialect, Format, Framer, Parsed, Scratch, assemble, parse as parse_row, times};
@@ -42,10 +45,18 @@ pub fn parse<'a>(dialect: &Dialect, frame: &'a [u8], scratch: &'a mut Scratch) -
     if object.is_empty() {
         return Parsed::Nothing { what: "what stands between objects" };
     }
-    let edges = match Outside::of(object) {
+    let mut ends = Ends::default();
+    let edges = match ends.read(object) {
         Ok(Outside::Control) => return Parsed::Nothing { what: CONTROL },
-        Ok(Outside::Packed(packed)) => unpack(packed).ok().and_then(|unpacked| Edges::of(dialect, &unpacked, scratch)),
-        Ok(Outside::Plain) => Edges::of(dialect, object, scratch),
+        Ok(Outside::Plain) => ends.edges(dialect, scratch),
+        Ok(Outside::Packed(packed)) => match unpack(packed) {
+            Ok(unpacked) => {
+                let edges = Edges::of_unpacked(dialect, &unpacked, scratch);
+                scratch.unpacked.keep(packed, unpacked);
+                edges
+            }
+            Err(_) => None,
+        },
         Err(reason) => return Parsed::Unparsed { reason, retry_at: next_record(frame) },
     };
     let Some(Edges { stream, number, is_last }) = edges else { return Parsed::Several };
@@ -63,11 +74,45 @@ pub fn each(dialect: &Dialect, frame: &[u8], scratch: &mut Scratch, row: &mut dy
 }
 
 /// The rows of envelopes of one stream. See [`crate::each_of`].
+///
+/// So many are looked at together as unpack to [`UNPACKED_MAX`] at most: of a row that goes on behind them, both parts say that they are
+/// not whole.
 pub fn each_of(dialect: &Dialect, frames: &[&[u8]], scratch: &mut Scratch, row: &mut dyn FnMut(Parsed<'_>, Span)) {
-    let objects: Vec<_> = frames.iter().map(|frame| unpacked(object(frame))).collect();
+    let mut from = 0;
+    let mut next = None;
+    while from < frames.len() {
+        let (mut objects, mut len) = (Vec::new(), 0);
+        for frame in &frames[from..] {
+            let object = next.take().unwrap_or_else(|| unpacked(object(frame), scratch));
+            len += object.as_ref().map_or(0, |object| object.len() as u64);
+            if !objects.is_empty() && len > UNPACKED_MAX {
+                next = Some(object);
+                break;
+            }
+            objects.push(object);
+        }
+        let of_these = objects.len();
+        let goes_on = from + of_these < frames.len();
+        each_of_unpacked(dialect, &objects, goes_on, scratch, &mut |parsed, span| {
+            row(parsed, Span { first: from + span.first, last: from + span.last, ..span });
+        });
+        from += of_these;
+    }
+}
+
+/// What packed envelopes hold, or why that is not known.
+type Objects<'a> = [Result<Cow<'a, [u8]>, &'static str>];
+
+fn each_of_unpacked(
+    dialect: &Dialect,
+    objects: &Objects<'_>,
+    goes_on: bool,
+    scratch: &mut Scratch,
+    row: &mut dyn FnMut(Parsed<'_>, Span),
+) {
     let len = objects.iter().flatten().map(|object| members::room_len(object)).sum();
     let (mut room, scratch) = scratch.room_and_inside(len);
-    let mut envelopes = Vec::new();
+    let mut envelopes = Vec::with_capacity(objects.len());
     for (index, object) in objects.iter().enumerate() {
         let envelope = match object {
             Ok(object) => Envelope::read(object.trim_ascii(), index, &mut room),
@@ -75,7 +120,8 @@ pub fn each_of(dialect: &Dialect, frames: &[&[u8]], scratch: &mut Scratch, row: 
         };
         envelopes.push(envelope);
     }
-    let mut rows = Rows { dialect, envelopes: &envelopes, parts: vec![0; frames.len()], scratch, row };
+    let parts = vec![0; objects.len()];
+    let mut rows = Rows { dialect, envelopes: &envelopes, parts, is_cut_off: false, scratch, row };
     let mut run: Vec<Event<'_>> = Vec::new();
     for (index, envelope) in envelopes.iter().enumerate() {
         match envelope {
@@ -95,14 +141,56 @@ pub fn each_of(dialect: &Dialect, frames: &[&[u8]], scratch: &mut Scratch, row: 
             }
         }
     }
+    rows.is_cut_off = goes_on;
     rows.of_run(&run);
 }
 
 /// What a frame's envelope is, taken out of what it is packed in.
-fn unpacked(object: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
-    match Outside::of(object)? {
-        Outside::Packed(packed) => unpack(packed).map(Cow::Owned),
+fn unpacked<'a>(object: &'a [u8], scratch: &mut Scratch) -> Result<Cow<'a, [u8]>, &'static str> {
+    // Most are not packed: whether they are envelopes is seen when they are read.
+    if memchr::memmem::find(object, b"\"awslogs\"").is_none() {
+        return Ok(Cow::Borrowed(object));
+    }
+    match Ends::default().read(object)? {
+        Outside::Packed(packed) => match scratch.unpacked.take(packed) {
+            Some(unpacked) => Ok(Cow::Owned(unpacked)),
+            None => unpack(packed).map(Cow::Owned),
+        },
         Outside::Plain | Outside::Control => Ok(Cow::Borrowed(object)),
+    }
+}
+
+/// An envelope's own members, and the first and the last of its events.
+#[derive(Default)]
+struct Ends<'a> {
+    members: Members<'a>,
+    first: Option<Raw<'a>>,
+    last: Option<Raw<'a>>,
+    /// One of the events is none.
+    is_wrong: bool,
+}
+
+impl<'a> Ends<'a> {
+    fn read(&mut self, object: &'a [u8]) -> Result<Outside<'a>, &'static str> {
+        let Ends { members, first, last, is_wrong } = self;
+        Outside::read(object, members, |event| match event {
+            Some(event) if first.is_none() => *first = Some(event),
+            Some(event) => *last = Some(event),
+            None => *is_wrong = true,
+        })
+    }
+
+    /// `None` where rows are not known by their beginnings or ends: each message is one.
+    fn edges(self, dialect: &Dialect, scratch: &mut Scratch) -> Option<Edges> {
+        let first = self.first.filter(|_| !self.is_wrong)?;
+        let last = self.last.as_ref().unwrap_or(&first);
+        let (mut room, scratch) = scratch.room_and_inside(first.message_len() + last.message_len());
+        let (first, last) = (Event::of_message(&first, &mut room)?, Event::of_message(last, &mut room)?);
+        let raw = |key| self.members.peek(key).and_then(members::text_of).map_or(&b""[..], |text| text.raw);
+        let of_group = inside_of_group(raw("logGroup"), &[first, last]);
+        let inside = dialect.inside.as_deref().or(of_group.as_ref())?;
+        let (number, is_last) = ends(inside, &first, &last, scratch);
+        Some(Edges { stream: [raw("logGroup"), raw("logStream")].join(&0), number, is_last })
     }
 }
 
@@ -116,24 +204,12 @@ struct Edges {
 }
 
 impl Edges {
-    /// `None` where rows are not known by their beginnings or ends: each message is one.
-    fn of(dialect: &Dialect, object: &[u8], scratch: &mut Scratch) -> Option<Self> {
-        let (mut room, scratch) = scratch.room_and_inside(members::room_len(object));
-        let mut members = Members::read(object.trim_ascii()).ok()?;
-        let (mut first, mut last) = (None, None);
-        let note = |element| {
-            if let Json::Object(object) = element {
-                first.get_or_insert(object);
-                last = Some(object);
-            }
-        };
-        json::elements(members.array("logEvents")?, note).ok()?;
-        let (first, last) = (Event::of(first?, 0, &mut room)?, Event::of(last?, 0, &mut room)?);
-        let raw = |key| members.peek(key).and_then(members::text_of).map_or(&b""[..], |text| text.raw);
-        let of_group = inside_of_group(raw("logGroup"), &[first, last]);
-        let inside = dialect.inside.as_deref().or(of_group.as_ref())?;
-        let (number, is_last) = ends(inside, &first, &last, scratch);
-        Some(Edges { stream: [raw("logGroup"), raw("logStream")].join(&0), number, is_last })
+    fn of_unpacked(dialect: &Dialect, unpacked: &[u8], scratch: &mut Scratch) -> Option<Self> {
+        let mut ends = Ends::default();
+        match ends.read(unpacked.trim_ascii()) {
+            Ok(Outside::Plain) => ends.edges(dialect, scratch),
+            _ => None,
+        }
     }
 }
 
@@ -158,7 +234,7 @@ fn ends(inside: &Dialect, first: &Event<'_>, last: &Event<'_>, scratch: &mut Scr
 
 /// Where an envelope begins behind the first byte: half of one may run on into a whole one.
 pub(crate) fn next_record(frame: &[u8]) -> Option<usize> {
-    let find = |start: &[u8]| braces::next_object(frame, start, |object| Outside::of(object).is_ok());
+    let find = |start: &[u8]| braces::next_object(frame, start, |object| Ends::default().read(object).is_ok());
     find(b"{\"messageType\"").or_else(|| find(b"{\"awslogs\""))
 }
 
@@ -180,17 +256,41 @@ const CONTROL: &str = "a control message of CloudWatch";
 const NO_ENVELOPE: &str = "no messageType and logEvents";
 
 impl<'a> Outside<'a> {
-    fn of(object: &'a [u8]) -> Result<Self, &'static str> {
-        let mut members = Members::read(object)?;
-        if let Some(packed) = members.members("awslogs").peek("data").and_then(members::text_of) {
-            return Ok(Outside::Packed(packed.raw));
+    /// Puts the envelope's own members into `members`, and hands out its events; `None` for one that is none.
+    fn read(
+        object: &'a [u8],
+        members: &mut Members<'a>,
+        mut each: impl FnMut(Option<Raw<'a>>),
+    ) -> Result<Self, &'static str> {
+        let (mut event, mut has_list) = (Raw::default(), false);
+        json::members_and_list(object, "logEvents", |part| match part {
+            Part::Member(member) => members.add(member),
+            Part::List => has_list = true,
+            Part::OfElement(member) => event.add(member),
+            Part::Element => each(Some(std::mem::take(&mut event)).filter(|event| event.message.is_some())),
+            Part::Stray => each(None),
+        })?;
+        if let Some(packed) = members.peek("awslogs").and_then(packed) {
+            return Ok(Outside::Packed(packed));
         }
         match members.peek("messageType").and_then(members::text_of) {
             Some(kind) if kind.raw == b"CONTROL_MESSAGE" => Ok(Outside::Control),
-            Some(_) if members.has("logEvents") => Ok(Outside::Plain),
+            Some(_) if has_list => Ok(Outside::Plain),
             _ => Err(NO_ENVELOPE),
         }
     }
+}
+
+/// What stands under `awslogs`, if it is what a Lambda function gets.
+fn packed(awslogs: Json<'_>) -> Option<&[u8]> {
+    let Json::Object(object) = awslogs else { return None };
+    let mut data = None;
+    let read = json::members(object, |member| {
+        if member.key == b"data" && data.is_none() {
+            data = Some(member.value);
+        }
+    });
+    read.ok().and(data).and_then(members::text_of).map(|text| text.raw)
 }
 
 fn unpack(packed: &[u8]) -> Result<Vec<u8>, &'static str> {
@@ -210,6 +310,8 @@ struct Rows<'r, 'a> {
     envelopes: &'r [Result<Option<Envelope<'a>>, &'static str>],
     /// Of each envelope, how many rows began in it, or went on in it from the one before.
     parts: Vec<u32>,
+    /// What follows these events is not looked at with them.
+    is_cut_off: bool,
     scratch: &'r mut Scratch,
     row: &'r mut dyn FnMut(Parsed<'_>, Span),
 }
@@ -223,26 +325,104 @@ impl Rows<'_, '_> {
         let of_group = inside_of_group(envelope.group, events);
         let inside = self.dialect.inside.as_deref().or(of_group.as_ref());
         let framer = inside.map(Framer::new);
-        let mut events = events;
-        while let Some(first) = events.first() {
-            let count = row_len(inside, framer.as_ref(), events, self.scratch);
-            let (of_row, rest) = events.split_at(count.clamp(1, events.len()));
-            events = rest;
-            self.row(inside, first, of_row);
+        match inside {
+            Some(inside) if inside::may_be_pieces(inside.format) => {
+                let chains = Chains::of(inside, framer.as_ref(), events, self.scratch);
+                self.of_chains(inside, events, &chains);
+            }
+            inside => self.one_by_one(inside, framer.as_ref(), events),
         }
     }
 
-    fn row(&mut self, inside: Option<&Dialect>, first: &Event<'_>, of_row: &[Event<'_>]) {
+    fn one_by_one(&mut self, inside: Option<&Dialect>, framer: Option<&Framer>, events: &[Event<'_>]) {
+        let mut events = events;
+        // All rows but the first begin where one was seen to begin.
+        let mut has_beginning = match (framer, events.first()) {
+            (Some(Framer::Blocks(framer)), Some(first)) => framer.is_start(first_line(first.message)),
+            _ => true,
+        };
+        while !events.is_empty() {
+            let (of_row, rest) = events.split_at(row_len(inside, framer, events, self.scratch).clamp(1, events.len()));
+            events = rest;
+            self.row(inside, of_row, has_beginning && !(self.is_cut_off && events.is_empty()));
+            of_row.windows(2).for_each(|pair| self.goes_on(&pair[0], &pair[1]));
+            has_beginning = true;
+        }
+    }
+
+    fn of_chains(&mut self, inside: &Dialect, events: &[Event<'_>], chains: &Chains) {
+        let mut of_row = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            match chains.before[index].map(|before| &events[before]) {
+                Some(before) => self.goes_on(before, event),
+                None => {
+                    of_row.clear();
+                    of_row
+                        .extend(std::iter::successors(Some(index), |index| chains.behind[*index]).map(|at| events[at]));
+                    self.row(Some(inside), &of_row, true);
+                }
+            }
+        }
+    }
+
+    /// What goes on in another envelope has a place there, as it would have alone.
+    fn goes_on(&mut self, before: &Event<'_>, event: &Event<'_>) {
+        self.parts[event.envelope] += u32::from(before.envelope != event.envelope);
+    }
+
+    /// Without its beginning, or with what may not be its end, a row says that it is not all of it.
+    fn row(&mut self, inside: Option<&Dialect>, of_row: &[Event<'_>], is_whole: bool) {
+        let (Some(first), Some(last)) = (of_row.first(), of_row.last()) else { return };
         let Some(Ok(Some(envelope))) = self.envelopes.get(first.envelope) else { return };
-        let last = of_row.last().map_or(first.envelope, |last| last.envelope);
         let (parts, row) = (&mut self.parts, &mut self.row);
-        envelope.row(inside, first, of_row, self.scratch, &mut |parsed| {
+        envelope.row(inside, first, of_row, self.scratch, &mut |mut parsed| {
+            if let Parsed::Record(record) = &mut parsed
+                && !is_whole
+            {
+                // With four flags already, each says as much against the row.
+                let _ = record.flags.try_push("incomplete");
+            }
             let part = parts[first.envelope];
             parts[first.envelope] += u32::from(!matches!(parsed, Parsed::Nothing { .. }));
-            row(parsed, Span { first: first.envelope, last, part });
+            row(parsed, Span { first: first.envelope, last: last.envelope, part });
         });
-        // What goes on in an envelope has the place there that it would have alone.
-        parts[first.envelope..=last].iter_mut().skip(1).for_each(|part| *part = 1);
+    }
+}
+
+/// Which events are of one row, where rows say whose pieces they are: others may stand between them.
+struct Chains {
+    /// For each event the one before it of the same row, and the one behind it.
+    before: Vec<Option<usize>>,
+    behind: Vec<Option<usize>>,
+}
+
+impl Chains {
+    fn of(inside: &Dialect, framer: Option<&Framer>, events: &[Event<'_>], scratch: &mut Scratch) -> Self {
+        let mut chains = Chains { before: vec![None; events.len()], behind: vec![None; events.len()] };
+        let mut open: HashMap<(Vec<u8>, u64), usize> = HashMap::new();
+        let mut index = 0;
+        while let Some(event) = events.get(index) {
+            let Parsed::Piece(piece) = parse_row(inside, event.message, scratch) else {
+                let count = row_len(Some(inside), framer, &events[index..], scratch).clamp(1, events.len() - index);
+                (index..index + count - 1).for_each(|at| chains.link(at, at + 1));
+                index += count;
+                continue;
+            };
+            let row = (piece.writer.to_vec(), piece.row);
+            if let Some(before) = open.remove(&row).filter(|_| piece.number != 1) {
+                chains.link(before, index);
+            }
+            if piece.is_last != Some(true) {
+                open.insert(row, index);
+            }
+            index += 1;
+        }
+        chains
+    }
+
+    fn link(&mut self, before: usize, behind: usize) {
+        self.behind[before] = Some(behind);
+        self.before[behind] = Some(before);
     }
 }
 
@@ -268,27 +448,9 @@ fn inside_of_group(group: &[u8], events: &[Event<'_>]) -> Option<Dialect> {
     }
 }
 
-/// How many of the events are the first one's row: those behind it that begin none, or the other pieces of the same row.
+/// How many of the events are the first one's row, which is no piece: those behind it that begin none.
 fn row_len(inside: Option<&Dialect>, framer: Option<&Framer>, events: &[Event<'_>], scratch: &mut Scratch) -> usize {
     let (Some(inside), Some(first)) = (inside, events.first()) else { return 1 };
-    let piece = |event: &Event<'_>, scratch: &mut Scratch| match parse_row(inside, event.message, scratch) {
-        Parsed::Piece(piece) => Some((piece.writer.to_vec(), piece.row, piece.is_last)),
-        _ => None,
-    };
-    if inside::may_be_pieces(inside.format)
-        && let Some((writer, row, mut is_last)) = piece(first, scratch)
-    {
-        let mut count = 1;
-        while is_last != Some(true)
-            && let Some((next_writer, next_row, next_last)) = events.get(count).and_then(|event| piece(event, scratch))
-            && next_writer == writer
-            && next_row == row
-        {
-            is_last = next_last;
-            count += 1;
-        }
-        return count;
-    }
     let Some(Framer::Blocks(framer)) = framer else {
         let is_cut = first.is_cut() && matches!(parse_row(inside, first.message, scratch), Parsed::Unparsed { .. });
         return if is_cut { 1 + events.iter().take_while(|event| event.is_cut()).count() } else { 1 };
@@ -335,23 +497,19 @@ struct Event<'a> {
 impl<'a> Envelope<'a> {
     /// `None` of a control message. Needs [`members::room_len`].
     fn read(object: &'a [u8], index: usize, room: &mut Room<'a>) -> Result<Option<Self>, &'static str> {
-        let mut members = Members::read(object)?;
-        let kind = members.text("messageType", room).ok_or(NO_ENVELOPE)?;
-        if kind == b"CONTROL_MESSAGE" {
-            return Ok(None);
-        }
-        let listed = members.array("logEvents").ok_or(NO_ENVELOPE)?;
-        let (mut events, mut is_wrong) = (Vec::new(), false);
-        json::elements(listed, |element| match element {
-            Json::Object(object) => match Event::of(object, index, room) {
+        let (mut members, mut events, mut is_wrong) = (Members::default(), Vec::new(), false);
+        let outside =
+            Outside::read(object, &mut members, |event| match event.and_then(|event| event.unescaped(index, room)) {
                 Some(event) => events.push(event),
                 None => is_wrong = true,
-            },
-            _ => is_wrong = true,
-        })?;
-        if is_wrong {
-            return Err("one of the logEvents has no message");
+            })?;
+        match outside {
+            Outside::Control => return Ok(None),
+            Outside::Packed(_) => return Err(NO_ENVELOPE),
+            Outside::Plain if is_wrong => return Err("one of the logEvents has no message"),
+            Outside::Plain => {}
         }
+        let kind = members.text("messageType", room).ok_or(NO_ENVELOPE)?;
         let group = members.peek("logGroup").and_then(members::text_of).map_or(&b""[..], |text| text.raw);
         let mut common = Record::default();
         if kind != b"DATA_MESSAGE" {
@@ -415,16 +573,50 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// One `logEvents[]` as it stands.
+#[derive(Default)]
+struct Raw<'a> {
+    message: Option<Text<'a>>,
+    id: Option<Json<'a>>,
+    time: Option<i64>,
+    rest: Rest<'a>,
+}
+
+impl<'a> Raw<'a> {
+    fn add(&mut self, member: Member<'a>) {
+        match (member.key, member.value) {
+            (b"message", Json::Text(text)) if self.message.is_none() => self.message = Some(text),
+            (b"id", value @ (Json::Text(_) | Json::Int(_))) if self.id.is_none() => self.id = Some(value),
+            (b"timestamp", value) if self.time.is_none() && members::int_of(value).is_some() => {
+                self.time = members::int_of(value);
+            }
+            (_, value) if members::is_null(value) => {}
+            _ => self.rest.push(member.raw),
+        }
+    }
+
+    fn message_len(&self) -> usize {
+        self.message.map_or(0, |text| text.raw.len())
+    }
+
+    /// Needs as much room as its object is long, and a number more.
+    fn unescaped(&self, envelope: usize, room: &mut Room<'a>) -> Option<Event<'a>> {
+        let message = self.message?.unescaped(room);
+        let id = match self.id {
+            Some(Json::Text(text)) if !text.raw.is_empty() => Some(text.unescaped(room)),
+            Some(Json::Int(number)) => Some(digits::in_room(number, room)),
+            _ => None,
+        };
+        let other = self.rest.joined(room).map(Value::Text);
+        Some(Event { envelope, id, time: self.time, message, other })
+    }
+}
+
 impl<'a> Event<'a> {
-    fn of(object: &'a [u8], envelope: usize, room: &mut Room<'a>) -> Option<Self> {
-        let mut members = Members::read(object).ok()?;
-        let message = members.peek("message").and_then(members::text_of)?.unescaped(room);
-        members.drop("message");
-        let mut kept = Record { act: Act::Message, ..Record::default() };
-        let (id, time) = (members.word("id", room), members.int("timestamp"));
-        members.keep_rest("other", &mut kept, room);
-        let other = kept.extra.iter().next().map(|(_, value)| *value);
-        Some(Event { envelope, id, time, message, other })
+    /// All that tells where rows begin and end.
+    fn of_message(raw: &Raw<'a>, room: &mut Room<'a>) -> Option<Self> {
+        let message = raw.message?.unescaped(room);
+        Some(Event { envelope: 0, id: None, time: None, message, other: None })
     }
 
     /// Whether it is as long as a message may be: then the row goes on in the next.

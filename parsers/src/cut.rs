@@ -30,6 +30,8 @@ pub struct Cut {
     tail_max: usize,
     /// Backslashes at the end of what stands before `tail`.
     backslashes: usize,
+    /// Quotes there.
+    quotes: Quotes,
     length: u64,
     /// Begins where the head is full.
     walk: Option<Walk>,
@@ -89,6 +91,12 @@ struct Walk {
     texts: Vec<Text>,
     /// More stands between texts than any row has.
     lost: bool,
+    /// The first text is pgAudit's.
+    is_audit: bool,
+    /// Quotes of that text that stand in a row up to here.
+    quotes: usize,
+    /// Where in it the first row of them ends that ends a field, or begins one: all others are of an even number.
+    crossed: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +145,7 @@ impl Cut {
             tail: Vec::new(),
             tail_max,
             backslashes: 0,
+            quotes: Quotes::default(),
             length: 0,
             walk: None,
         }
@@ -157,9 +166,10 @@ impl Cut {
             return;
         }
         if let Some(quoting) = self.quoting {
-            let (head, backslashes) = (&self.head, &mut self.backslashes);
+            let (head, backslashes, quotes) = (&self.head, &mut self.backslashes, &mut self.quotes);
             let begin = || {
                 *backslashes = backslashes_behind(0, head);
+                quotes.pass(quoting, head);
                 Walk::behind(quoting, head)
             };
             self.walk.get_or_insert_with(begin).follow(rest);
@@ -193,7 +203,7 @@ impl Cut {
             return entries.shortened(self.head(), self.whole_bytes(self.last_bytes()), self.length);
         }
         let walk = self.walk.as_ref().filter(|walk| !walk.lost)?;
-        let tail = self.whole_bytes(self.last_bytes());
+        let tail = self.tail_in_text(walk).unwrap_or_else(|| self.whole_bytes(self.last_bytes()));
         let mut shortened = self.head[..walk.begin()].to_vec();
         walk.write_until(self.length - tail.len() as u64, &mut shortened);
         shortened.extend_from_slice(tail);
@@ -209,14 +219,47 @@ impl Cut {
         let most = self.tail_max + BEFORE_TAIL;
         let (left_out, kept) = bytes.split_at(bytes.len().saturating_sub(most));
         if bytes.len() >= most {
-            self.backslashes = backslashes_behind(backslashes_behind(self.backslashes, &self.tail), left_out);
+            self.pass(self.tail.len());
+            self.backslashes = backslashes_behind(self.backslashes, left_out);
+            self.quoting.iter().for_each(|quoting| self.quotes.pass(*quoting, left_out));
             self.tail.clear();
         } else if self.tail.len() + bytes.len() > 2 * most {
             let old = self.tail.len() + bytes.len() - most;
-            self.backslashes = backslashes_behind(self.backslashes, &self.tail[..old]);
+            self.pass(old);
             self.tail.drain(..old);
         }
         self.tail.extend_from_slice(kept);
+    }
+
+    /// The first `len` bytes of the tail are about to go.
+    fn pass(&mut self, len: usize) {
+        let bytes = &self.tail[..len];
+        self.backslashes = backslashes_behind(self.backslashes, bytes);
+        self.quoting.iter().for_each(|quoting| self.quotes.pass(*quoting, bytes));
+    }
+
+    /// The last bytes, where they begin inside a text among quotes: with as many of these as say what all of them say.
+    ///
+    /// pgAudit doubles quotes once more, and those of parameters twice: what ends there is told by how many of them stand in a row. Of
+    /// four, none need be kept. Where one of its fields ends in what is left out, nothing more of the text is kept: what follows would be
+    /// taken for another field than it is.
+    fn tail_in_text(&self, walk: &Walk) -> Option<&[u8]> {
+        let quoting = self.quoting?;
+        let tail = self.last_bytes();
+        let (start, at) = (self.tail.len() - tail.len(), self.length - tail.len() as u64);
+        let text = walk.texts.iter().find(|text| text.from <= at && text.end.is_none_or(|end| at <= end))?;
+        let inside = text.end.map_or(tail.len(), |end| tail.len().min((end - at) as usize));
+        let mut quotes = self.quotes;
+        quotes.pass(quoting, &self.tail[..start]);
+        let behind = quotes.count_on(quoting, &tail[..inside]);
+        let run = (quotes.len + behind).min((at - text.from) as usize + behind);
+        // Half a quote in JSON is the beginning of another escape.
+        let end = (start + behind).checked_sub(run % 2)?;
+        if walk.crossed.is_some_and(|crossed| crossed + (start as u64) < at + end as u64) {
+            return Some(&tail[inside..]);
+        }
+        let kept = 2 * (run / 2 % 4);
+        (run > 1 && end >= kept).then(|| &self.tail[end - kept..])
     }
 
     fn last_bytes(&self) -> &[u8] {
@@ -251,7 +294,16 @@ impl Cut {
 impl Walk {
     /// Begins where the head can be cut: between texts, or behind the last whole byte of one.
     fn behind(quoting: Quoting, head: &[u8]) -> Self {
-        let mut walk = Walk { quoting, at: 0, place: Place::Outside, texts: vec![Text::default()], lost: false };
+        let mut walk = Walk {
+            quoting,
+            at: 0,
+            place: Place::Outside,
+            texts: vec![Text::default()],
+            lost: false,
+            is_audit: false,
+            quotes: 0,
+            crossed: None,
+        };
         walk.follow(head);
         let inside = walk.place != Place::Outside;
         let whole = match quoting {
@@ -262,7 +314,8 @@ impl Walk {
         let from = if inside { (whole_chars(whole) as u64).max(last) } else { head.len() as u64 };
         let text = Text { from, end: Some(from).filter(|_| !inside), ..Text::default() };
         let place = if inside { Place::Inside } else { Place::Outside };
-        let mut walk = Walk { at: from, place, texts: vec![text], ..walk };
+        let is_audit = inside && memchr::memmem::find(&head[(last as usize).min(head.len())..], b"AUDIT: ").is_some();
+        let mut walk = Walk { at: from, place, texts: vec![text], is_audit, quotes: 0, ..walk };
         walk.follow(&head[walk.begin()..]);
         walk
     }
@@ -306,7 +359,11 @@ impl Walk {
             Quoting::Doubled => memchr(b'"', bytes),
             Quoting::Json => memchr2(b'"', b'\\', bytes),
         };
-        self.keep_short(&bytes[..found.unwrap_or(bytes.len())]);
+        let plain = &bytes[..found.unwrap_or(bytes.len())];
+        if !plain.is_empty() {
+            self.end_quotes(self.at);
+        }
+        self.keep_short(plain);
         let Some(found) = found else { return bytes.len() };
         if self.quoting == Quoting::Json && bytes[found] == b'"' {
             self.close(self.at + found as u64);
@@ -319,18 +376,35 @@ impl Walk {
     /// Every quote inside a text of csvlog is doubled; one alone ends it.
     fn half(&mut self, next: u8) -> usize {
         match (self.quoting, next) {
-            (Quoting::Doubled, b'"') => self.keep_short(b"\"\""),
+            (Quoting::Doubled, b'"') => {
+                self.quotes += 1;
+                self.keep_short(b"\"\"");
+            }
             (Quoting::Doubled, _) => {
                 self.close(self.at - 1);
                 return 0;
             }
-            (Quoting::Json, next) => self.keep_short(&[b'\\', next]),
+            (Quoting::Json, next) => {
+                match next {
+                    b'"' => self.quotes += 1,
+                    _ => self.end_quotes(self.at - 1),
+                }
+                self.keep_short(&[b'\\', next]);
+            }
         }
         self.place = Place::Inside;
         1
     }
 
+    fn end_quotes(&mut self, at: u64) {
+        if self.is_audit && self.texts.len() == 1 && self.quotes % 2 == 1 {
+            self.crossed.get_or_insert(at);
+        }
+        self.quotes = 0;
+    }
+
     fn close(&mut self, quote: u64) {
+        self.end_quotes(quote);
         self.place = Place::Outside;
         if let Some(text) = self.texts.last_mut() {
             text.end = Some(quote);
@@ -367,6 +441,38 @@ impl Text {
             Some(text) if len <= SHORT_MAX as u64 => out.extend_from_slice(text),
             _ => out.extend_from_slice(format!("[... {len} bytes ...]").as_bytes()),
         }
+    }
+}
+
+/// How many bytes at the end of a text are quotes as they are written in it: `""`, or `\"` in JSON. The last one may be half.
+#[derive(Debug, Clone, Copy, Default)]
+struct Quotes {
+    len: usize,
+    last: u8,
+}
+
+impl Quotes {
+    fn pass(&mut self, quoting: Quoting, bytes: &[u8]) {
+        let Some(&last) = bytes.last() else { return };
+        let goes_on = |before: u8, byte: u8| match quoting {
+            Quoting::Doubled => before == b'"',
+            Quoting::Json => matches!((before, byte), (b'\\', b'"') | (b'"', b'\\')),
+        };
+        let is_mark = |byte: u8| byte == b'"' || (quoting == Quoting::Json && byte == b'\\');
+        let pairs = bytes.windows(2).rev().take_while(|pair| is_mark(pair[1]) && goes_on(pair[0], pair[1])).count();
+        let run = if is_mark(last) { pairs + 1 } else { 0 };
+        let joins = run == bytes.len() && self.len > 0 && goes_on(self.last, bytes[0]);
+        *self = Quotes { len: if joins { self.len + run } else { run }, last };
+    }
+
+    /// How many bytes at the beginning of what follows go on with them.
+    fn count_on(mut self, quoting: Quoting, bytes: &[u8]) -> usize {
+        let goes_on = |byte: &&u8| {
+            let more = self.len + 1;
+            self.pass(quoting, &[**byte]);
+            self.len == more
+        };
+        bytes.iter().take_while(goes_on).count()
     }
 }
 

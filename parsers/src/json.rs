@@ -39,37 +39,72 @@ pub(crate) struct Text<'a> {
 /// Hands out the members of the one object that `line` is, or says why it is none.
 pub(crate) fn members<'a>(line: &'a [u8], mut each: impl FnMut(&Member<'a>)) -> Result<(), &'static str> {
     let mut reader = Reader { line, at: 0 };
-    reader.pass(b'{', "no JSON object begins here")?;
-    if !reader.skip(b'}') {
-        loop {
-            each(&reader.member()?);
-            if !reader.skip(b',') {
-                break;
-            }
-        }
-        reader.pass(b'}', "no comma between two members")?;
-    }
-    reader.skip_space();
-    if reader.at == line.len() { Ok(()) } else { Err("something stands behind the JSON object") }
+    reader.object(|reader| {
+        each(&reader.member()?);
+        Ok(())
+    })?;
+    reader.end("something stands behind the JSON object")
 }
 
 /// Hands out the elements of the one array that `array` is, or says why it is none.
 pub(crate) fn elements<'a>(array: &'a [u8], mut each: impl FnMut(Value<'a>)) -> Result<(), &'static str> {
     let mut reader = Reader { line: array, at: 0 };
-    reader.pass(b'[', "no JSON array begins here")?;
-    if !reader.skip(b']') {
-        loop {
-            reader.skip_space();
-            each(reader.value()?);
-            reader.skip_space();
-            if !reader.skip(b',') {
-                break;
-            }
+    reader.array(|reader| {
+        reader.skip_space();
+        each(reader.value()?);
+        Ok(())
+    })?;
+    reader.end("something stands behind the JSON array")
+}
+
+/// What [`members_and_list`] hands out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part<'a> {
+    /// A member of the object.
+    Member(Member<'a>),
+    /// The list begins, and is handed out in place of its member.
+    List,
+    /// A member of one of the list's objects.
+    OfElement(Member<'a>),
+    /// That object is over.
+    Element,
+    /// An element that is no object.
+    Stray,
+}
+
+/// The same as [`members`] of an object that holds an array of objects under the key `list`: every byte is read once, where reading
+/// the members first and the array's elements then reads them three times. A second member of that name is one like any other.
+pub(crate) fn members_and_list<'a>(
+    line: &'a [u8],
+    list: &str,
+    mut each: impl FnMut(Part<'a>),
+) -> Result<(), &'static str> {
+    let mut reader = Reader { line, at: 0 };
+    let mut is_seen = false;
+    reader.object(|reader| {
+        let (start, key) = reader.key()?;
+        if is_seen || key != list.as_bytes() || reader.line.get(reader.at) != Some(&b'[') {
+            each(Part::Member(reader.member_of(start, key)?));
+            return Ok(());
         }
-        reader.pass(b']', "no comma between two elements")?;
-    }
-    reader.skip_space();
-    if reader.at == array.len() { Ok(()) } else { Err("something stands behind the JSON array") }
+        is_seen = true;
+        each(Part::List);
+        reader.array(|reader| {
+            reader.skip_space();
+            if reader.line.get(reader.at) != Some(&b'{') {
+                reader.value()?;
+                each(Part::Stray);
+                return Ok(());
+            }
+            reader.object(|reader| {
+                each(Part::OfElement(reader.member()?));
+                Ok(())
+            })?;
+            each(Part::Element);
+            Ok(())
+        })
+    })?;
+    reader.end("something stands behind the JSON object")
 }
 
 impl<'a> Text<'a> {
@@ -97,12 +132,60 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// An object, each of whose members `one` reads.
+    #[inline]
+    fn object(&mut self, mut one: impl FnMut(&mut Self) -> Result<(), &'static str>) -> Result<(), &'static str> {
+        self.pass(b'{', "no JSON object begins here")?;
+        if self.skip(b'}') {
+            return Ok(());
+        }
+        loop {
+            one(self)?;
+            if !self.skip(b',') {
+                return self.pass(b'}', "no comma between two members");
+            }
+        }
+    }
+
+    /// An array, each of whose elements `one` reads.
+    #[inline]
+    fn array(&mut self, mut one: impl FnMut(&mut Self) -> Result<(), &'static str>) -> Result<(), &'static str> {
+        self.pass(b'[', "no JSON array begins here")?;
+        if self.skip(b']') {
+            return Ok(());
+        }
+        loop {
+            one(self)?;
+            if !self.skip(b',') {
+                return self.pass(b']', "no comma between two elements");
+            }
+        }
+    }
+
+    fn end(&mut self, or: &'static str) -> Result<(), &'static str> {
+        self.skip_space();
+        if self.at == self.line.len() { Ok(()) } else { Err(or) }
+    }
+
+    #[inline]
     fn member(&mut self) -> Result<Member<'a>, &'static str> {
+        let (start, key) = self.key()?;
+        self.member_of(start, key)
+    }
+
+    /// Where a member begins, and its key; the value comes next.
+    #[inline]
+    fn key(&mut self) -> Result<(usize, &'a [u8]), &'static str> {
         self.skip_space();
         let start = self.at;
         self.pass(b'"', "a key is not in quotes")?;
         let key = self.string()?.raw;
         self.pass(b':', "no colon behind a key")?;
+        Ok((start, key))
+    }
+
+    #[inline]
+    fn member_of(&mut self, start: usize, key: &'a [u8]) -> Result<Member<'a>, &'static str> {
         let value = self.value()?;
         Ok(Member { key, value, raw: &self.line[start..self.at] })
     }
@@ -235,4 +318,51 @@ impl Output<'_> {
 fn unit_at(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"u")?.get(..4)?;
     digits.iter().try_fold(0, |unit, &digit| Some(unit * 16 + char::from(digit).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What [`members`] and [`elements`] find one after the other.
+    fn in_steps(object: &[u8]) -> Option<Vec<String>> {
+        let mut found = Vec::new();
+        let mut list = None;
+        members(object, |member| match member.value {
+            Value::Array(raw) if member.key == b"list" && list.is_none() => list = Some((found.len(), raw)),
+            _ => found.push(format!("{:?}", Part::Member(*member))),
+        })
+        .ok()?;
+        let Some((at, raw)) = list else { return Some(found) };
+        let (mut of_list, mut is_right) = (vec![format!("{:?}", Part::List)], true);
+        elements(raw, |element| match element {
+            Value::Object(raw) => {
+                is_right &= members(raw, |member| of_list.push(format!("{:?}", Part::OfElement(*member)))).is_ok();
+                of_list.push(format!("{:?}", Part::Element));
+            }
+            _ => of_list.push(format!("{:?}", Part::Stray)),
+        })
+        .ok()?;
+        found.splice(at..at, of_list);
+        is_right.then_some(found)
+    }
+
+    #[test]
+    fn a_list_is_read_in_passing_as_it_is_by_itself() {
+        let texts: [&[u8]; 6] = [
+            br#"{"a":1,"list":[{"x":"y\"]}"},{},7 , [{"z":1}] ,{"b": {"c":[1,2]} , "d":null}] ,"list":[{"e":1}],"f":"g"}"#,
+            br#" { "list" : [ ] } "#,
+            br#"{"list":{"a":1}}"#,
+            br#"{"list":[{"a":1},]}"#,
+            br#"{"list":[{"a" 1}]}"#,
+            br#"{"list":[{"a":1}"#,
+        ];
+        for text in texts {
+            for len in 0..=text.len() {
+                let mut found = Vec::new();
+                let read = members_and_list(&text[..len], "list", |part| found.push(format!("{part:?}")));
+                assert_eq!(read.ok().map(|()| found), in_steps(&text[..len]), "{}", text[..len].escape_ascii());
+            }
+        }
+    }
 }

@@ -26,12 +26,15 @@ pub(crate) struct Members<'a> {
 impl<'a> Members<'a> {
     pub(crate) fn read(object: &'a [u8]) -> Result<Self, &'static str> {
         let mut members = Members::default();
-        json::members(object, |member| {
-            if members.list.try_push(*member).is_err() {
-                members.beyond.push(member.raw);
-            }
-        })?;
+        json::members(object, |member| members.add(*member))?;
         Ok(members)
+    }
+
+    /// One more, behind the others.
+    pub(crate) fn add(&mut self, member: Member<'a>) {
+        if let Err(full) = self.list.try_push(member) {
+            self.beyond.push(full.element().raw);
+        }
     }
 
     fn find(&self, key: &str) -> Option<usize> {
@@ -146,7 +149,7 @@ pub(crate) fn text_of(value: Json<'_>) -> Option<Text<'_>> {
     }
 }
 
-fn int_of(value: Json<'_>) -> Option<i64> {
+pub(crate) fn int_of(value: Json<'_>) -> Option<i64> {
     match value {
         Json::Int(number) => Some(number),
         Json::Text(text) if !text.escaped => std::str::from_utf8(text.raw).ok()?.parse().ok(),

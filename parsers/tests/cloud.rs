@@ -29,7 +29,7 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
         Just(b"\xff\xfe\xc3(".to_vec()),
         Just(",\"\r\n\t\u{1f600} ".as_bytes().to_vec()),
         proptest::collection::vec(1_u8.., 0..12),
-        (b' '..).prop_map(|byte| vec![byte; 100_000]),
+        (b' '..).prop_map(|byte| vec![byte; 1 << 20]),
     ];
     let pieces = proptest::collection::vec((piece, 0..20_u8), 0..5);
     pieces.prop_map(|pieces| {
@@ -368,6 +368,76 @@ fn tables_and_their_statement_in_two_envelopes_are_one_record() {
         other => panic!("{other:?}"),
     });
     assert_eq!((seen, objects), (2, vec![b"orders".to_vec()]));
+}
+
+/// Rows of MariaDB stand as statements end: tables of one connection, then another's statement, then the first one's.
+#[test]
+fn tables_and_statements_of_connections_in_turns_are_one_record_each_and_keep_their_places() {
+    let row =
+        |connection: u32, what: &str| format!("20261120 20:31:42,h,u{connection},10.0.0.7,{connection},17,{what}");
+    let messages = [
+        row(8, "READ,shop,other,"),
+        row(9, "READ,shop,orders,"),
+        row(8, "READ,shop,another,"),
+        row(9, "QUERY,shop,'SELECT * FROM orders',0,,"),
+        "20261120 20:31:42,h,u7,10.0.0.7,7,0,CONNECT,shop,,0".to_owned(),
+        row(8, "QUERY,shop,'SELECT * FROM other JOIN another',0,,"),
+    ];
+    let dialect = around(Format::Cloudwatch, Format::MariadbAudit);
+    let rows_of = |frames: &[&[u8]]| {
+        let mut rows = Vec::new();
+        each_of(&dialect, frames, &mut Scratch::new(), &mut |row, span| match row {
+            Parsed::Record(record) => {
+                let user = String::from_utf8_lossy(record.user.expect("a user")).into_owned();
+                rows.push((user, record.objects.len(), record.flags.contains(&"incomplete"), span.first, span.part));
+            }
+            other => panic!("{other:?}"),
+        });
+        rows
+    };
+    let row = |user: &str, objects: usize, first: usize, part: u32| (user.to_owned(), objects, false, first, part);
+    let whole = of_rds(&messages, 0..6);
+    assert_eq!(rows_of(&[&whole]), [row("u8", 2, 0, 0), row("u9", 1, 0, 1), row("u7", 0, 0, 2)]);
+    let (first, second) = (of_rds(&messages, 0..3), of_rds(&messages, 3..6));
+    assert_eq!(rows_of(&[&first, &second]), [row("u8", 2, 0, 0), row("u9", 1, 0, 1), row("u7", 0, 1, 1)]);
+    let alone: Vec<_> = rows_of(&[&second]).into_iter().map(|(user, .., part)| (user, part)).collect();
+    assert_eq!(alone, [("u9".to_owned(), 0), ("u7".to_owned(), 1), ("u8".to_owned(), 2)], "the same places alone");
+    assert!(rows_of(&[&first]).iter().all(|(.., is_incomplete, _, _)| *is_incomplete), "tables alone say so");
+}
+
+/// The instances of a cluster have a stream each.
+#[test]
+fn a_row_goes_on_in_its_streams_next_envelope_whatever_other_streams_write_between() {
+    let messages = [entry("ERROR", "one"), entry("STATEMENT", "select 1"), entry("LOG", "two")];
+    let (first, second) = (of_rds(&messages, 0..1), of_rds(&messages, 1..3));
+    let other = String::from_utf8(of_rds(&[entry("LOG", "three")], 0..1)).expect("text").replace("db1.0", "db2.0");
+    let file = [&first[..], other.as_bytes(), &second].concat();
+    let shown = support::show_file(&Format::Cloudwatch.into(), &file);
+    assert_eq!(shown.matches("extra.logEvents.id: `0,1`").count(), 1, "{shown}");
+    assert!(!shown.contains("incomplete"), "{shown}");
+}
+
+#[test]
+fn what_belongs_to_a_row_that_is_not_there_says_so() {
+    let messages = [entry("STATEMENT", "select 1"), entry("LOG", "two")];
+    let shown = support::show_file(&Format::Cloudwatch.into(), &of_rds(&messages, 0..2));
+    assert_eq!(shown.matches("incomplete").count(), 1, "{shown}");
+}
+
+/// A statement of many lines packs to little: what is held back in a few kilobytes must not be unpacked all at once.
+#[test]
+fn envelopes_that_unpack_to_too_much_together_are_told_one_after_the_other() {
+    let long = "y".repeat(usize::try_from(UNPACKED_MAX).expect("small") / 5 * 3);
+    let messages = [entry("LOG", &long), format!("\t{long}"), entry("LOG", "next")];
+    let frames = [packed(&of_rds(&messages, 0..1)), packed(&of_rds(&messages, 1..3))];
+    let frames: Vec<_> = frames.iter().map(Vec::as_slice).collect();
+    let mut rows = Vec::new();
+    each_of(&Format::Cloudwatch.into(), &frames, &mut Scratch::new(), &mut |row, span| match row {
+        Parsed::Record(record) => rows.push((record.flags.contains(&"incomplete"), span.first, span.last, span.part)),
+        Parsed::Unparsed { .. } => rows.push((true, span.first, span.last, span.part)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(rows, [(true, 0, 0, 0), (true, 1, 1, 0), (false, 1, 1, 1)]);
 }
 
 #[test]

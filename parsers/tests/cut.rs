@@ -114,6 +114,47 @@ fn a_statement_of_nothing_but_escapes_is_cut_between_two_of_them_wherever_that_i
     }
 }
 
+/// Where the statement's field ends in the row.
+fn end_of_statement(format: Format, row: &[u8], parameters: &str) -> usize {
+    let behind = format!(",{parameters},7");
+    let behind = if format == CSV { behind.replace('"', "\"\"") } else { behind.replace('"', "\\\"") };
+    let is_it = |at: &usize| row[*at..].starts_with(behind.as_bytes());
+    (0..row.len()).rfind(is_it).expect("the statement's end")
+}
+
+/// How many quotes stand at the end tells pgAudit's reader where a field ends.
+#[test]
+fn a_statement_whose_last_bytes_are_quotes_is_cut_anywhere_among_them() {
+    for quotes in 0..9 {
+        for (sql, parameters) in [
+            (format!("SELECT {}{}", "x ".repeat(300), "\"".repeat(quotes)), "<none>"),
+            (format!("SELECT {}{} ", "x ".repeat(300), "\"".repeat(quotes)), "\"\"\"a\"\",b\""),
+            (format!("{}{}", "x".repeat(300), "\"".repeat(300 + quotes)), "<none>"),
+            (format!("x{}\\", "\"\\".repeat(200 + quotes)), "\"1,\"\"\"\"\"\"\"\"\""),
+        ] {
+            let message = audit(&sql).replace("<none>", parameters);
+            for format in [CSV, JSON] {
+                let row = row(format, &message, "");
+                let (whole, text) = said(format, &row).expect("a row");
+                assert!(whole.contains("class"), "pgAudit's: {whole}");
+                let behind_statement = row.len() - end_of_statement(format, &row, parameters);
+                for tail in 60..200 {
+                    let shortened = cut(format, &row, 400, tail, 7 * tail).shortened().expect("a row");
+                    let said = said(format, &shortened);
+                    let (fields, shown) = said.unwrap_or_else(|| panic!("no row: {}", shortened.escape_ascii()));
+                    if tail >= behind_statement {
+                        assert_eq!(fields, whole, "{}", shortened.escape_ascii());
+                        let (_, end) = shown.split_once(" bytes ...]").expect("a note of what is missing");
+                        assert!(text.ends_with(end), "{shown}");
+                    } else {
+                        assert!(fields.starts_with("act: Message"), "nothing untrue: {}", shortened.escape_ascii());
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_raised_is_not_taken_for_pgaudits_however_large_it_is() {
     let large = "x\"\n".repeat(3000);

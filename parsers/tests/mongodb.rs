@@ -25,7 +25,7 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
         Just(b"\x02atype".to_vec()),
         Just(b"\xff\xfe\xc3(".to_vec()),
         proptest::collection::vec(1_u8.., 0..12),
-        (1_u8..).prop_map(|byte| vec![byte; 100_000]),
+        (1_u8..).prop_map(|byte| vec![byte; 1 << 20]),
     ];
     let pieces = proptest::collection::vec((piece, 0..20_u8), 0..5);
     pieces.prop_map(|pieces| {
