@@ -12,8 +12,10 @@ use memchr::{memchr, memchr2, memrchr};
 use crate::Format;
 
 mod entries;
+mod fields;
 
 use entries::Entries;
+use fields::Fields;
 
 /// The first and the last bytes of a record that is handed over piece by piece. Holds no more than those.
 #[derive(Debug, Clone)]
@@ -91,11 +93,11 @@ struct Walk {
     texts: Vec<Text>,
     /// More stands between texts than any row has.
     lost: bool,
+    /// Where among pgAudit's fields, if the text is one of its.
+    fields: Fields,
     /// The first text is pgAudit's.
     is_audit: bool,
-    /// Quotes of that text that stand in a row up to here.
-    quotes: usize,
-    /// Where in it the first row of them ends that ends a field, or begins one: all others are of an even number.
+    /// Where the first of its fields ends that ends behind the head.
     crossed: Option<u64>,
 }
 
@@ -139,7 +141,7 @@ impl Cut {
         Cut {
             quoting: Quoting::of(format),
             is_told_by_first: format == Format::PgauditlogtofileCsv,
-            entries: (format == Format::PostgresStderr).then(Entries::default),
+            entries: (format == Format::PostgresStderr).then(|| Entries::behind(head_max)),
             head: Vec::new(),
             head_max,
             tail: Vec::new(),
@@ -200,7 +202,8 @@ impl Cut {
             return Some([&self.head, self.last_bytes()].concat());
         }
         if let Some(entries) = &self.entries {
-            return entries.shortened(self.head(), self.whole_bytes(self.last_bytes()), self.length);
+            let before_tail = self.tail[..self.tail.len() - self.last_bytes().len()].last().copied();
+            return entries.shortened(self.head(), self.whole_bytes(self.last_bytes()), before_tail, self.length);
         }
         let walk = self.walk.as_ref().filter(|walk| !walk.lost)?;
         let tail = self.tail_in_text(walk).unwrap_or_else(|| self.whole_bytes(self.last_bytes()));
@@ -292,18 +295,22 @@ impl Cut {
 }
 
 impl Walk {
-    /// Begins where the head can be cut: between texts, or behind the last whole byte of one.
-    fn behind(quoting: Quoting, head: &[u8]) -> Self {
-        let mut walk = Walk {
+    fn new(quoting: Quoting) -> Self {
+        Walk {
             quoting,
             at: 0,
             place: Place::Outside,
             texts: vec![Text::default()],
             lost: false,
+            fields: Fields::default(),
             is_audit: false,
-            quotes: 0,
             crossed: None,
-        };
+        }
+    }
+
+    /// Begins where the head can be cut: between texts, or behind the last whole byte of one.
+    fn behind(quoting: Quoting, head: &[u8]) -> Self {
+        let mut walk = Walk::new(quoting);
         walk.follow(head);
         let inside = walk.place != Place::Outside;
         let whole = match quoting {
@@ -315,8 +322,11 @@ impl Walk {
         let text = Text { from, end: Some(from).filter(|_| !inside), ..Text::default() };
         let place = if inside { Place::Inside } else { Place::Outside };
         let is_audit = inside && memchr::memmem::find(&head[(last as usize).min(head.len())..], b"AUDIT: ").is_some();
-        let mut walk = Walk { at: from, place, texts: vec![text], is_audit, quotes: 0, ..walk };
-        walk.follow(&head[walk.begin()..]);
+        let (kept, rest) = head.split_at(from as usize);
+        let mut before = Walk::new(quoting);
+        before.follow(kept);
+        let mut walk = Walk { at: from, place, texts: vec![text], is_audit, fields: before.fields, ..walk };
+        walk.follow(rest);
         walk
     }
 
@@ -349,6 +359,7 @@ impl Walk {
         self.lost = text.behind.len() > BEHIND_MAX || count > TEXTS_MAX;
         if is_next {
             self.texts.push(Text { from: at, ..Text::default() });
+            self.fields = Fields::default();
             self.place = Place::Inside;
         }
         len
@@ -360,9 +371,7 @@ impl Walk {
             Quoting::Json => memchr2(b'"', b'\\', bytes),
         };
         let plain = &bytes[..found.unwrap_or(bytes.len())];
-        if !plain.is_empty() {
-            self.end_quotes(self.at);
-        }
+        self.pass_fields(self.at, plain);
         self.keep_short(plain);
         let Some(found) = found else { return bytes.len() };
         if self.quoting == Quoting::Json && bytes[found] == b'"' {
@@ -377,7 +386,7 @@ impl Walk {
     fn half(&mut self, next: u8) -> usize {
         match (self.quoting, next) {
             (Quoting::Doubled, b'"') => {
-                self.quotes += 1;
+                self.pass_fields(self.at, b"\"");
                 self.keep_short(b"\"\"");
             }
             (Quoting::Doubled, _) => {
@@ -385,10 +394,8 @@ impl Walk {
                 return 0;
             }
             (Quoting::Json, next) => {
-                match next {
-                    b'"' => self.quotes += 1,
-                    _ => self.end_quotes(self.at - 1),
-                }
+                // Any other escape ends no field: a comma has none.
+                self.pass_fields(self.at, if next == b'"' { b"\"" } else { b"\\" });
                 self.keep_short(&[b'\\', next]);
             }
         }
@@ -396,15 +403,15 @@ impl Walk {
         1
     }
 
-    fn end_quotes(&mut self, at: u64) {
-        if self.is_audit && self.texts.len() == 1 && self.quotes % 2 == 1 {
-            self.crossed.get_or_insert(at);
+    /// Follows the fields through what a text says; `at` is where its first byte stands.
+    fn pass_fields(&mut self, at: u64, text: &[u8]) {
+        let ends = self.fields.pass(text);
+        if let Some(end) = ends.filter(|_| self.is_audit && self.texts.len() == 1) {
+            self.crossed.get_or_insert(at + end as u64);
         }
-        self.quotes = 0;
     }
 
     fn close(&mut self, quote: u64) {
-        self.end_quotes(quote);
         self.place = Place::Outside;
         if let Some(text) = self.texts.last_mut() {
             text.end = Some(quote);

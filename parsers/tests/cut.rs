@@ -155,6 +155,56 @@ fn a_statement_whose_last_bytes_are_quotes_is_cut_anywhere_among_them() {
     }
 }
 
+/// Fields without quotes are told apart by commas alone.
+#[test]
+fn no_field_of_pgaudit_is_taken_for_another_wherever_it_is_cut() {
+    let long = |letter: char| letter.to_string().repeat(400);
+    let quoted = format!("\"{},\"\"{}\"", long('c'), long('d'));
+    for (statement, parameters) in [
+        (long('a'), long('b')),
+        (quoted.clone(), long('b')),
+        (long('a'), quoted.clone()),
+        (quoted.clone(), quoted.clone()),
+        (long('a'), "\"\"\"\"\"\"\"\"".to_owned()),
+    ] {
+        let message = format!("AUDIT: SESSION,12,1,READ,SELECT,,,{statement},{parameters},7");
+        for format in [CSV, JSON, Format::PostgresStderr] {
+            let row = match format {
+                Format::PostgresStderr => format!("2026-11-20 20:28:31.848 UTC [17078] LOG:  {message}\n").into_bytes(),
+                format => row(format, &message, ""),
+            };
+            for tail in (20..1100).step_by(3) {
+                for head in [300, 500, 800] {
+                    let shortened = cut(format, &row, head, tail, 97).shortened().expect("a row");
+                    let mut scratch = Scratch::new();
+                    let dialect = match format {
+                        Format::PostgresStderr => {
+                            let prefix = Prefix::compile("%m [%p] ").expect("a prefix");
+                            Dialect { prefix: Some(Arc::new(prefix)), ..Format::PostgresStderr.into() }
+                        }
+                        format => format.into(),
+                    };
+                    let Parsed::Record(record) = parse(&dialect, &shortened, &mut scratch) else { panic!("no row") };
+                    let Some(told) = record.statement else { continue };
+                    let shown = shortened.escape_ascii();
+                    // What stands behind the last text may be left out with the rest of it, never taken for it.
+                    let last = told.parameters.iter().last().map(|last| last.into_owned()).unwrap_or_default();
+                    let is_left_out = last.ends_with(b" bytes ...]");
+                    assert!(told.rows == Some(7) || told.rows.is_none() && is_left_out, "{shown}");
+                    let is_of = |text: &[u8], letters: &str| {
+                        let note = memchr::memmem::find(text, b"[... ").unwrap_or(text.len());
+                        text[..note].iter().all(|byte| letters.as_bytes().contains(byte))
+                    };
+                    assert!(is_of(told.text.unwrap_or_default(), "acd,\""), "{shown}");
+                    for parameter in told.parameters.iter() {
+                        assert!(is_of(&parameter, "bcd,\""), "{shown}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_raised_is_not_taken_for_pgaudits_however_large_it_is() {
     let large = "x\"\n".repeat(3000);
