@@ -52,9 +52,9 @@ pub const WAKES_MAX: usize = 16;
 /// After a wake-up, how long writes may gather before they are read: fewer turns for a steadily growing log.
 pub const GATHER_MS: u64 = 20;
 
-/// How much earlier than its interval a block is sealed, beside what sealing takes: room for gathering and reading, so that a row is on the
-/// disk within the interval.
-pub const SEAL_AHEAD_MS: u64 = 60;
+/// How much earlier than its interval a block is sealed, beside what sealing takes: room for gathering, and for a turn through 1,000 files, so that
+/// a row is on the disk within the interval.
+pub const SEAL_AHEAD_MS: u64 = 100;
 
 /// A file that was renamed away or deleted is read through its open handle until it has been quiet for this long:
 /// a server keeps writing to a renamed file until it is told to reopen.
