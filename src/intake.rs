@@ -17,6 +17,7 @@ use crate::health::SourceHealth;
 use crate::held::{Held, Waiting};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
+use crate::redact::{Ends, Redact, Redactor, Rules, Statement};
 use crate::sessions::Sessions;
 use crate::sessions::numbered::{FileId, Numbered, RowId};
 use crate::shape::{Classify, Clock, Latest, Memory, Readings, Rule, Tally, UtcTime, meaning};
@@ -40,6 +41,7 @@ pub struct Intake {
     sources: Vec<SourceIntake>,
     scratch: Scratch,
     classify: Classify,
+    redactor: Arc<Redactor>,
     readings: Readings,
     /// The boot clock's, of the turn.
     now_ms: u64,
@@ -75,7 +77,14 @@ struct SourceIntake {
 
 impl Intake {
     /// For the plan's sources, in their order.
-    pub fn new(clock: Arc<dyn WallClock>, agent: &AgentPlan, classify: &Classify, sources: &[SourcePlan]) -> Self {
+    pub fn new(
+        clock: Arc<dyn WallClock>,
+        agent: &AgentPlan,
+        classify: &Classify,
+        redact: &Redact,
+        sources: &[SourcePlan],
+    ) -> Self {
+        let redactor = Arc::new(Redactor::new(redact));
         let sources = sources.iter().map(|plan| SourceIntake {
             name: plan.name.clone(),
             labels: plan.labels.clone().into_iter().collect(),
@@ -94,7 +103,8 @@ impl Intake {
             sources: sources.collect(),
             scratch: Scratch::new(),
             classify: classify.clone(),
-            readings: Readings::default(),
+            readings: Readings::new(Arc::clone(&redactor)),
+            redactor,
             now_ms: 0,
             written_ms: None,
             begun_elsewhere: Vec::new(),
@@ -232,6 +242,7 @@ impl Intake {
             origin,
             server: &self.server,
             classify: &self.classify,
+            redactor: &self.redactor,
             readings: &mut self.readings,
             block: &mut self.block,
             chosen: &mut self.chosen,
@@ -266,6 +277,7 @@ struct Row<'i> {
     origin: &'i Arc<Origin>,
     server: &'i str,
     classify: &'i Classify,
+    redactor: &'i Redactor,
     readings: &'i mut Readings,
     block: &'i mut Block,
     chosen: &'i mut Option<Vec<Chosen>>,
@@ -351,6 +363,7 @@ impl Row<'_> {
             origin,
             server: self.server,
             classify: self.classify,
+            redactor: self.redactor,
             readings: self.readings,
             chosen: self.chosen,
             block: self.block,
@@ -494,15 +507,44 @@ impl Row<'_> {
                 sessions.saw(self.origin.format, &row);
             }
         }
-        let told = self.readings.told(&self.origin.dialect, record, oversize.is_some());
+        let is_cut = oversize.is_some();
+        let told = self.readings.told(&self.origin.dialect, record, is_cut);
+        // Only bytes that are no text are kept beside the record.
+        let kept = Some(frame).filter(|frame| std::str::from_utf8(frame).is_err());
+        let dialect = told.map(|told| told.dialect);
+        let redacted = self.redactor.record(record, dialect, Statement::of(told.as_ref()), is_cut, kept);
+        // The ends of a row that is too large may hold more than its record.
+        let ends = oversize.filter(|_| kept.is_some()).map(|oversize| self.redactor.ends(oversize));
+        let oversize = ends.as_ref().map(Ends::oversize).or(oversize.copied());
+        let mut rules = ends.as_ref().map(|ends| ends.rules).unwrap_or_default();
+        let clean;
+        let (record, frame, told) = match &redacted {
+            None => (record, frame, told),
+            Some(redacted) => {
+                rules |= redacted.rules;
+                clean = redacted.record(record);
+                (&clean, redacted.frame(frame), self.readings.told(&self.origin.dialect, &clean, is_cut))
+            }
+        };
         let known = self.source.memory.known(record);
         let meaning = meaning(record, told, &known, self.server.as_bytes(), self.classify);
         self.source.tally.event(&meaning, &time);
         if let Some(chosen) = self.chosen {
             chosen.push(Chosen { rule: Some(meaning.rule), dialect: told.map(|told| told.dialect) });
         }
-        let event =
-            Event { origin: self.origin, place, frame, record, known, meaning, time, session_start, oversize, pieces };
+        let event = Event {
+            origin: self.origin,
+            place,
+            frame,
+            record,
+            known,
+            meaning,
+            time,
+            session_start,
+            redacted: rules,
+            oversize: oversize.as_ref(),
+            pieces,
+        };
         event::write(&mut self.block.lines, &event);
         let row = RowId { file: self.origin.file, offset: place.offset, part: place.part };
         self.source.memory.learn(record, told.as_ref(), row, &time);
@@ -510,11 +552,27 @@ impl Row<'_> {
             self.source.accounts.ran(record, &told);
         }
         self.block.rows.read += 1;
+        self.block.rows.redacted += u64::from(!rules.is_empty());
     }
 
     fn unparsed(&mut self, place: Place, why: Unparsed<'_>) {
         let time = self.source.stand_in_time(self.clock);
-        event::write_unparsed(&mut self.block.lines, self.origin, place, why, &time, self.server);
+        let (bytes, ends, shown);
+        let (kept, redacted) = match why.kept {
+            Kept::All(all) => {
+                bytes = self.redactor.bytes(all);
+                (Kept::All(&bytes.0), bytes.1)
+            }
+            Kept::Ends(oversize) => {
+                ends = self.redactor.ends(oversize);
+                shown = ends.oversize();
+                (Kept::Ends(&shown), ends.rules)
+            }
+            Kept::Nothing => (Kept::Nothing, Rules::default()),
+        };
+        let why = Unparsed { kept, ..why };
+        event::write_unparsed(&mut self.block.lines, self.origin, place, why, redacted, &time, self.server);
+        self.block.rows.redacted += u64::from(!redacted.is_empty());
         self.source.tally.unparsed();
         if let Some(chosen) = self.chosen {
             chosen.push(Chosen { rule: None, dialect: None });

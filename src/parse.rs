@@ -18,6 +18,7 @@ use crate::held::Held;
 use crate::intake::{Chosen, GivenUp, Intake};
 use crate::journal::write::Block;
 use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
+use crate::redact::Redact;
 use crate::shape::{Classify, Tally};
 use crate::tail::identity::first_line;
 
@@ -189,7 +190,7 @@ fn intake(request: &Request) -> Intake {
         record_max_bytes: request.record_max_bytes,
         poll_interval: Duration::ZERO,
     };
-    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &[source(request)])
+    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &Redact::default(), &[source(request)])
 }
 
 fn source(request: &Request) -> SourcePlan {

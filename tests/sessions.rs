@@ -20,6 +20,7 @@ use sealtrail::sessions::Sessions;
 use sealtrail::sessions::numbered::{FileId, Numbered, RowId, Says};
 use sealtrail::sessions::saved::{Saved, replay};
 use sealtrail::sessions::table::{Table, Told};
+use sealtrail::redact::Redact;
 use sealtrail::shape::Classify;
 use sealtrail_parsers::postgres_prefix::Prefix;
 use sealtrail_parsers::{Dialect, Format};
@@ -870,7 +871,7 @@ fn count(log: &[u8], capture: &Capture, record_max_bytes: usize) -> (Sessions, V
         quiet_after: QuietAfter::Off,
         labels: BTreeMap::new(),
     };
-    let mut intake = Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &[source]);
+    let mut intake = Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &Redact::default(), &[source]);
     intake.count_rows(vec![Sessions::new(SOURCE)]);
     let mut frames = Frames::new(0, Vec::new());
     frames.set_dialect(dialect.clone(), true);

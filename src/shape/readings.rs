@@ -7,6 +7,8 @@
 //! Where statements differ in their numbers alone, and [`alike`] can prove that nothing else depends on them, they have one place: the reading is
 //! moved along to the text at hand.
 
+use std::sync::Arc;
+
 use sealtrail_parsers::{Dialect as RowDialect, Record};
 use sealtrail_sql::{Dialect, Reader, Reading};
 
@@ -14,6 +16,7 @@ use super::alike::{self, Number, Skeleton};
 use super::facts::{self, Facts};
 use super::told::Told;
 use super::{command, sql_dialect};
+use crate::redact::{Redact, Redactor};
 use crate::limits::{READ_STATEMENT_BYTES_MAX, READINGS_BYTES_MAX, READINGS_MAX};
 
 /// Reads statements, and remembers.
@@ -21,6 +24,8 @@ use crate::limits::{READ_STATEMENT_BYTES_MAX, READINGS_BYTES_MAX, READINGS_MAX};
 pub struct Readings {
     places: Vec<Place>,
     reader: Reader,
+    /// Asked once a text whether it may hold a secret.
+    redactor: Arc<Redactor>,
     /// Of the text at hand.
     skeleton: Skeleton,
     /// Of the statement that was read last and is not kept.
@@ -36,6 +41,8 @@ pub struct Read {
     pub reading: Reading,
     /// What the rules ask for, so far as the text alone answers it: one for each statement.
     pub facts: Vec<Facts>,
+    /// It may hold a secret.
+    pub is_suspect: bool,
 }
 
 #[derive(Debug, Default)]
@@ -85,21 +92,27 @@ impl Kept {
 
 impl Default for Readings {
     fn default() -> Self {
+        Readings::new(Arc::new(Redactor::new(&Redact::default())))
+    }
+}
+
+impl Readings {
+    /// Empty.
+    pub fn new(redactor: Arc<Redactor>) -> Self {
         Readings {
             places: Vec::new(),
             reader: Reader::new(),
+            redactor,
             skeleton: Skeleton::default(),
             passing: Read::default(),
             bytes: 0,
         }
     }
-}
 
-impl Readings {
     /// What the text says. Allocates nothing for one that is kept.
     pub fn of(&mut self, dialect: Dialect, text: &[u8]) -> &Read {
         if text.len() > READ_STATEMENT_BYTES_MAX {
-            return self.pass(dialect, text);
+            return self.pass(dialect, text, false);
         }
         if self.places.is_empty() {
             self.places.resize_with(READINGS_MAX, Place::default);
@@ -123,7 +136,7 @@ impl Readings {
             return Some(index);
         }
         let came_last = std::mem::replace(&mut place.hash, hash) == hash;
-        self.pass(dialect, text);
+        self.pass(dialect, text, !numbers.is_empty());
         let is_kept =
             came_last && (numbers.is_empty() || alike::holds_of(dialect, text, numbers, &self.passing.reading));
         if is_kept {
@@ -145,12 +158,13 @@ impl Readings {
     /// Gives the memory back.
     pub fn rest(&mut self) {
         if self.bytes > 0 || self.passing.reading.bytes() > size_of::<Reading>() {
-            *self = Readings::default();
+            *self = Readings::new(Arc::clone(&self.redactor));
         }
     }
 
-    fn pass(&mut self, dialect: Dialect, text: &[u8]) -> &Read {
+    fn pass(&mut self, dialect: Dialect, text: &[u8], is_shared: bool) -> &Read {
         read(&mut self.reader, dialect, text, &mut self.passing);
+        self.passing.is_suspect = self.redactor.suspects(dialect, text, is_shared);
         &self.passing
     }
 
