@@ -128,8 +128,10 @@ pub struct Event<'e> {
     pub origin: &'e Origin,
     /// Where it stands.
     pub place: Place,
-    /// Its original bytes, or what was parsed of them: kept in base64 where they are not UTF-8.
+    /// Its original bytes without its secrets, or what was parsed of them: kept in base64 where they are not UTF-8.
     pub frame: &'e [u8],
+    /// Its original bytes are UTF-8.
+    pub valid: bool,
     /// What it says.
     pub record: &'e Record<'e>,
     /// What earlier rows of its session tell of it.
@@ -163,9 +165,10 @@ pub struct Oversize<'o> {
 
 /// Writes one event as a line, newline included.
 pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
-    let Event { origin, place, frame, record, known, meaning, time, session_start, redacted, oversize, pieces } = event;
+    let Event { origin, place, frame, valid, record, known, meaning, time, session_start, redacted, oversize, pieces } =
+        event;
     let (place, session_start) = (*place, session_start.as_ref());
-    let valid = std::str::from_utf8(frame).is_ok();
+    let valid = *valid;
     // What stands in a row among several may have been decoded from other bytes than these.
     let mut line = Line { out, utf8: valid && !origin.format.is_decoded(), valid };
     line.head(origin, place, time);

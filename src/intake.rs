@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sealtrail_parsers::{Dialect, Format, Parsed, Piece, Record, Scratch, assemble, each, each_of, parse};
+use sealtrail_sql::Dialect as Sql;
 
 use crate::accounts::Accounts;
 use crate::clock::{self, Clock as WallClock};
@@ -20,7 +21,9 @@ use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::redact::{Ends, Redact, Redactor, Rules, Statement};
 use crate::sessions::Sessions;
 use crate::sessions::numbered::{FileId, Numbered, RowId};
-use crate::shape::{Classify, Clock, Latest, Memory, Readings, Rule, Tally, UtcTime, meaning};
+use crate::shape::{
+    Classify, Clock, Latest, Memory, Readings, Rule, Tally, UtcTime, dialect_of_format, meaning, sql_dialect,
+};
 use crate::tail::follow::Follower;
 
 /// What chose a line's category, and as what its statement was read: kept where somebody wants to be told.
@@ -507,14 +510,15 @@ impl Row<'_> {
                 sessions.saw(self.origin.format, &row);
             }
         }
-        let is_cut = oversize.is_some();
+        let (is_cut, by_format) = (oversize.is_some(), self.dialect());
         let told = self.readings.told(&self.origin.dialect, record, is_cut);
         // Only bytes that are no text are kept beside the record.
-        let kept = Some(frame).filter(|frame| std::str::from_utf8(frame).is_err());
-        let dialect = told.map(|told| told.dialect);
+        let valid = std::str::from_utf8(frame).is_ok();
+        let kept = Some(frame).filter(|_| !valid);
+        let dialect = || sql_dialect(&self.origin.dialect, record);
         let redacted = self.redactor.record(record, dialect, Statement::of(told.as_ref()), is_cut, kept);
         // The ends of a row that is too large may hold more than its record.
-        let ends = oversize.filter(|_| kept.is_some()).map(|oversize| self.redactor.ends(oversize));
+        let ends = oversize.filter(|_| kept.is_some()).map(|oversize| self.redactor.ends(oversize, by_format));
         let oversize = ends.as_ref().map(Ends::oversize).or(oversize.copied());
         let mut rules = ends.as_ref().map(|ends| ends.rules).unwrap_or_default();
         let clean;
@@ -536,6 +540,7 @@ impl Row<'_> {
             origin: self.origin,
             place,
             frame,
+            valid,
             record,
             known,
             meaning,
@@ -555,16 +560,22 @@ impl Row<'_> {
         self.block.rows.redacted += u64::from(!rules.is_empty());
     }
 
+    /// As which statements are read, as far as the format alone says it.
+    fn dialect(&self) -> Option<Sql> {
+        let dialect = &self.origin.dialect;
+        dialect_of_format(dialect.inside.as_ref().map_or(dialect.format, |inside| inside.format))
+    }
+
     fn unparsed(&mut self, place: Place, why: Unparsed<'_>) {
         let time = self.source.stand_in_time(self.clock);
         let (bytes, ends, shown);
         let (kept, redacted) = match why.kept {
             Kept::All(all) => {
-                bytes = self.redactor.bytes(all);
+                bytes = self.redactor.bytes(all, self.dialect());
                 (Kept::All(&bytes.0), bytes.1)
             }
             Kept::Ends(oversize) => {
-                ends = self.redactor.ends(oversize);
+                ends = self.redactor.ends(oversize, self.dialect());
                 shown = ends.oversize();
                 (Kept::Ends(&shown), ends.rules)
             }

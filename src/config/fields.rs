@@ -94,7 +94,8 @@ pub(super) fn secret_names(section: &mut Section<'_, '_>) -> Vec<String> {
         let name = text.value.value;
         let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
         if !is_name || name.chars().filter(char::is_ascii_alphanumeric).count() < bounds::SECRET_NAME_MIN_BYTES {
-            let hint = "at least four letters and digits, such as \"pincode\": it holds of all names that end so".to_owned();
+            let hint =
+                "at least four letters and digits, such as \"pincode\": it holds of all names that end so".to_owned();
             section.wrong(text.span, Some(KEY), format!("{name:?} cannot be a secret's name"), Some(hint));
         } else {
             names.push(name);
@@ -112,7 +113,9 @@ pub(super) fn secret_arguments(section: &mut Section<'_, '_>) -> Vec<(String, Ve
         match function(&text.value.value) {
             Some(function) => functions.push(function),
             None => {
-                let hint = "a function of at least three letters with the numbers of its secret arguments: \"my_encrypt(2)\"".to_owned();
+                let hint =
+                    "a function of at least three letters with the numbers of its secret arguments: \"my_encrypt(2)\""
+                        .to_owned();
                 section.wrong(text.span, Some(KEY), format!("{:?} names no arguments", text.value.value), Some(hint));
             }
         }

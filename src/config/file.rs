@@ -351,10 +351,8 @@ fn classify(mut section: Section<'_, '_>) -> ClassifyTable {
 }
 
 fn redact(mut section: Section<'_, '_>) -> RedactTable {
-    let table = RedactTable {
-        secret_names: secret_names(&mut section),
-        secret_arguments: secret_arguments(&mut section),
-    };
+    let table =
+        RedactTable { secret_names: secret_names(&mut section), secret_arguments: secret_arguments(&mut section) };
     section.end("");
     table
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::Whereabouts;
 use super::bounds;
 use super::file::{
-    AgentTable, ClassifyTable, DestinationTable, File, HealthTable, HttpTable, KindTable, S3Table, RedactTable, SealTable,
-    SourceTable, TlsTable,
+    AgentTable, ClassifyTable, DestinationTable, File, HealthTable, HttpTable, KindTable, RedactTable, S3Table,
+    SealTable, SourceTable, TlsTable,
 };
 use super::plan::{
     AgentPlan, DestinationKind, DestinationPlan, FilePlan, HealthPlan, HttpPlan, Plan, S3Credentials, S3Plan, SealPlan,

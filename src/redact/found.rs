@@ -30,11 +30,12 @@ impl Found {
         self.places.is_empty()
     }
 
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.places.clear();
-        self.parameters.clear();
-        self.rules = Rules::default();
+    /// Takes over what was found in a part of the text that begins at `from`.
+    pub fn absorb(&mut self, part: &Found, from: usize) {
+        let places =
+            part.places.iter().map(|place| Place { start: place.start + from, end: place.end + from, ..*place });
+        self.places.extend(places);
+        self.rules |= part.rules;
     }
 
     /// Takes out what stands between `start` and `end`.
@@ -112,6 +113,7 @@ impl Found {
 fn is_mark(value: &[u8]) -> bool {
     let inner = value.strip_prefix(b"<").and_then(|value| value.strip_suffix(b">"));
     value.iter().all(|byte| *byte == b'*')
+        || matches!(value, [b'%', b's' | b'L' | b'I'])
         || value == MARKER
         || inner.is_some_and(|inner| inner.eq_ignore_ascii_case(b"secret") || inner.eq_ignore_ascii_case(b"redacted"))
 }

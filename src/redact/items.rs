@@ -91,10 +91,15 @@ pub fn item(text: &[u8], dialect: Dialect, token: Token) -> Item {
     let (start, end) = (token.span.start as usize, token.span.end as usize);
     let bytes = &text[start..end];
     match token.kind {
-        Kind::String | Kind::DollarString => Item { inner: inside(text, dialect, token), ..Item::whole(What::Literal, start, end) },
+        Kind::String | Kind::DollarString => {
+            Item { inner: inside(text, dialect, token), ..Item::whole(What::Literal, start, end) }
+        }
         Kind::Quoted => {
             let open = start + bytes.iter().position(|byte| matches!(byte, b'"' | b'`' | b'[')).map_or(0, |at| at + 1);
-            Item { inner: (open, if token.open { end } else { end - 1 }.max(open)), ..Item::whole(What::Name, start, end) }
+            Item {
+                inner: (open, if token.open { end } else { end - 1 }.max(open)),
+                ..Item::whole(What::Name, start, end)
+            }
         }
         Kind::Word => Item::whole(What::Word, start, end),
         Kind::Number => Item::whole(What::Number, start, end),
@@ -136,12 +141,14 @@ fn inside(text: &[u8], dialect: Dialect, token: Token) -> (usize, usize) {
 pub struct Loose<'a> {
     text: &'a [u8],
     at: usize,
+    /// The quote of the string that it is in, which is doubled in it.
+    outer: u8,
 }
 
 impl<'a> Loose<'a> {
     /// From `at` to the end of the text.
-    pub fn new(text: &'a [u8], at: usize) -> Self {
-        Loose { text, at }
+    pub fn new(text: &'a [u8], at: usize, outer: u8) -> Self {
+        Loose { text, at, outer }
     }
 
     fn skip_blanks(&mut self) {
@@ -175,13 +182,15 @@ impl Iterator for Loose<'_> {
         self.skip_blanks();
         let (text, start) = (self.text, self.at);
         let first = *text.get(start)?;
-        let found = if let Some((inner, end)) = literal(text, start) {
+        let found = if let Some((inner, end)) = literal(text, start, self.outer) {
             Item { inner, ..Item::whole(What::Literal, start, end) }
         } else if first.is_ascii_digit() {
             Item::whole(What::Number, start, word_end(text, start))
         } else if is_word(first) {
             Item::whole(What::Word, start, word_end(text, start))
-        } else if matches!(first, b'$' | b'@') && text.get(start + 1).is_some_and(|next| is_word(*next)) || first == b'?' {
+        } else if matches!(first, b'$' | b'@') && text.get(start + 1).is_some_and(|next| is_word(*next))
+            || first == b'?'
+        {
             Item::whole(What::Parameter, start, word_end(text, start + 1))
         } else {
             sign(text, start)
@@ -215,32 +224,37 @@ type Literal = ((usize, usize), usize);
 const LITERAL_BYTES_MAX: usize = 8 * 1024;
 
 /// The quoted value that begins here: what is in it, and where it ends.
-fn literal(text: &[u8], at: usize) -> Option<Literal> {
+fn literal(text: &[u8], at: usize, outer: u8) -> Option<Literal> {
     let text = &text[..text.len().min(at + LITERAL_BYTES_MAX)];
     let rest = &text[at..];
     match rest[0] {
-        b'\'' | b'"' => Some(quoted(text, at)),
+        b'\'' | b'"' => Some(quoted(text, at, outer)),
         b'\\' => escaped(text, at),
         b'$' => dollar(text, at),
         b'&' => [&b"&quot;"[..], b"&apos;", b"&#39;", b"&#34;"].iter().find_map(|mark| marked(text, at, mark)),
         b'q' | b'Q' if rest.get(1) == Some(&b'\'') => q_string(text, at),
-        b'e' | b'E' | b'n' | b'N' | b'b' | b'B' | b'x' | b'X' if rest.get(1) == Some(&b'\'') => Some(quoted(text, at + 1)),
-        b'u' | b'U' if rest.get(1..3) == Some(b"&'") => Some(quoted(text, at + 2)),
+        b'e' | b'E' | b'n' | b'N' | b'b' | b'B' | b'x' | b'X' if rest.get(1) == Some(&b'\'') => {
+            Some(quoted(text, at + 1, outer))
+        }
+        b'u' | b'U' if rest.get(1..3) == Some(b"&'") => Some(quoted(text, at + 2, outer)),
         _ => None,
     }
 }
 
 /// `'…'`, and `''…''` where it stands in another string: then its quotes are doubled, and a quote in it twice that.
-fn quoted(text: &[u8], at: usize) -> Literal {
+fn quoted(text: &[u8], at: usize, outer: u8) -> Literal {
     let quote = text[at];
     let run = run_of(text, at, quote);
     let behind = text.get(at + run).copied().unwrap_or(b' ');
-    let is_value = !matches!(behind, b' ' | b'\t' | b'\n' | b'\r' | b',' | b';' | b')' | b'}' | b']' | b'|' | b'.' | b'+');
+    let is_value =
+        !matches!(behind, b' ' | b'\t' | b'\n' | b'\r' | b',' | b';' | b')' | b'}' | b']' | b'|' | b'.' | b'+');
+    let least = if quote == outer { 2 } else { 1 };
     let make = match run {
-        2 if is_value => 2,
-        4 if is_value => 4,
-        2 => return ((at + 1, at + 1), at + 2),
-        _ => 1,
+        _ if run == least => least,
+        2 | 4 if is_value => run,
+        // Nothing between its quotes.
+        2 | 4 if run == 2 * least => return ((at + least, at + least), at + run),
+        _ => least,
     };
     let open = at + make;
     let mut from = open;

@@ -83,7 +83,8 @@ impl Redactor {
     pub fn new(redact: &Redact) -> Self {
         let functions = redact.secret_arguments.iter().map(|(name, _)| name.clone());
         // Names are compared without the marks between their parts: the longest part stands for all.
-        let part = |name: &String| name.split(['_', '-', ' ']).max_by_key(|part| part.len()).unwrap_or_default().to_owned();
+        let part =
+            |name: &String| name.split(['_', '-', ' ']).max_by_key(|part| part.len()).unwrap_or_default().to_owned();
         let further: Vec<String> = redact.secret_names.iter().map(part).chain(functions).collect();
         Redactor {
             names: Names::new(&redact.secret_names, &redact.secret_arguments),
@@ -91,28 +92,29 @@ impl Redactor {
         }
     }
 
-    /// Whether there may be a secret in a statement. False also where there is a word that announces one, and none follows it; but where
-    /// `is_shared`, the answer is for all statements that differ in their numbers alone, and then the words are enough.
-    pub fn suspects(&self, dialect: Dialect, text: &[u8], is_shared: bool) -> bool {
+    /// Whether there may be a secret in a statement. False also where there is a word that announces one, and none follows it. The answer holds of
+    /// all statements that differ from this one in their numbers alone.
+    pub fn suspects(&self, dialect: Dialect, text: &[u8]) -> bool {
         if !self.suspicion.holds(text) {
             return false;
         }
         let mut found = Found::default();
-        statement(&self.names, dialect, text, &mut found);
-        is_shared || !found.is_empty() || !found.parameters.is_empty()
+        Walk::new(&self.names, Some(dialect), &mut found).any_number(dialect, text);
+        shapes::scan(text, &mut found);
+        !found.is_empty() || !found.parameters.is_empty()
     }
 
     /// The record without secrets; `None` where there are none. `frame`: the bytes of the row, where they are kept too.
     pub fn record(
         &self,
         record: &Record<'_>,
-        dialect: Option<Dialect>,
+        dialect: impl FnOnce() -> Option<Dialect>,
         statement: Statement,
         is_cut: bool,
         frame: Option<&[u8]>,
     ) -> Option<Redacted> {
         let is_suspect = is_cut || statement == Statement::Suspect || self.suspects_texts(record, statement, frame);
-        is_suspect.then(|| self.redacted(record, dialect, is_cut, frame)).flatten()
+        is_suspect.then(|| self.redacted(record, dialect(), is_cut, frame)).flatten()
     }
 
     #[inline(never)]
@@ -123,7 +125,14 @@ impl Redactor {
         is_cut: bool,
         frame: Option<&[u8]>,
     ) -> Option<Redacted> {
-        let mut row = Row { names: &self.names, dialect, is_cut, secrets: Vec::new(), parameters: Vec::new(), redacted: Redacted::default() };
+        let mut row = Row {
+            names: &self.names,
+            dialect,
+            is_cut,
+            secrets: Vec::new(),
+            parameters: Vec::new(),
+            redacted: Redacted::default(),
+        };
         row.take(record);
         row.take_echoes(record);
         if let Some(frame) = frame {
@@ -133,12 +142,12 @@ impl Redactor {
     }
 
     /// The same for bytes that are no row.
-    pub fn bytes<'b>(&self, bytes: &'b [u8]) -> (Cow<'b, [u8]>, Rules) {
+    pub fn bytes<'b>(&self, bytes: &'b [u8], dialect: Option<Dialect>) -> (Cow<'b, [u8]>, Rules) {
         if !self.suspicion.holds(bytes) {
             return (bytes.into(), Rules::default());
         }
         let mut found = Found::default();
-        free(&self.names, bytes, &mut found);
+        free(&self.names, dialect, bytes, &mut found);
         if found.is_empty() {
             return (bytes.into(), Rules::default());
         }
@@ -146,11 +155,11 @@ impl Redactor {
     }
 
     /// The same for the first and the last bytes of a row. The last ones may begin with the end of a secret.
-    pub fn ends(&self, oversize: &Oversize<'_>) -> Ends {
-        let (head, mut rules) = self.bytes(oversize.head);
+    pub fn ends(&self, oversize: &Oversize<'_>, dialect: Option<Dialect>) -> Ends {
+        let (head, mut rules) = self.bytes(oversize.head, dialect);
         let mut found = Found::default();
         found.take(0, end_of_secret(oversize.tail, 0), Rules::CUT);
-        free(&self.names, oversize.tail, &mut found);
+        free(&self.names, dialect, oversize.tail, &mut found);
         rules |= found.rules;
         let tail = found.cut_from(oversize.tail);
         Ends { length: oversize.length, sha256: oversize.sha256, head: head.into_owned(), tail, rules }
@@ -159,7 +168,6 @@ impl Redactor {
     fn suspects_texts(&self, record: &Record<'_>, statement: Statement, frame: Option<&[u8]>) -> bool {
         slots::from_clients(record, statement == Statement::Unknown).any(|text| self.suspicion.holds(text))
             || frame.is_some_and(|frame| self.suspicion.holds(frame))
-            || record.extra.iter().any(|(name, _)| self.suspicion.holds(name.as_bytes()))
     }
 }
 
@@ -231,10 +239,7 @@ impl Row<'_> {
             let sql = (slot == Slot::Statement || is_statement(name)).then_some(self.dialect).flatten();
             match sql {
                 Some(dialect) => statement(self.names, dialect, text, &mut found),
-                None => free(self.names, text, &mut found),
-            }
-            if self.names.is_secret(last_part(name)) {
-                found.value(text, 0, text.len(), Rules::PASSWORD);
+                None => free(self.names, self.dialect, text, &mut found),
             }
             if self.is_cut {
                 cut_ends(text, &mut found);
@@ -254,7 +259,8 @@ impl Row<'_> {
             return;
         }
         let room = ECHOES_MAX.saturating_sub(self.secrets.len());
-        self.secrets.extend(found.values(text).filter(|value| value.len() >= ECHO_BYTES_MIN).take(room).map(<[u8]>::to_vec));
+        self.secrets
+            .extend(found.values(text).filter(|value| value.len() >= ECHO_BYTES_MIN).take(room).map(<[u8]>::to_vec));
         self.redacted.rules |= found.rules;
         self.redacted.changed.push((slot, found.cut_from(text)));
     }
@@ -268,12 +274,14 @@ impl Row<'_> {
             if self.parameters.contains(&(index + 1)) {
                 found.value(&parameter, 0, parameter.len(), Rules::PASSWORD);
             }
-            free(self.names, &parameter, &mut found);
+            free(self.names, self.dialect, &parameter, &mut found);
             any |= !found.is_empty();
             out.extend_from_slice(if index == 0 { b"" } else { b"," });
             self.redacted.rules |= found.rules;
             let room = ECHOES_MAX.saturating_sub(self.secrets.len());
-            self.secrets.extend(found.values(&parameter).filter(|it| it.len() >= ECHO_BYTES_MIN).take(room).map(<[u8]>::to_vec));
+            self.secrets.extend(
+                found.values(&parameter).filter(|it| it.len() >= ECHO_BYTES_MIN).take(room).map(<[u8]>::to_vec),
+            );
             quote(&mut out, &found.cut_from(&parameter));
         }
         let _ = line;
@@ -312,7 +320,7 @@ impl Row<'_> {
 
     fn take_frame(&mut self, frame: &[u8]) {
         let mut found = Found::default();
-        free(self.names, frame, &mut found);
+        free(self.names, self.dialect, frame, &mut found);
         let left = if found.is_empty() { frame.to_vec() } else { found.cut_from(frame) };
         let mut echo = Found::default();
         echoes(&left, (0, left.len()), &self.secrets, &mut echo);
@@ -331,20 +339,18 @@ fn statement(names: &Names, dialect: Dialect, text: &[u8], found: &mut Found) {
     shapes::scan(text, found);
 }
 
-/// A text of which nothing is known.
-fn free(names: &Names, text: &[u8], found: &mut Found) {
-    Walk::new(names, None, found).text(text, (0, text.len()));
+/// A text of which nothing is known. There may be SQL in it: then that finds what only its grammar tells.
+fn free(names: &Names, dialect: Option<Dialect>, text: &[u8], found: &mut Found) {
+    Walk::new(names, dialect, found).text(text, (0, text.len()));
+    if let Some(dialect) = dialect {
+        Walk::new(names, Some(dialect), found).guess(dialect, text);
+    }
     shapes::scan(text, found);
 }
 
 /// Columns that hold statements.
 fn is_statement(name: &str) -> bool {
     matches!(name, "internal_query" | "query" | "sql_text" | "sqltext" | "commandText")
-}
-
-/// `param.pwd` → `pwd`
-fn last_part(name: &str) -> &[u8] {
-    name.rsplit('.').next().unwrap_or_default().as_bytes()
 }
 
 /// Of a text whose middle was taken out: what follows may be the end of a secret, whose beginning nobody saw.
@@ -415,4 +421,69 @@ fn quote(out: &mut Vec<u8>, parameter: &[u8]) {
         out.extend_from_slice(if *byte == b'"' { b"\"\"" } else { std::slice::from_ref(byte) });
     }
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_announces_a_secret_arouses_suspicion() {
+        let redactor = Redactor::new(&Redact::default());
+        for word in Names::all() {
+            for word in [word.clone(), word.to_ascii_uppercase(), format!("x_{word}")] {
+                // Wherever it begins in the text.
+                for text in [format!("{word}='x'"), format!(" {word} = 'x'"), format!("SET {word}('x')")] {
+                    assert!(redactor.suspicion.holds(text.as_bytes()), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_and_functions_of_the_configuration_are_found() {
+        let redact = Redact {
+            secret_names: vec!["pin_code".to_owned()],
+            secret_arguments: vec![("my_login".to_owned(), vec![2])],
+        };
+        let redactor = Redactor::new(&redact);
+        for (sql, left) in [
+            ("SET user_pincode = '12345'", "SET user_pincode = '[redacted]'"),
+            ("SET \"PIN-CODE\" = '12345'", "SET \"PIN-CODE\" = '[redacted]'"),
+            ("SELECT my_login('a', 'b', 'c')", "SELECT my_login('a', '[redacted]', 'c')"),
+            ("SELECT MY_LOGIN('a', 'b')", "SELECT MY_LOGIN('a', '[redacted]')"),
+        ] {
+            let statement = sealtrail_parsers::Statement { text: Some(sql.as_bytes()), ..Default::default() };
+            let record = Record { statement: Some(statement), ..Record::default() };
+            let redacted =
+                redactor.record(&record, || Some(Dialect::POSTGRES), Statement::Unknown, false, None).unwrap();
+            let record = redacted.record(&record);
+            let text = record.statement.and_then(|statement| statement.text).unwrap();
+            assert_eq!(String::from_utf8_lossy(text), left);
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_all_announcements_is_gone_through_in_time() {
+        let redactor = Redactor::new(&Redact::default());
+        for piece in [
+            "crypt(",
+            "password='",
+            "password=\"",
+            "PASSWORD ",
+            "a,b),(",
+            "$$password",
+            "\\'pwd=",
+            "identified by ",
+            "x://y:z",
+        ] {
+            let text = format!("INSERT INTO t (a, password) VALUES {}", piece.repeat(60_000 / piece.len()));
+            let begun = std::time::Instant::now();
+            let statement = sealtrail_parsers::Statement { text: Some(text.as_bytes()), ..Default::default() };
+            let record =
+                Record { statement: Some(statement), error_message: Some(text.as_bytes()), ..Record::default() };
+            redactor.record(&record, || Some(Dialect::POSTGRES), Statement::Unknown, false, None);
+            assert!(begun.elapsed().as_secs() < 20, "{piece}: {:?}", begun.elapsed());
+        }
+    }
 }

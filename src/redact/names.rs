@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use sealtrail_sql::{Dialect, Engine};
 
-/// How names of secrets end, in small letters and without the marks between their parts.
-pub const NAME_ENDS: [&str; 26] = [
+/// How names of secrets end, in small letters; what stands between their parts may be left out or be a dash.
+const NAME_ENDS: [&str; 26] = [
     "password",
     "passwd",
     "passphrase",
@@ -14,28 +14,28 @@ pub const NAME_ENDS: [&str; 26] = [
     "pwd",
     "secret",
     "token",
-    "apikey",
-    "accesskey",
-    "secretkey",
-    "privatekey",
-    "accountkey",
-    "encryptionkey",
-    "signingkey",
-    "sharedkey",
-    "sharedaccesssignature",
+    "api_key",
+    "access_key",
+    "secret_key",
+    "private_key",
+    "account_key",
+    "encryption_key",
+    "signing_key",
+    "shared_key",
+    "shared_access_signature",
     "credentials",
-    "passwordhash",
-    "passwdhash",
-    "pwdhash",
-    "passwordsalt",
-    "passworddigest",
-    "keysource",
-    "authenticationstring",
-    "authstring",
+    "password_hash",
+    "passwd_hash",
+    "pwd_hash",
+    "password_salt",
+    "password_digest",
+    "key_source",
+    "authentication_string",
+    "auth_string",
 ];
 
 /// Names that are one only as a whole.
-const NAMES: [&str; 4] = ["pass", "psw", "pw", "passw"];
+const NAMES: [&str; 3] = ["pass", "psw", "pw"];
 
 /// Functions of engines and extensions, with the arguments that are secret, from 1.
 const FUNCTIONS: [(&str, &[u8]); 28] = [
@@ -116,11 +116,19 @@ const WORD_BYTES_MAX: usize = 64;
 impl Names {
     /// With more names, and more functions with the arguments of theirs that are secret.
     pub fn new(names: &[String], functions: &[(String, Vec<u8>)]) -> Self {
-        let plain = |name: &String| name.to_ascii_lowercase().replace(['_', '-', ' '], "");
-        let ends = NAME_ENDS.iter().map(|name| (*name).to_owned()).chain(names.iter().map(plain)).collect();
+        let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-', ' '], "");
+        let ends = NAME_ENDS.iter().copied().chain(names.iter().map(String::as_str)).map(plain).collect();
         let own = FUNCTIONS.iter().map(|(name, arguments)| ((*name).to_owned(), arguments.to_vec()));
         let more = functions.iter().map(|(name, arguments)| (name.to_ascii_lowercase(), arguments.clone()));
         Names { ends, functions: own.chain(more).collect() }
+    }
+
+    /// Every word of the rules that hold everywhere, as it may be written: what announces a secret must arouse suspicion.
+    #[cfg(test)]
+    pub fn all() -> impl Iterator<Item = String> {
+        let ends = NAME_ENDS.iter().flat_map(|name| ["_", "-", ""].map(|mark| name.replace('_', mark)));
+        let whole = ["pass", "psw"].map(str::to_owned);
+        ends.chain(whole).chain(FUNCTIONS.iter().map(|(name, _)| (*name).to_owned()))
     }
 
     /// Whether a name is a secret's.

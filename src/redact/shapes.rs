@@ -76,15 +76,24 @@ const HASHES: [Token; 14] = [
     token("$pbkdf2", 30, is_hash),
 ];
 
+/// No token or URL is looked at further: a text of nothing but their beginnings must not be gone through again for each.
+const RUN_BYTES_MAX: usize = 1024;
+
+/// The same for private keys.
+const KEY_BYTES_MAX: usize = 16 * 1024;
+
 /// All that look like secrets in a text.
 pub fn scan(text: &[u8], found: &mut Found) {
     let mut before = b' ';
+    let mut web_token_end = 0;
     for (at, &byte) in text.iter().enumerate() {
         match byte {
             b':' => url(text, at, found),
             b'-' if text[at..].starts_with(b"-----BEGIN ") => private_key(text, at, found),
             _ if !begins(before, byte) => {}
-            b'e' if text[at..].starts_with(b"eyJ") => json_web_token(text, at, found),
+            b'e' if at >= web_token_end && text[at..].starts_with(b"eyJ") => {
+                web_token_end = json_web_token(text, at, found)
+            }
             b'm' if text[at..].starts_with(b"md5") => md5(text, at, found),
             b'0' => sql_server_hash(text, at, found),
             _ => known(text, at, found),
@@ -112,14 +121,16 @@ fn known(text: &[u8], at: usize, found: &mut Found) {
     }
 }
 
-/// `eyJ….eyJ….…`
-fn json_web_token(text: &[u8], at: usize, found: &mut Found) {
-    let end = at + run(text, at, is_dotted);
+/// `eyJ….eyJ….…`, and where it ends.
+fn json_web_token(text: &[u8], at: usize, found: &mut Found) -> usize {
+    let long = text[at..].iter().take(KEY_BYTES_MAX).take_while(|byte| is_dotted(**byte)).count();
+    let end = at + long;
     let dots = text[at..end].iter().filter(|byte| **byte == b'.').count();
     let is_cut = end == text.len() && end - at >= 12;
     if end - at >= 20 && (dots >= 1 || is_cut) {
         found.take(at, end, Rules::TOKEN);
     }
+    end
 }
 
 /// PostgreSQL's hash of a password: `md5` and 32 digits.
@@ -151,7 +162,8 @@ fn private_key(text: &[u8], at: usize, found: &mut Found) {
         return;
     }
     let from = at + 11 + kind_len + 5;
-    let end = memchr::memmem::find(&text[from..], b"-----END").map_or(text.len(), |len| from + len);
+    let rest = &text[from.min(text.len())..text.len().min(from + KEY_BYTES_MAX)];
+    let end = from + memchr::memmem::find(rest, b"-----END").unwrap_or(rest.len());
     found.take(from, end, Rules::PRIVATE_KEY);
 }
 
@@ -165,8 +177,11 @@ fn url(text: &[u8], at: usize, found: &mut Found) {
     if !is_scheme {
         return;
     }
-    let ends = |byte: &u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || matches!(byte, b'\'' | b'"' | b'`' | b'<' | b'>');
-    let end = text[from..].iter().position(|byte| ends(byte)).map_or(text.len(), |len| from + len);
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace() || byte.is_ascii_control() || matches!(byte, b'\'' | b'"' | b'`' | b'<' | b'>')
+    };
+    let rest = &text[from..text.len().min(from + RUN_BYTES_MAX)];
+    let end = from + rest.iter().position(|byte| ends(byte)).unwrap_or(rest.len());
     let all = &text[from..end];
     let path_at = all.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(all.len());
     let Some(colon) = all.iter().position(|byte| *byte == b':') else { return };
@@ -192,7 +207,7 @@ fn is_port(bytes: &[u8]) -> bool {
 
 /// How many bytes from here are of this kind.
 fn run(text: &[u8], from: usize, of: fn(u8) -> bool) -> usize {
-    text.get(from..).unwrap_or_default().iter().take_while(|byte| of(**byte)).count()
+    text.get(from..).unwrap_or_default().iter().take(RUN_BYTES_MAX).take_while(|byte| of(**byte)).count()
 }
 
 fn is_letter(byte: u8) -> bool {

@@ -25,8 +25,8 @@ pub enum Slot {
 /// Every text that a server took from somebody else.
 pub fn texts<'r, 'a>(record: &'r Record<'a>) -> impl Iterator<Item = (Slot, &'a [u8])> + use<'r, 'a> {
     use Slot::{
-        Address, Application, Command, Database, ErrorMessage, Extra, Object, ObjectDatabase, ObjectName, SessionId, SessionStart, Statement,
-        User, Withheld,
+        Address, Application, Command, Database, ErrorMessage, Extra, Object, ObjectDatabase, ObjectName, SessionId,
+        SessionStart, Statement, User, Withheld,
     };
     let statement = record.statement.unwrap_or_default();
     let parameters = match statement.parameters {
@@ -58,7 +58,10 @@ pub fn texts<'r, 'a>(record: &'r Record<'a>) -> impl Iterator<Item = (Slot, &'a 
 }
 
 /// The texts into which a client can have put a secret with what announces it. What the server numbers, times and names by itself is none of them.
-pub fn from_clients<'r, 'a>(record: &'r Record<'a>, with_statement: bool) -> impl Iterator<Item = &'a [u8]> + use<'r, 'a> {
+pub fn from_clients<'r, 'a>(
+    record: &'r Record<'a>,
+    with_statement: bool,
+) -> impl Iterator<Item = &'a [u8]> + use<'r, 'a> {
     let statement = record.statement.unwrap_or_default();
     let parameters = match statement.parameters {
         Parameters::Csv(line) => Some(line),

@@ -5,23 +5,82 @@
 //! it is set the words themselves are compared.
 
 /// Parts of words without regard to case: without them no name, clause or function announces anything. Each is the rarer part of its word.
-const WORDS: [&str; 49] = [
-    "pass", "pasw", "pssw", "pwss", "paws", "psw", "pwd", "ntified", "by '", "ecret", "token", "crypt", "pikey", "pi_key", "pi-key", "sskey", "ss_key",
-    "ss-key", "tekey", "te_key", "te-key", "ntkey", "nt_key", "onkey", "on_key", "ngkey", "ng_key", "edkey", "ed_key", "ed-key", "edaccess", "y_source",
-    "ntials", "hmac", "earer", "horization", "nrowset", "ddlogin", "srvlog", "pprole", "nt_add", "n_strin", "auth_str", "ncode", "ecode", "&sig", "?sig",
-    "0x0100", "0x0200",
+const WORDS: [&str; 61] = [
+    "pass",
+    "pasw",
+    "pssw",
+    "pwss",
+    "paws",
+    "psw",
+    "pwd",
+    "@pw",
+    "ntified",
+    "by '",
+    "ecret",
+    "token",
+    "crypt",
+    "pikey",
+    "pi_key",
+    "pi-key",
+    "sskey",
+    "ss_key",
+    "ss-key",
+    "tekey",
+    "te_key",
+    "te-key",
+    "ntkey",
+    "nt_key",
+    "nt-key",
+    "onkey",
+    "on_key",
+    "on-key",
+    "ngkey",
+    "ng_key",
+    "ng-key",
+    "edkey",
+    "ed_key",
+    "ed-key",
+    "edaccess",
+    "ed_access",
+    "ed-access",
+    "ysource",
+    "y_source",
+    "y-source",
+    "ntials",
+    "hmac",
+    "earer",
+    "horization",
+    "nrowset",
+    "ddlogin",
+    "srvlog",
+    "pprole",
+    "nt_add",
+    "n_strin",
+    "n-strin",
+    "nstrin",
+    "auth_str",
+    "auth-str",
+    "authstr",
+    "ncode",
+    "ecode",
+    "&sig",
+    "?sig",
+    "0x0100",
+    "0x0200",
 ];
 
 /// Marks with the case that they must have.
 const MARKS: [&str; 53] = [
-    "://", ":\\/\\/", "eyJ", "AKIA", "ASIA", "AIza", "ya29.", "GOCSPX-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "ub_pat_", "glpat-", "xoxb-", "xoxp-",
-    "xoxa-", "xoxr-", "xoxs-", "xapp-", "k_live_", "k_test_", "whsec_", "sk-", "SG.", "npm_", "hvs.", "hvb.", "dop_v1_", "shpat_", "shpss_", "shpca_",
-    "shppa_", "hf_", "dapi", "pypi-", "ATATT3", "AGE-S", "--BEGIN", "SCRAM", "md5", "$2a$", "$2b$", "$2x$", "$2y$", "$argon2", "$1$", "$5$", "$6$", "$y$",
+    "://", ":\\/\\/", "eyJ", "AKIA", "ASIA", "AIza", "ya29.", "GOCSPX-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
+    "ub_pat_", "glpat-", "xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xapp-", "k_live_", "k_test_", "whsec_", "sk-",
+    "SG.", "npm_", "hvs.", "hvb.", "dop_v1_", "shpat_", "shpss_", "shpca_", "shppa_", "hf_", "dapi", "pypi-", "ATATT3",
+    "AGE-S", "--BEGIN", "SCRAM", "md5", "$2a$", "$2b$", "$2x$", "$2y$", "$argon2", "$1$", "$5$", "$6$", "$y$",
     "$scrypt$", "pbkdf2",
 ];
 
 /// What follows those that have three bytes only: in their table every further byte costs.
-const FOLLOWING: [(&str, &[u8]); 3] = [
+const FOLLOWING: [(&str, &[u8]); 4] = [
+    ("@", b" =:,;)\t\n"),
     ("p", b"=:'\" )],.`_->\t\n\\ehc;+|"),
     ("md5", b"0123456789abcdef"),
     ("", b"abcdefghijklmnopqrstuvwxyz0123456789_-./%[$<{*"),
@@ -107,7 +166,9 @@ impl Suspicion {
             let word = u64::from_le_bytes(*bytes);
             let [first, second, third] = [three(word), three(word >> 16), three(word >> 32)];
             let any = (self.bit(first) | self.bit(second) | self.bit(third)) & 1;
-            if any == 1 && [first, second, third].into_iter().enumerate().any(|(step, it)| self.is_at(text, at + 2 * step, it)) {
+            if any == 1
+                && [first, second, third].into_iter().enumerate().any(|(step, it)| self.is_at(text, at + 2 * step, it))
+            {
                 return true;
             }
             at += 6;

@@ -16,6 +16,12 @@ use super::rules::Rules;
 /// Pieces of a clause that are looked at before it is given up.
 const CLAUSE_ITEMS_MAX: usize = 24;
 
+/// A PIN has four digits.
+const NUMBER_BYTES_MIN: usize = 4;
+
+/// Bodies within bodies.
+const BODIES_MAX: usize = 3;
+
 /// Pieces of all lists of arguments and values in one text. Who writes more of them into each other than that has everything taken out that has
 /// quotes.
 const LIST_ITEMS_MAX: usize = 1_000_000;
@@ -31,6 +37,12 @@ pub struct Walk<'w> {
     asked: usize,
     /// How many words of the statement were read.
     words: usize,
+    /// It may be no SQL at all.
+    is_guess: bool,
+    /// Numbers of fewer digits are no secrets.
+    digits_min: usize,
+    /// How many bodies we are in.
+    depth: usize,
     /// Pieces of lists that may still be looked at.
     left: usize,
 }
@@ -38,7 +50,30 @@ pub struct Walk<'w> {
 impl<'w> Walk<'w> {
     /// Fills `found`.
     pub fn new(names: &'w Names, dialect: Option<Dialect>, found: &'w mut Found) -> Self {
-        Walk { names, dialect, found, account: 0, asked: 0, words: 0, left: LIST_ITEMS_MAX }
+        Walk {
+            names,
+            dialect,
+            found,
+            account: 0,
+            asked: 0,
+            words: 0,
+            is_guess: false,
+            digits_min: NUMBER_BYTES_MIN,
+            depth: 0,
+            left: LIST_ITEMS_MAX,
+        }
+    }
+
+    /// A statement that stands for all that differ from it in their numbers alone: any number may be a secret.
+    pub fn any_number(&mut self, dialect: Dialect, text: &[u8]) {
+        self.digits_min = 1;
+        self.statement(dialect, text);
+    }
+
+    /// Text that may be a statement.
+    pub fn guess(&mut self, dialect: Dialect, text: &[u8]) {
+        self.is_guess = true;
+        self.statement(dialect, text);
     }
 
     /// A statement, or several.
@@ -63,7 +98,10 @@ impl<'w> Walk<'w> {
                 Kind::String | Kind::DollarString => {
                     self.key(text, piece, &rest);
                     self.concatenated(text, piece, rest);
-                    self.text(text, piece.inner);
+                    self.string(text, piece);
+                    if token.kind == Kind::DollarString {
+                        self.body(dialect, text, piece.inner);
+                    }
                 }
                 Kind::Comment => self.text(text, (piece.start, piece.end)),
                 Kind::Variable => self.variable(text, piece, &rest),
@@ -75,8 +113,35 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// Code within code, between dollars.
+    fn body(&mut self, dialect: Dialect, text: &[u8], (from, to): (usize, usize)) {
+        if self.depth == BODIES_MAX {
+            return;
+        }
+        let mut found = Found::default();
+        let mut walk = Walk {
+            depth: self.depth + 1,
+            digits_min: self.digits_min,
+            left: self.left,
+            ..Walk::new(self.names, Some(dialect), &mut found)
+        };
+        walk.statement(dialect, &text[from..to]);
+        self.left = walk.left;
+        self.found.absorb(&found, from);
+    }
+
+    /// What stands in a string, whose quotes are doubled in it.
+    fn string(&mut self, text: &[u8], string: Item) {
+        let quote = string.inner.0.checked_sub(1).map_or(b' ', |at| text[at]);
+        self.part(text, string.inner, quote);
+    }
+
     /// Any text, or a part of one.
-    pub fn text(&mut self, text: &[u8], (from, to): (usize, usize)) {
+    pub fn text(&mut self, text: &[u8], part: (usize, usize)) {
+        self.part(text, part, b' ');
+    }
+
+    fn part(&mut self, text: &[u8], (from, to): (usize, usize), outer: u8) {
         let account = self.account;
         let part = &text[..to.min(text.len())];
         let mut at = from;
@@ -92,7 +157,7 @@ impl<'w> Walk<'w> {
             let end = joined_end(part, at);
             let name_end = end + closing(part, from, at, end);
             let piece = Item { what: What::Word, start: at, end, inner: (at, end) };
-            self.word(part, piece, None, Loose::new(part, name_end));
+            self.word(part, piece, None, Loose::new(part, name_end, outer));
             at = end;
         }
         self.account = account;
@@ -171,15 +236,20 @@ impl<'w> Walk<'w> {
                     self.value(name, sign, rest);
                 }
             }
-            What::Sign(b'(') if clause || lower(&text[name.start..name.end]).ends_with(b"password") => self.call(rest),
+            What::Sign(b'(') if clause || lower(&text[name.start..name.end]) == b"old_password" => self.call(rest),
             What::Literal if I::CODE => self.literals(next, rest),
             // A message may have a word of its own before something that it quotes.
+            What::Literal if clause && self.account == 2 => self.literals(next, rest),
             What::Literal if next.start > name.end && (clause || text[next.start] != b'"') => self.literals(next, rest),
-            What::Name if clause && self.account == 2 => self.found.value(text, next.inner.0, next.inner.1, Rules::PASSWORD),
+            What::Name if clause && self.account == 2 => {
+                self.found.value(text, next.inner.0, next.inner.1, Rules::PASSWORD)
+            }
             What::Parameter if I::CODE => self.parameter(text, next),
             What::Word if clause && word == b"for" => self.password_for(name, rest),
             What::Word if word == b"to" => self.set_to(rest),
-            What::Word if [&b"is"[..], b"not", b"in", b"like"].contains(&&word[..]) => self.compared(word == b"is", rest),
+            What::Word if [&b"is"[..], b"not", b"in", b"like"].contains(&&word[..]) => {
+                self.compared(word == b"is", rest)
+            }
             What::Word | What::Number if clause && self.account == 2 && next.start > name.end => {
                 self.unquoted(next, &rest);
             }
@@ -190,13 +260,31 @@ impl<'w> Walk<'w> {
 
     /// `password text NOT NULL DEFAULT 'x'`
     fn default_of<'a, I: Items<'a>>(&mut self, first: Item, mut rest: I) {
+        const TYPES: [&[u8]; 14] = [
+            b"text",
+            b"varchar",
+            b"varchar2",
+            b"nvarchar",
+            b"nvarchar2",
+            b"char",
+            b"nchar",
+            b"character",
+            b"constant",
+            b"bytea",
+            b"citext",
+            b"name",
+            b"raw",
+            b"varbinary",
+        ];
         let text = rest.text();
+        let is_typed = TYPES.contains(&&lower(&text[first.start..first.end])[..]);
         let mut next = Some(first);
         for _ in 0..CLAUSE_ITEMS_MAX {
             let Some(it) = next else { return };
+            let is_default = it.what == What::Word && lower(&text[it.start..it.end]) == b"default";
             match it.what {
                 What::Sign(b',' | b';') => return,
-                What::Word if lower(&text[it.start..it.end]) == b"default" => {
+                _ if is_default || is_typed && it.is(b'=') => {
                     if let Some(value) = rest.next().filter(|value| value.what == What::Literal) {
                         self.literals(value, rest);
                     }
@@ -210,12 +298,38 @@ impl<'w> Walk<'w> {
     /// `PASSWORD geheim`: a mistake that fails, and is logged.
     fn unquoted<'a, I: Items<'a>>(&mut self, next: Item, rest: &I) {
         const OTHERS: [&[u8]; 21] = [
-            b"null", b"expire", b"require", b"history", b"reuse", b"interval", b"default", b"never", b"optional", b"valid", b"login",
-            b"nologin", b"superuser", b"nosuperuser", b"createdb", b"createrole", b"connection", b"random", b"from", b"using", b"policy",
+            b"null",
+            b"expire",
+            b"require",
+            b"history",
+            b"reuse",
+            b"interval",
+            b"default",
+            b"never",
+            b"optional",
+            b"valid",
+            b"login",
+            b"nologin",
+            b"superuser",
+            b"nosuperuser",
+            b"createdb",
+            b"createrole",
+            b"connection",
+            b"random",
+            b"from",
+            b"using",
+            b"policy",
         ];
         let text = rest.text();
         if !OTHERS.contains(&&lower(&text[next.start..next.end])[..]) {
             self.bare_word::<I>(next.start, bare_end(text, next.start, b' ', b' '), text);
+        }
+    }
+
+    /// A number that is a secret. A shorter one is more likely a count.
+    fn number(&mut self, text: &[u8], number: Item, rule: Rules) {
+        if number.end - number.start >= self.digits_min {
+            self.found.bare_value(text, number.start, number.end, rule);
         }
     }
 
@@ -248,7 +362,7 @@ impl<'w> Walk<'w> {
         let text = rest.text();
         match next.what {
             What::Literal => self.literals(next, rest),
-            What::Number => self.found.bare_value(text, next.start, next.end, Rules::PASSWORD),
+            What::Number => self.number(text, next, Rules::PASSWORD),
             What::Parameter if I::CODE => self.parameter(text, next),
             _ => {}
         }
@@ -275,8 +389,10 @@ impl<'w> Walk<'w> {
         let Some(next) = rest.next() else { return };
         match next.what {
             What::Literal => self.literals(next, rest),
+            // `=>` in two pieces.
+            What::Sign(b'>') if next.start == sign.end => self.value(name, next, rest),
             What::Parameter if I::CODE => self.parameter(text, next),
-            What::Number if I::CODE => self.found.bare_value(text, next.start, next.end, Rules::PASSWORD),
+            What::Number if I::CODE => self.number(text, next, Rules::PASSWORD),
             What::Sign(b'(') => self.call(rest),
             What::Word => self.word_value(name, sign, next, rest),
             What::Sign(b'[' | b'{') => self.call(rest),
@@ -290,7 +406,13 @@ impl<'w> Walk<'w> {
         let text = rest.text();
         let mut ahead = rest.clone();
         match ahead.next() {
-            Some(next) if next.what == What::Literal && next.start == word.end => self.literals(next, ahead),
+            Some(next)
+                if next.what == What::Literal
+                    && next.start == word.end
+                    && is_introducer(&text[word.start..word.end]) =>
+            {
+                self.literals(next, ahead);
+            }
             Some(next) if next.is(b'(') && (I::CODE || next.start == word.end) => {
                 rest.next();
                 self.call(rest);
@@ -310,8 +432,25 @@ impl<'w> Walk<'w> {
     /// A value without quotes, outside of SQL's own code.
     fn bare(&mut self, name: Item, sign: Item, value: Item, text: &[u8]) {
         const OTHERS: [&[u8]; 19] = [
-            b"null", b"none", b"yes", b"no", b"true", b"false", b"on", b"off", b"default", b"new", b"old", b"excluded", b"current", b"is", b"as",
-            b"select", b"any", b"all", b"undefined",
+            b"null",
+            b"none",
+            b"yes",
+            b"no",
+            b"true",
+            b"false",
+            b"on",
+            b"off",
+            b"default",
+            b"new",
+            b"old",
+            b"excluded",
+            b"current",
+            b"is",
+            b"as",
+            b"select",
+            b"any",
+            b"all",
+            b"undefined",
         ];
         let before = name.start.checked_sub(1).map_or(b' ', |at| text[at]);
         let end = bare_end(text, value.start, before, text[sign.end - 1]);
@@ -321,8 +460,10 @@ impl<'w> Walk<'w> {
         let is_name = matches!(bytes.first(), Some(b'%' | b'|' | b'?' | b')' | b',' | b'+'))
             || bytes.starts_with(b"${")
             || bytes.first() == Some(&b'$') && bytes[1..].iter().all(u8::is_ascii_digit)
-            || is_apart && is_column(bytes);
-        let is_other = OTHERS.contains(&&lower(bytes)[..]) || OTHERS.contains(&&lower(&text[value.start..value.end])[..]) && value.end == end;
+            || is_apart && is_column(bytes)
+            || is_apart && bytes.len() < NUMBER_BYTES_MIN && bytes.iter().all(u8::is_ascii_digit);
+        let is_other = OTHERS.contains(&&lower(bytes)[..])
+            || OTHERS.contains(&&lower(&text[value.start..value.end])[..]) && value.end == end;
         if !is_name && !is_other {
             self.found.value(text, value.start, end, Rules::PASSWORD);
         }
@@ -389,7 +530,7 @@ impl<'w> Walk<'w> {
     /// `IDENTIFIED [WITH|VIA plugin] BY|AS|USING ['x'|x] [REPLACE 'y']`
     fn after_identified<'a, I: Items<'a>>(&mut self, mut rest: I) {
         let text = rest.text();
-        let mut has_plugin = false;
+        let (mut has_plugin, mut has_secret) = (false, false);
         for _ in 0..CLAUSE_ITEMS_MAX {
             let Some(next) = rest.next() else { return };
             if next.what != What::Word {
@@ -400,7 +541,11 @@ impl<'w> Walk<'w> {
                     has_plugin = true;
                     rest.next();
                 }
-                b"by" | b"replace" => self.credential(&mut rest),
+                b"replace" => self.credential(&mut rest),
+                b"by" if !has_secret => {
+                    has_secret = true;
+                    self.credential(&mut rest);
+                }
                 b"as" | b"using" if has_plugin => self.credential(&mut rest),
                 b"and" | b"identified" | b"retain" | b"current" | b"password" | b"discard" | b"old" => {}
                 _ => return,
@@ -429,7 +574,9 @@ impl<'w> Walk<'w> {
                 What::Word if word == b"password" || word == b"values" => {}
                 What::Word if word == b"random" => return,
                 What::Word if word[0] == b'_' || word.len() == 1 => {
-                    if let Some(literal) = rest.clone().next().filter(|it| it.what == What::Literal && it.start == next.end) {
+                    if let Some(literal) =
+                        rest.clone().next().filter(|it| it.what == What::Literal && it.start == next.end)
+                    {
                         rest.next();
                         return self.found.value(text, literal.inner.0, literal.inner.1, Rules::PASSWORD);
                     }
@@ -453,7 +600,12 @@ impl<'w> Walk<'w> {
 
     /// Oracle's passwords are names. Outside of SQL it may be no clause at all.
     fn unquoted_credential<'a, I: Items<'a>>(&mut self, next: Item, text: &[u8], rest: &mut I) {
-        if !I::CODE && self.account == 0 && !is_about_accounts(&text[next.start.saturating_sub(256)..next.start]) {
+        let is_entity = text[next.start] == b'&';
+        if is_entity
+            || (!I::CODE || self.is_guess)
+                && self.account == 0
+                && !is_about_accounts(&text[next.start.saturating_sub(256)..next.start])
+        {
             return;
         }
         let end = bare_end(text, next.start, b' ', b' ');
@@ -470,7 +622,7 @@ impl<'w> Walk<'w> {
         let is_closed = ahead.next().is_some_and(|next| next.is(b'('));
         if is_closed {
             rest.next();
-        } else if !I::CODE || !ahead.next().is_some_and(|next| next.is(b',')) {
+        } else if !I::CODE || !ahead.next().is_none_or(|next| next.is(b',')) {
             return;
         }
         let (mut depth, mut number) = (0, 1);
@@ -488,7 +640,7 @@ impl<'w> Walk<'w> {
                     while self.goes_on() && rest.next().is_some_and(|next| !next.is(b')')) {}
                 }
                 What::Literal if is_secret => self.found.value(text, next.inner.0, next.inner.1, rule),
-                What::Number if is_secret && I::CODE => self.found.bare_value(text, next.start, next.end, rule),
+                What::Number if is_secret && I::CODE => self.number(text, next, rule),
                 What::Parameter if is_secret && I::CODE => self.parameter(text, next),
                 _ => {}
             }
@@ -501,7 +653,9 @@ impl<'w> Walk<'w> {
         let (open, name) = (ahead.next(), ahead.next());
         let text = rest.text();
         let is_secret = |name: Item| self.names.is_secret(&text[name.inner.0..name.inner.1]);
-        if open.is_some_and(|open| open.is(b'(')) && name.is_some_and(|name| name.what == What::Literal && is_secret(name)) {
+        if open.is_some_and(|open| open.is(b'('))
+            && name.is_some_and(|name| name.what == What::Literal && is_secret(name))
+        {
             self.arguments(&[2], Rules::PASSWORD, rest);
         }
     }
@@ -510,7 +664,8 @@ impl<'w> Walk<'w> {
     fn format<'a, I: Items<'a>>(&mut self, mut rest: I) {
         let text = rest.text();
         let (open, first) = (rest.next(), rest.next());
-        let is_for_secret = |first: Item| first.what == What::Literal && self.awaits(&text[first.inner.0..first.inner.1], b"%");
+        let is_for_secret =
+            |first: Item| first.what == What::Literal && self.has_place(&text[first.inner.0..first.inner.1], b"%");
         if open.is_some_and(|open| open.is(b'(')) && first.is_some_and(is_for_secret) {
             self.call(rest);
         }
@@ -522,20 +677,22 @@ impl<'w> Walk<'w> {
             return;
         }
         let part = &text[string.inner.0..string.inner.1];
-        if !self.awaits(&part[part.len().saturating_sub(80)..], b"") {
+        if !self.has_place(&part[part.len().saturating_sub(80)..], b"") {
             return;
         }
         for _ in 0..8 {
             match rest.next() {
                 Some(next) if next.what == What::Literal => return self.literals(next, rest),
-                Some(next) if matches!(next.what, What::Word | What::Sign(b'(' | b'|' | b'+')) => {}
+                Some(next) if matches!(next.what, What::Sign(b'(' | b'|' | b'+')) => {}
+                // A function of it; else it is a variable.
+                Some(next) if next.what == What::Word && rest.clone().next().is_some_and(|it| it.is(b'(')) => {}
                 _ => return,
             }
         }
     }
 
     /// Whether `mark` stands where a secret's value would; an empty one at the end of the text.
-    fn awaits(&self, text: &[u8], mark: &[u8]) -> bool {
+    fn has_place(&self, text: &[u8], mark: &[u8]) -> bool {
         let mut at = 0;
         while at < text.len() {
             if !is_word(text[at]) {
@@ -543,9 +700,11 @@ impl<'w> Walk<'w> {
                 continue;
             }
             let end = joined_end(text, at);
-            let is_by = text[at..end].eq_ignore_ascii_case(b"by") && find_word(&text[..at], b"identified");
+            let is_by =
+                text[at..end].eq_ignore_ascii_case(b"by") && find_word(&text[at.saturating_sub(24)..at], b"identified");
             if is_by || self.names.is_secret(&text[at..end]) {
-                let skip = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'=' | b':' | b'\'' | b'"' | b'\\');
+                let skip =
+                    |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'=' | b':' | b'\'' | b'"' | b'\\');
                 let value = end + text[end..].iter().take_while(skip).count();
                 if if mark.is_empty() { value == text.len() } else { text[value..].starts_with(mark) } {
                     return true;
@@ -559,15 +718,24 @@ impl<'w> Walk<'w> {
     /// `Authorization: Basic eHg6eXk=`
     fn after_authorization<'a, I: Items<'a>>(&mut self, mut rest: I) {
         let text = rest.text();
+        // `SET SESSION AUTHORIZATION 'fred'` has no sign.
+        if !rest.clone().next().is_some_and(|next| matches!(next.what, What::Sign(_))) {
+            return;
+        }
         for _ in 0..4 {
             let Some(next) = rest.next() else { return };
-            let is_scheme = next.what == What::Word
-                && [&b"basic"[..], b"bearer", b"token", b"digest", b"apikey"].contains(&&lower(&text[next.start..next.end])[..]);
-            if is_scheme {
+            if next.what == What::Word && is_scheme(&text[next.start..next.end]) {
                 return self.after_bearer(rest);
             }
             if let What::Literal = next.what {
-                return self.found.value(text, next.inner.0, next.inner.1, Rules::TOKEN);
+                let inner = &text[next.inner.0..next.inner.1];
+                let scheme = inner.iter().position(|byte| *byte == b' ').filter(|len| is_scheme(&inner[..*len]));
+                return self.found.value(
+                    text,
+                    next.inner.0 + scheme.map_or(0, |len| len + 1),
+                    next.inner.1,
+                    Rules::TOKEN,
+                );
             }
         }
     }
@@ -669,7 +837,8 @@ fn joined_end(text: &[u8], from: usize) -> usize {
 
 /// How many bytes close the quotes that a name stands in: what opened them stands before it.
 fn closing(text: &[u8], from: usize, start: usize, end: usize) -> usize {
-    let opens = text[from..start].iter().rev().take(8).take_while(|byte| matches!(byte, b'\'' | b'"' | b'`' | b'\\')).count();
+    let opens =
+        text[from..start].iter().rev().take(8).take_while(|byte| matches!(byte, b'\'' | b'"' | b'`' | b'\\')).count();
     let marks = &text[start - opens..start];
     let rest = &text[end..];
     if opens > 0 && rest.starts_with(marks) {
@@ -720,7 +889,9 @@ fn is_key(text: &[u8]) -> bool {
 
 /// `p.password`, `crypt(`, `quote_literal(x)`: what an expression is made of.
 fn is_column(bytes: &[u8]) -> bool {
-    let is_plain = bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'(' | b')' | b','));
+    let is_plain = bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'(' | b')' | b','));
     let begins = bytes.first().is_some_and(u8::is_ascii_alphabetic);
     is_plain && begins && bytes.iter().any(|byte| matches!(byte, b'.' | b'(' | b'_'))
 }
@@ -731,16 +902,50 @@ fn is_expression(inner: &[u8]) -> bool {
     inner[begins..].starts_with(b"||")
 }
 
+/// `N'…'`, `_utf8'…'`
+fn is_introducer(word: &[u8]) -> bool {
+    word.len() <= 2 || word[0] == b'_'
+}
+
+/// How a request says who it is from.
+fn is_scheme(word: &[u8]) -> bool {
+    [&b"basic"[..], b"bearer", b"token", b"digest", b"apikey"].contains(&&lower(word)[..])
+}
+
 fn find_word(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
 }
 
 fn is_about_accounts(before: &[u8]) -> bool {
     let words = before.split(|byte| !is_word(*byte));
-    const WORDS: [&[u8]; 9] = [b"user", b"role", b"link", b"grant", b"keystore", b"create", b"alter", b"login", b"clone"];
-    words.into_iter().any(|word| WORDS.contains(&&lower(word)[..]))
+    const WORDS: [&[u8]; 9] =
+        [b"user", b"role", b"link", b"grant", b"keystore", b"create", b"alter", b"login", b"clone"];
+    words.into_iter().any(|word| WORDS.iter().any(|other| word.eq_ignore_ascii_case(other)))
 }
 
-fn lower(word: &[u8]) -> Vec<u8> {
-    word[..word.len().min(32)].to_ascii_lowercase()
+/// The first bytes of a word in small letters. No word that is asked for has more.
+fn lower(word: &[u8]) -> Lower {
+    let mut lower = Lower { room: [0; 32], len: word.len().min(32) };
+    lower.room[..lower.len].copy_from_slice(&word[..lower.len]);
+    lower.room[..lower.len].make_ascii_lowercase();
+    lower
+}
+
+struct Lower {
+    room: [u8; 32],
+    len: usize,
+}
+
+impl std::ops::Deref for Lower {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.room[..self.len]
+    }
+}
+
+impl<const N: usize> PartialEq<&[u8; N]> for Lower {
+    fn eq(&self, other: &&[u8; N]) -> bool {
+        **self == other[..]
+    }
 }
