@@ -18,7 +18,7 @@ use crate::health::SourceHealth;
 use crate::held::{Held, Waiting};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
-use crate::redact::{Ends, Redact, Redactor, Rules, Statement};
+use crate::redact::{Change, Ends, Redact, Redactor, Rules, Statement};
 use crate::sessions::Sessions;
 use crate::sessions::numbered::{FileId, Numbered, RowId};
 use crate::shape::{
@@ -33,6 +33,17 @@ pub struct Chosen {
     pub rule: Option<&'static Rule>,
     /// `None` where no statement was read.
     pub dialect: Option<sealtrail_sql::Dialect>,
+}
+
+/// A row out of which something was taken: kept where somebody wants to see it.
+#[derive(Debug)]
+pub struct Taken {
+    /// Where it begins.
+    pub offset: u64,
+    /// What took something out.
+    pub rules: Rules,
+    /// Its texts before and after.
+    pub changes: Vec<Change>,
 }
 
 /// Turns rows into lines, for all sources.
@@ -56,6 +67,8 @@ pub struct Intake {
     pub block: Block,
     /// For each line of the block what chose its category; `None` where nobody asks.
     pub chosen: Option<Vec<Chosen>>,
+    /// Rows of the block out of which something was taken; `None` where nobody asks, which is everywhere but in `redact test`.
+    pub taken: Option<Vec<Taken>>,
 }
 
 /// What the rows of one source share.
@@ -113,6 +126,7 @@ impl Intake {
             begun_elsewhere: Vec::new(),
             block: Block::default(),
             chosen: None,
+            taken: None,
         }
     }
 
@@ -249,6 +263,7 @@ impl Intake {
             readings: &mut self.readings,
             block: &mut self.block,
             chosen: &mut self.chosen,
+            taken: &mut self.taken,
             source: &mut self.sources[source],
             held,
             begun_elsewhere: &mut self.begun_elsewhere,
@@ -284,6 +299,7 @@ struct Row<'i> {
     readings: &'i mut Readings,
     block: &'i mut Block,
     chosen: &'i mut Option<Vec<Chosen>>,
+    taken: &'i mut Option<Vec<Taken>>,
     source: &'i mut SourceIntake,
     held: &'i mut Held,
     begun_elsewhere: &'i mut Vec<FileId>,
@@ -369,6 +385,7 @@ impl Row<'_> {
             redactor: self.redactor,
             readings: self.readings,
             chosen: self.chosen,
+            taken: self.taken,
             block: self.block,
             source: self.source,
             held: self.held,
@@ -526,6 +543,9 @@ impl Row<'_> {
             None => (record, frame, told),
             Some(redacted) => {
                 rules |= redacted.rules;
+                if let Some(taken) = self.taken {
+                    taken.push(Taken { offset: place.offset, rules, changes: redacted.changes(record) });
+                }
                 clean = redacted.record(record);
                 (&clean, redacted.frame(frame), self.readings.told(&self.origin.dialect, &clean, is_cut))
             }
@@ -581,6 +601,12 @@ impl Row<'_> {
             }
             Kept::Nothing => (Kept::Nothing, Rules::default()),
         };
+        if let (Some(taken), Kept::All(before), Kept::All(after)) = (&mut *self.taken, why.kept, kept)
+            && !redacted.is_empty()
+        {
+            let change = Change { what: "raw".to_owned(), before: before.to_vec(), after: after.to_vec() };
+            taken.push(Taken { offset: place.offset, rules: redacted, changes: vec![change] });
+        }
         let why = Unparsed { kept, ..why };
         event::write_unparsed(&mut self.block.lines, self.origin, place, why, redacted, &time, self.server);
         self.block.rows.redacted += u64::from(!redacted.is_empty());

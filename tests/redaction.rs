@@ -292,9 +292,15 @@ fn sqlserver_lines(sql: &str) -> String {
 }
 
 fn sqlserver_csv(sql: &str) -> String {
+    let head = "event_time,sequence_number,action_id,succeeded,permission_bitmask,is_column_permission,session_id,server_principal_id,database_principal_id,\
+        target_server_principal_id,target_database_principal_id,object_id,class_type,session_server_principal_name,server_principal_name,server_principal_sid,\
+        database_principal_name,target_server_principal_name,target_server_principal_sid,target_database_principal_name,server_instance_name,database_name,\
+        schema_name,object_name,statement,additional_information,file_name,audit_file_offset,user_defined_event_id,user_defined_information,\
+        audit_schema_version,sequence_group_id,transaction_id,client_ip,application_name,duration_milliseconds,response_rows,affected_rows,connection_id,\
+        data_sensitivity_information,host_name";
     format!(
-        "event_time,sequence_number,action_id,succeeded,session_id,class_type,server_principal_name,server_instance_name,database_name,schema_name,object_name,statement,additional_information\n\
-         2026-10-23 03:11:01.1300947,1,AL  ,1,55,U ,sa,SQL01,shop,dbo,l,{},\n",
+        "{head}\n2026-10-23 03:11:01.1300947,1,AL  ,1,00000000000000000000000000000001,true,55,259,1,0,0,885578193,U ,sa,sa,0105,dbo,,,,SQL01,shop,dbo,l,{},,\
+         /a.sqlaudit,5632,0,,1,02BE335D-A7DF-4380-87C1-FC1CD4F0A0A1,39562,NULL,sqlcmd,0,0,0,E26F1BB6-1A98-488B-ADDF-7B7C19FA1BB4,,DESK7\n",
         csv(sql)
     )
 }
@@ -613,4 +619,37 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_command_shows_each_text_before_and_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, config) = (folder.path().join("a.csv"), folder.path().join("sealtrail.toml"));
+    fs::write(&log, csvlog("ALTER ROLE a PASSWORD 'Kx9qW0vT7'") + &csvlog("SELECT my_login('a', 'Kx9qW1vT7')"))
+        .unwrap();
+    fs::write(
+        &config,
+        "[[source]]\nname = \"a\"\npaths = [\"/x/*.csv\"]\n[redact]\nsecret_arguments = [\"my_login(2)\"]\n",
+    )
+    .unwrap();
+    let run = |arguments: &[&str]| {
+        let command = std::process::Command::new(env!("CARGO_BIN_EXE_sealtrail"))
+            .args(["redact", "test"])
+            .args(arguments)
+            .arg(&log)
+            .output();
+        let output = command.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = run(&[]);
+    assert!(shown.contains("  - statement.text        ALTER ROLE a PASSWORD 'Kx9qW0vT7'\n"), "{shown}");
+    assert!(shown.contains("  + statement.text        ALTER ROLE a PASSWORD '[redacted]'\n"), "{shown}");
+    assert!(shown.ends_with("\n4 of 8 rows hold something that is taken out\n"), "{shown}");
+    assert!(!shown.contains("my_login"), "{shown}");
+    let shown = run(&["-c", config.to_str().unwrap(), "--json"]);
+    let lines: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 8, "{shown}");
+    assert_eq!(lines[4]["changes"][0]["after"], "SELECT my_login('a', '[redacted]')");
+    assert_eq!(lines[4]["redacted"], serde_json::json!(["argument"]));
 }

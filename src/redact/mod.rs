@@ -7,6 +7,7 @@
 //! [`Suspicion`] asks whether there can be any; of a statement it is asked once, and the answer kept with what was read from it. Only then [`Walk`] goes through each text, `shapes` looks for what is known by its look, and
 //! what was found in one text is searched for in the others.
 
+pub mod compare;
 mod found;
 mod items;
 mod names;
@@ -63,10 +64,30 @@ impl Redacted {
         slots::replaced(record, &self.changed)
     }
 
+    /// The texts that changed, beside those of `record`.
+    pub fn changes(&self, record: &Record<'_>) -> Vec<Change> {
+        let before = |slot| slots::texts(record).find(|(of, _)| *of == slot).map(|(_, text)| text.to_vec());
+        let change = |(slot, after): &(Slot, Vec<u8>)| {
+            Some(Change { what: slot.name(record), before: before(*slot)?, after: after.clone() })
+        };
+        self.changed.iter().filter_map(change).collect()
+    }
+
     /// The bytes of the row without their secrets.
     pub fn frame<'r>(&'r self, frame: &'r [u8]) -> &'r [u8] {
         self.frame.as_deref().unwrap_or(frame)
     }
+}
+
+/// A text of a row before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which: the record's word, or the engine's own name of a column.
+    pub what: String,
+    /// As the log has it.
+    pub before: Vec<u8>,
+    /// Without what was taken out.
+    pub after: Vec<u8>,
 }
 
 /// Shorter secrets are not searched for in other texts: they would be found everywhere.

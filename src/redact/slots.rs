@@ -22,6 +22,31 @@ pub enum Slot {
     Extra(usize),
 }
 
+impl Slot {
+    /// As the record calls it; of a column without a field its own name.
+    pub fn name(self, record: &Record<'_>) -> String {
+        let name = match self {
+            Slot::User => "user",
+            Slot::Database | Slot::ObjectDatabase => "database",
+            Slot::Address => "client.address",
+            Slot::Application => "client.application",
+            Slot::SessionId => "session.id",
+            Slot::SessionStart => "session.start",
+            Slot::Command => "action",
+            Slot::Object | Slot::ObjectName(_) => "resource",
+            Slot::ErrorMessage => "error.message",
+            Slot::Statement => "statement.text",
+            Slot::Withheld => "statement.withheld",
+            Slot::Parameters => "statement.parameters",
+            Slot::Extra(index) => {
+                let name = record.extra.iter().nth(index).map_or("", |(name, _)| *name);
+                return format!("extra.{name}");
+            }
+        };
+        name.to_owned()
+    }
+}
+
 /// Every text that a server took from somebody else.
 pub fn texts<'r, 'a>(record: &'r Record<'a>) -> impl Iterator<Item = (Slot, &'a [u8])> + use<'r, 'a> {
     use Slot::{
