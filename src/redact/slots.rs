@@ -82,29 +82,34 @@ pub fn texts<'r, 'a>(record: &'r Record<'a>) -> impl Iterator<Item = (Slot, &'a 
     single.chain(objects).chain(extra)
 }
 
-/// The texts into which a client can have put a secret with what announces it. What the server numbers, times and names by itself is none of them.
-pub fn from_clients<'r, 'a>(
-    record: &'r Record<'a>,
-    with_statement: bool,
-) -> impl Iterator<Item = &'a [u8]> + use<'r, 'a> {
-    let statement = record.statement.unwrap_or_default();
-    let parameters = match statement.parameters {
-        Parameters::Csv(line) => Some(line),
-        _ => None,
-    };
-    let single = [
-        statement.text.filter(|_| with_statement),
-        parameters,
-        record.error_message,
-        record.user,
-        record.database,
-        record.client.application,
-    ];
-    let extra = record.extra.iter().filter_map(|(name, value)| match value {
-        Value::Text(text) if !is_the_servers(name) => Some(*text),
-        _ => None,
-    });
-    single.into_iter().flatten().chain(extra).filter(|text| text.len() >= TEXT_BYTES_MIN)
+/// Whether it holds of one of the texts into which a client can have put a secret with what announces it. What the server numbers, times and names
+/// by itself is none of them.
+#[inline]
+pub fn any_from_clients(record: &Record<'_>, with_statement: bool, holds: impl Fn(&[u8]) -> bool) -> bool {
+    let asks = |text: Option<&[u8]>| text.is_some_and(|text| text.len() >= TEXT_BYTES_MIN && holds(text));
+    if let Some(statement) = &record.statement {
+        if with_statement && asks(statement.text) {
+            return true;
+        }
+        if let Parameters::Csv(line) = statement.parameters
+            && asks(Some(line))
+        {
+            return true;
+        }
+    }
+    if asks(record.error_message) || asks(record.user) || asks(record.database) || asks(record.client.application) {
+        return true;
+    }
+    for (name, value) in &record.extra {
+        if let Value::Text(text) = value
+            && text.len() >= TEXT_BYTES_MIN
+            && !is_the_servers(name)
+            && holds(text)
+        {
+            return true;
+        }
+    }
+    false
 }
 
 /// No shorter text holds a secret and what announces it.
