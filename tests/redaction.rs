@@ -558,7 +558,7 @@ fn statements_without_secrets_stay_as_they_are() {
 }
 
 /// Places for a secret in quotes, with what the quoting of it is.
-const PLACES: [(&str, &str, fn(&str) -> String); 12] = [
+const PLACES: [(&str, &str, Render); 12] = [
     ("ALTER ROLE a PASSWORD '", "' LOGIN", doubled),
     ("ALTER ROLE a PASSWORD $q$", "$q$ LOGIN", verbatim),
     ("DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''", "'''; END $$", twice),

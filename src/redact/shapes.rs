@@ -181,7 +181,7 @@ fn url(text: &[u8], at: usize, found: &mut Found) {
         byte.is_ascii_whitespace() || byte.is_ascii_control() || matches!(byte, b'\'' | b'"' | b'`' | b'<' | b'>')
     };
     let rest = &text[from..text.len().min(from + RUN_BYTES_MAX)];
-    let end = from + rest.iter().position(|byte| ends(byte)).unwrap_or(rest.len());
+    let end = from + rest.iter().position(ends).unwrap_or(rest.len());
     let all = &text[from..end];
     let path_at = all.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(all.len());
     let Some(colon) = all.iter().position(|byte| *byte == b':') else { return };
