@@ -382,10 +382,15 @@ fn cut_ends(text: &[u8], found: &mut Found) {
     found.take(from, end_of_secret(text, from), Rules::CUT);
 }
 
+/// Where a secret ends whose beginning was cut off: at the quote that closes it, or before the host of a URL. What ends at a blank is taken for a
+/// word as any other.
 fn end_of_secret(text: &[u8], from: usize) -> usize {
     let rest = text.get(from..).unwrap_or_default();
     let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'\'' | b'"' | b'@' | b';');
-    from + rest.iter().position(ends).unwrap_or(rest.len())
+    match rest.iter().position(ends) {
+        Some(len) if matches!(rest[len], b'\'' | b'"' | b'@') => from + len,
+        _ => from,
+    }
 }
 
 /// `parameters: $1 = 'a', $2 = 'b'`
