@@ -106,8 +106,8 @@ impl Core {
     /// Ready for its first turn; `acts` are the first lines it will seal.
     pub fn new(parts: Parts, acts: Vec<Act>) -> Self {
         let now = parts.host.clock.since_boot_ms();
-        let mut intake =
-            Intake::new(Arc::clone(&parts.host.clock), &parts.plan.agent, &parts.plan.classify, &parts.plan.sources);
+        let (clock, plan) = (Arc::clone(&parts.host.clock), &parts.plan);
+        let mut intake = Intake::new(clock, &plan.agent, &plan.classify, &plan.redact, &plan.sources);
         intake.block.acts = acts;
         let count_given_up = parts.sessions.iter().map(Sessions::given_up).collect();
         intake.count_rows(parts.sessions);

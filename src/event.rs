@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
 use crate::json;
+use crate::redact::Rules;
 use crate::sessions::numbered::{self, FileId};
 use crate::shape::readings::hash;
 use crate::shape::{Known, Meaning, UtcTime, authentication};
@@ -138,8 +139,10 @@ pub struct Event<'e> {
     pub origin: &'e Origin,
     /// Where it stands.
     pub place: Place,
-    /// Its original bytes, or what was parsed of them: kept in base64 where they are not UTF-8.
+    /// Its original bytes without its secrets, or what was parsed of them: kept in base64 where they are not UTF-8.
     pub frame: &'e [u8],
+    /// Its original bytes are UTF-8.
+    pub valid: bool,
     /// What it says.
     pub record: &'e Record<'e>,
     /// What earlier rows of its session tell of it.
@@ -150,6 +153,8 @@ pub struct Event<'e> {
     pub time: UtcTime,
     /// When its session began; `None` where the row does not say, or not in a form that is a time.
     pub session_start: Option<UtcTime>,
+    /// What took something out of it.
+    pub redacted: Rules,
     /// The whole of it, where it is larger than a record may be.
     pub oversize: Option<&'e Oversize<'e>>,
     /// Where its pieces stand, where it was made of several. The first of them stands where the row does.
@@ -171,9 +176,10 @@ pub struct Oversize<'o> {
 
 /// Writes one event as a line, newline included.
 pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
-    let Event { origin, place, frame, record, known, meaning, time, session_start, oversize, pieces } = event;
+    let Event { origin, place, frame, valid, record, known, meaning, time, session_start, redacted, oversize, pieces } =
+        event;
     let (place, session_start) = (*place, session_start.as_ref());
-    let valid = frame.is_ascii() || std::str::from_utf8(frame).is_ok();
+    let valid = *valid;
     // What stands in a row among several may have been decoded from other bytes than these.
     let mut line = Line { out, utf8: valid && !origin.format.is_decoded(), valid };
     line.head(origin, place, time);
@@ -196,6 +202,7 @@ pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
     line.session(record, session_start, session_length_ms(record, known, time));
     line.statement(record, meaning);
     line.derived(record, meaning);
+    line.redacted(*redacted);
     let added = [oversize.map(|_| "oversize"), meaning.audit_tampering.then_some("audit_tampering")];
     line.flags(record.flags.iter().copied().chain(added.into_iter().flatten()));
     line.out.extend_from_slice(&origin.labels);
@@ -249,6 +256,7 @@ pub fn write_unparsed(
     origin: &Origin,
     place: Place,
     why: Unparsed<'_>,
+    redacted: Rules,
     time: &UtcTime,
     server: &str,
 ) {
@@ -260,6 +268,7 @@ pub fn write_unparsed(
     line.raw(",\"resource_type\":\"server\",\"outcome\":\"unknown\",\"category\":\"unparsed\",\"admin\":false");
     line.out.extend_from_slice(&origin.identity);
     line.raw(",\"derived\":{\"user\":\"fallback:unknown\",\"action\":\"fallback:unparsed\",\"resource\":\"fallback:server\"}");
+    line.redacted(redacted);
     line.flags(why.flags.iter().copied());
     line.out.extend_from_slice(&origin.labels);
     line.raw(",\"extra\":{\"reason\":");
@@ -372,6 +381,12 @@ impl Line<'_> {
         self.raw("_base64\":\"");
         self.base64(bytes);
         self.raw("\"");
+    }
+
+    fn redacted(&mut self, rules: Rules) {
+        if !rules.is_empty() {
+            self.list("redacted", rules.names(), |line, name| line.quoted(name.as_bytes()));
+        }
     }
 
     fn flags<'f>(&mut self, flags: impl Iterator<Item = &'f str>) {

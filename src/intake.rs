@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sealtrail_parsers::{Dialect, Format, Parsed, Piece, Record, Scratch, Value, assemble, each, each_of, parse};
+use sealtrail_sql::Dialect as Sql;
 
 use crate::accounts::Accounts;
 use crate::clock::{self, Clock as WallClock};
@@ -17,11 +18,14 @@ use crate::health::SourceHealth;
 use crate::held::{Held, Waiting};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
+use crate::redact::{Change, Ends, Redact, Redactor, Rules, Statement};
 use crate::sessions::Sessions;
 use crate::sessions::numbered::{FileId, Numbered, RowId};
 use crate::shape::memory::{SESSION_KEY_MAX, session_key};
 use crate::shape::readings::hash;
-use crate::shape::{Classify, Clock, Latest, Memory, Readings, Rule, Tally, UtcTime, meaning};
+use crate::shape::{
+    Classify, Clock, Latest, Memory, Readings, Rule, Tally, UtcTime, dialect_of_format, meaning, sql_dialect,
+};
 use crate::tail::follow::Follower;
 
 /// What chose a line's category, and as what its statement was read: kept where somebody wants to be told.
@@ -33,6 +37,17 @@ pub struct Chosen {
     pub dialect: Option<sealtrail_sql::Dialect>,
 }
 
+/// A row out of which something was taken: kept where somebody wants to see it.
+#[derive(Debug)]
+pub struct Taken {
+    /// Where it begins.
+    pub offset: u64,
+    /// What took something out.
+    pub rules: Rules,
+    /// Its texts before and after.
+    pub changes: Vec<Change>,
+}
+
 /// Turns rows into lines, for all sources.
 #[derive(Debug)]
 pub struct Intake {
@@ -42,6 +57,7 @@ pub struct Intake {
     sources: Vec<SourceIntake>,
     scratch: Scratch,
     classify: Classify,
+    redactor: Arc<Redactor>,
     readings: Readings,
     /// The boot clock's, of the turn.
     now_ms: u64,
@@ -53,6 +69,8 @@ pub struct Intake {
     pub block: Block,
     /// For each line of the block what chose its category; `None` where nobody asks.
     pub chosen: Option<Vec<Chosen>>,
+    /// Rows of the block out of which something was taken; `None` where nobody asks, which is everywhere but in `redact test`.
+    pub taken: Option<Vec<Taken>>,
 }
 
 /// What the rows of one source share.
@@ -77,7 +95,14 @@ struct SourceIntake {
 
 impl Intake {
     /// For the plan's sources, in their order.
-    pub fn new(clock: Arc<dyn WallClock>, agent: &AgentPlan, classify: &Classify, sources: &[SourcePlan]) -> Self {
+    pub fn new(
+        clock: Arc<dyn WallClock>,
+        agent: &AgentPlan,
+        classify: &Classify,
+        redact: &Redact,
+        sources: &[SourcePlan],
+    ) -> Self {
+        let redactor = Arc::new(Redactor::new(redact));
         let sources = sources.iter().map(|plan| SourceIntake {
             name: plan.name.clone(),
             labels: plan.labels.clone().into_iter().collect(),
@@ -96,12 +121,14 @@ impl Intake {
             sources: sources.collect(),
             scratch: Scratch::new(),
             classify: classify.clone(),
-            readings: Readings::default(),
+            readings: Readings::new(Arc::clone(&redactor)),
+            redactor,
             now_ms: 0,
             written_ms: None,
             begun_elsewhere: Vec::new(),
             block: Block::default(),
             chosen: None,
+            taken: None,
         }
     }
 
@@ -234,9 +261,11 @@ impl Intake {
             origin,
             server: &self.server,
             classify: &self.classify,
+            redactor: &self.redactor,
             readings: &mut self.readings,
             block: &mut self.block,
             chosen: &mut self.chosen,
+            taken: &mut self.taken,
             source: &mut self.sources[source],
             held,
             begun_elsewhere: &mut self.begun_elsewhere,
@@ -268,9 +297,11 @@ struct Row<'i> {
     origin: &'i Arc<Origin>,
     server: &'i str,
     classify: &'i Classify,
+    redactor: &'i Redactor,
     readings: &'i mut Readings,
     block: &'i mut Block,
     chosen: &'i mut Option<Vec<Chosen>>,
+    taken: &'i mut Option<Vec<Taken>>,
     source: &'i mut SourceIntake,
     held: &'i mut Held,
     begun_elsewhere: &'i mut Vec<FileId>,
@@ -353,8 +384,10 @@ impl Row<'_> {
             origin,
             server: self.server,
             classify: self.classify,
+            redactor: self.redactor,
             readings: self.readings,
             chosen: self.chosen,
+            taken: self.taken,
             block: self.block,
             source: self.source,
             held: self.held,
@@ -512,8 +545,29 @@ impl Row<'_> {
                 sessions.saw(self.origin.format, &row);
             }
         }
-        let (dialect, is_cut) = (&self.origin.dialect, oversize.is_some());
-        let mut told = self.readings.told(dialect, record, is_cut);
+        let (dialect, is_cut, by_format) = (&self.origin.dialect, oversize.is_some(), self.dialect());
+        let told = self.readings.told(dialect, record, is_cut);
+        // Only bytes that are no text are kept beside the record.
+        let valid = frame.is_ascii() || std::str::from_utf8(frame).is_ok();
+        let kept = Some(frame).filter(|_| !valid);
+        let of_statement = || sql_dialect(dialect, record);
+        let redacted = self.redactor.record(record, of_statement, Statement::of(told.as_ref()), is_cut, kept);
+        // The ends of a row that is too large may hold more than its record.
+        let ends = oversize.filter(|_| kept.is_some()).map(|oversize| self.redactor.ends(oversize, by_format));
+        let oversize = ends.as_ref().map(Ends::oversize).or(oversize.copied());
+        let mut rules = ends.as_ref().map(|ends| ends.rules).unwrap_or_default();
+        let clean;
+        let (record, frame, mut told) = match &redacted {
+            None => (record, frame, told),
+            Some(redacted) => {
+                rules |= redacted.rules;
+                if let Some(taken) = self.taken {
+                    taken.push(Taken { offset: place.offset, rules, changes: redacted.changes(record) });
+                }
+                clean = redacted.record(record);
+                (&clean, redacted.frame(frame), self.readings.told(dialect, &clean, is_cut))
+            }
+        };
         let runs = told.as_ref().and_then(|told| Some((told.dialect, self.source.memory.runs(session, record, told)?)));
         if let Some((sql, runs)) = &runs {
             told = self.readings.executed(*sql, runs);
@@ -527,8 +581,20 @@ impl Row<'_> {
         if let Some(chosen) = self.chosen {
             chosen.push(Chosen { rule: Some(meaning.rule), dialect: told.map(|told| told.dialect) });
         }
-        let event =
-            Event { origin: self.origin, place, frame, record, known, meaning, time, session_start, oversize, pieces };
+        let event = Event {
+            origin: self.origin,
+            place,
+            frame,
+            valid,
+            record,
+            known,
+            meaning,
+            time,
+            session_start,
+            redacted: rules,
+            oversize: oversize.as_ref(),
+            pieces,
+        };
         event::write(&mut self.block.lines, &event);
         let row = RowId { file: self.origin.file, offset: place.offset, part: place.part };
         self.source.memory.learn(session, record, told.as_ref(), row, &time);
@@ -536,11 +602,39 @@ impl Row<'_> {
             self.source.accounts.ran(session, &told);
         }
         self.block.rows.read += 1;
+        self.block.rows.redacted += u64::from(!rules.is_empty());
+    }
+
+    /// As which statements are read, as far as the format alone says it.
+    fn dialect(&self) -> Option<Sql> {
+        let dialect = &self.origin.dialect;
+        dialect_of_format(dialect.inside.as_ref().map_or(dialect.format, |inside| inside.format))
     }
 
     fn unparsed(&mut self, place: Place, why: Unparsed<'_>) {
         let time = self.source.stand_in_time(self.clock);
-        event::write_unparsed(&mut self.block.lines, self.origin, place, why, &time, self.server);
+        let (bytes, ends, shown);
+        let (kept, redacted) = match why.kept {
+            Kept::All(all) => {
+                bytes = self.redactor.bytes(all, self.dialect());
+                (Kept::All(&bytes.0), bytes.1)
+            }
+            Kept::Ends(oversize) => {
+                ends = self.redactor.ends(oversize, self.dialect());
+                shown = ends.oversize();
+                (Kept::Ends(&shown), ends.rules)
+            }
+            Kept::Nothing => (Kept::Nothing, Rules::default()),
+        };
+        if let (Some(taken), Kept::All(before), Kept::All(after)) = (&mut *self.taken, why.kept, kept)
+            && !redacted.is_empty()
+        {
+            let change = Change { what: "raw".to_owned(), before: before.to_vec(), after: after.to_vec() };
+            taken.push(Taken { offset: place.offset, rules: redacted, changes: vec![change] });
+        }
+        let why = Unparsed { kept, ..why };
+        event::write_unparsed(&mut self.block.lines, self.origin, place, why, redacted, &time, self.server);
+        self.block.rows.redacted += u64::from(!redacted.is_empty());
         self.source.tally.unparsed();
         if let Some(chosen) = self.chosen {
             chosen.push(Chosen { rule: None, dialect: None });

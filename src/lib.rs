@@ -15,6 +15,7 @@ pub mod frames;
 pub mod held;
 pub mod accounts;
 pub mod intake;
+pub mod redact;
 pub mod shape;
 pub mod sessions;
 pub mod event;

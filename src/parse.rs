@@ -15,9 +15,10 @@ use crate::event::{self, Origin};
 use crate::frames::Frames;
 use crate::health::SourceHealth;
 use crate::held::Held;
-use crate::intake::{Chosen, GivenUp, Intake};
+use crate::intake::{Chosen, GivenUp, Intake, Taken};
 use crate::journal::write::Block;
 use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
+use crate::redact::Redact;
 use crate::shape::{Classify, Tally};
 use crate::tail::identity::first_line;
 
@@ -93,8 +94,32 @@ pub(crate) fn each_block(
     input: &mut impl Read,
     take: &mut Take<'_>,
 ) -> Result<Counts, ParseError> {
-    let mut intake = intake(request);
+    let mut intake = intake(request, &Redact::default());
     intake.chosen = asks.then(Vec::new);
+    each(request, intake, input, &mut |intake| take(&intake.block, intake.chosen.as_deref().unwrap_or_default()))
+}
+
+/// Hands out the rows of `input` out of which something is taken.
+pub(crate) fn each_taken(
+    request: &Request,
+    redact: &Redact,
+    input: &mut impl Read,
+    take: &mut dyn FnMut(&Taken) -> Result<(), ParseError>,
+) -> Result<Counts, ParseError> {
+    let mut intake = intake(request, redact);
+    intake.taken = Some(Vec::new());
+    each(request, intake, input, &mut |intake| intake.taken.iter().flatten().try_for_each(&mut *take))
+}
+
+/// Is shown each block before it is forgotten.
+type Look<'l> = dyn FnMut(&Intake) -> Result<(), ParseError> + 'l;
+
+fn each(
+    request: &Request,
+    mut intake: Intake,
+    input: &mut impl Read,
+    look: &mut Look<'_>,
+) -> Result<Counts, ParseError> {
     let mut frames = Frames::new(0, Vec::new());
     let mut held = Held::default();
     let health = SourceHealth::default();
@@ -111,11 +136,11 @@ pub(crate) fn each_block(
         let Some(origin) = &origin else { continue };
         frames.forget();
         while intake.take(0, origin, &mut frames, &mut held, end, BLOCK_BYTES_MAX, &health) > 0 {
-            hand_out(&mut intake, take)?;
+            hand_out(&mut intake, look)?;
         }
         while end && !held.is_empty() {
             intake.give_up(0, &mut held, GivenUp::OfFile(origin.file), BLOCK_BYTES_MAX, &health);
-            hand_out(&mut intake, take)?;
+            hand_out(&mut intake, look)?;
         }
         intake.begun_elsewhere.clear();
         let rows = &intake.block.rows;
@@ -124,12 +149,11 @@ pub(crate) fn each_block(
     Ok(counts)
 }
 
-fn hand_out(intake: &mut Intake, take: &mut Take<'_>) -> Result<(), ParseError> {
-    take(&intake.block, intake.chosen.as_deref().unwrap_or_default())?;
+fn hand_out(intake: &mut Intake, look: &mut Look<'_>) -> Result<(), ParseError> {
+    look(intake)?;
     intake.block.lines.clear();
-    if let Some(chosen) = &mut intake.chosen {
-        chosen.clear();
-    }
+    intake.chosen.iter_mut().for_each(Vec::clear);
+    intake.taken.iter_mut().for_each(Vec::clear);
     Ok(())
 }
 
@@ -180,7 +204,7 @@ fn identify(
 
 const SOURCE: &str = "parse";
 
-fn intake(request: &Request) -> Intake {
+fn intake(request: &Request, redact: &Redact) -> Intake {
     let agent = AgentPlan {
         name: request.server.clone(),
         origin: String::new(),
@@ -189,7 +213,7 @@ fn intake(request: &Request) -> Intake {
         record_max_bytes: request.record_max_bytes,
         poll_interval: Duration::ZERO,
     };
-    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &[source(request)])
+    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), redact, &[source(request)])
 }
 
 fn source(request: &Request) -> SourcePlan {

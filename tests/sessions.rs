@@ -16,6 +16,7 @@ use sealtrail::health::SourceHealth;
 use sealtrail::held::Held;
 use sealtrail::intake::{GivenUp, Intake};
 use sealtrail::limits::{BLOCK_BYTES_MAX, SESSIONS_MAX};
+use sealtrail::redact::Redact;
 use sealtrail::sessions::Sessions;
 use sealtrail::sessions::numbered::{FileId, Numbered, RowId, Says};
 use sealtrail::sessions::saved::{Saved, replay};
@@ -870,7 +871,7 @@ fn count(log: &[u8], capture: &Capture, record_max_bytes: usize) -> (Sessions, V
         quiet_after: QuietAfter::Off,
         labels: BTreeMap::new(),
     };
-    let mut intake = Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &[source]);
+    let mut intake = Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &Redact::default(), &[source]);
     intake.count_rows(vec![Sessions::new(SOURCE)]);
     let mut frames = Frames::new(0, Vec::new());
     frames.set_dialect(dialect.clone(), true);

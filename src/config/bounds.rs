@@ -58,6 +58,9 @@ pub(super) const NAME_MAX_BYTES: usize = 64;
 /// Each row is held against all names of a list.
 pub(super) const NAMES_MAX: usize = 256;
 
+/// A shorter name would be found at the end of too many others.
+pub(super) const SECRET_NAME_MIN_BYTES: usize = 4;
+
 /// Labels are on every record.
 pub(super) const LABELS_MAX: usize = 32;
 

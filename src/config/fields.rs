@@ -85,6 +85,61 @@ pub(super) fn names(section: &mut Section<'_, '_>, key: &str) -> Option<Vec<Stri
     Some(names)
 }
 
+/// Letters, digits, and the marks that stand between them.
+pub(super) fn secret_names(section: &mut Section<'_, '_>) -> Vec<String> {
+    const KEY: &str = "secret_names";
+    let Some(list) = section.list(KEY) else { return Vec::new() };
+    let mut names = Vec::new();
+    for text in list.value {
+        let name = text.value.value;
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        if !is_name || name.chars().filter(char::is_ascii_alphanumeric).count() < bounds::SECRET_NAME_MIN_BYTES {
+            let hint =
+                "at least four letters and digits, such as \"pincode\": it holds of all names that end so".to_owned();
+            section.wrong(text.span, Some(KEY), format!("{name:?} cannot be a secret's name"), Some(hint));
+        } else {
+            names.push(name);
+        }
+    }
+    at_most(section, KEY, list.span, names)
+}
+
+/// `my_encrypt(2)`, `my_login(1, 3)`.
+pub(super) fn secret_arguments(section: &mut Section<'_, '_>) -> Vec<(String, Vec<u8>)> {
+    const KEY: &str = "secret_arguments";
+    let Some(list) = section.list(KEY) else { return Vec::new() };
+    let mut functions = Vec::new();
+    for text in list.value {
+        match function(&text.value.value) {
+            Some(function) => functions.push(function),
+            None => {
+                let hint =
+                    "a function of at least three letters with the numbers of its secret arguments: \"my_encrypt(2)\""
+                        .to_owned();
+                section.wrong(text.span, Some(KEY), format!("{:?} names no arguments", text.value.value), Some(hint));
+            }
+        }
+    }
+    at_most(section, KEY, list.span, functions)
+}
+
+fn function(text: &str) -> Option<(String, Vec<u8>)> {
+    let (name, arguments) = text.strip_suffix(')')?.split_once('(')?;
+    let name = name.trim();
+    let is_name = name.len() >= 3 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let number = |argument: &str| argument.trim().parse::<u8>().ok().filter(|number| *number > 0);
+    let arguments = arguments.split(',').map(number).collect::<Option<Vec<_>>>()?;
+    is_name.then(|| (name.to_owned(), arguments))
+}
+
+fn at_most<T>(section: &Section<'_, '_>, key: &str, span: Span, all: Vec<T>) -> Vec<T> {
+    if all.len() > bounds::NAMES_MAX {
+        section.wrong(span, Some(key), format!("{} names", all.len()), Some(format!("at most {}", bounds::NAMES_MAX)));
+        return Vec::new();
+    }
+    all
+}
+
 /// A pattern without a slash leaves out files of that name in every folder.
 pub(super) fn exclude(section: &mut Section<'_, '_>) -> Vec<At<String>> {
     let Some(patterns) = section.list("exclude") else { return Vec::new() };

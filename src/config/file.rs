@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 use super::bounds;
 use super::fields::{
     bucket, exclude, filled, format, headers, labels, listen, log_line_prefix, name, names, origin, paths, quiet_after,
-    timezone, url,
+    secret_arguments, secret_names, timezone, url,
 };
 use super::format_name::FormatName;
 use super::keys;
@@ -31,6 +31,7 @@ pub(super) struct File {
     pub agent: AgentTable,
     pub sources: Vec<SourceTable>,
     pub classify: ClassifyTable,
+    pub redact: RedactTable,
     pub seal: SealTable,
     pub health: HealthTable,
     pub destinations: Vec<DestinationTable>,
@@ -70,6 +71,13 @@ pub(super) struct ClassifyTable {
     pub break_glass_roles: Option<Vec<String>>,
     pub break_glass_applications: Option<Vec<String>>,
     pub bulk_rows: Option<u64>,
+}
+
+/// `[redact]`.
+#[derive(Default)]
+pub(super) struct RedactTable {
+    pub secret_names: Vec<String>,
+    pub secret_arguments: Vec<(String, Vec<u8>)>,
 }
 
 /// `[seal]`.
@@ -145,6 +153,9 @@ pub(super) fn parse(context: &Context<'_>) -> Option<File> {
     file.sources = many(context, &mut top, "source", keys::SOURCE).into_iter().map(source).collect();
     if let Some(section) = single(context, &mut top, "classify", keys::CLASSIFY) {
         file.classify = classify(section);
+    }
+    if let Some(section) = single(context, &mut top, "redact", keys::REDACT) {
+        file.redact = redact(section);
     }
     if let Some(section) = single(context, &mut top, "seal", keys::SEAL) {
         file.seal = seal(section);
@@ -335,6 +346,13 @@ fn classify(mut section: Section<'_, '_>) -> ClassifyTable {
         break_glass_applications: names(&mut section, "break_glass_applications"),
         bulk_rows: section.count("bulk_rows").map(|rows| rows.value),
     };
+    section.end("");
+    table
+}
+
+fn redact(mut section: Section<'_, '_>) -> RedactTable {
+    let table =
+        RedactTable { secret_names: secret_names(&mut section), secret_arguments: secret_arguments(&mut section) };
     section.end("");
     table
 }

@@ -4,7 +4,7 @@
 //! that a destination takes only the keys of its type.
 
 /// Tables of the file, in the order in which the example shows them.
-pub const TOP: &[&str] = &["agent", "source", "classify", "seal", "health", "destination"];
+pub const TOP: &[&str] = &["agent", "source", "classify", "redact", "seal", "health", "destination"];
 
 /// Keys of `[agent]`.
 pub const AGENT: &[&str] = &["name", "origin", "state_dir", "journal_max_bytes", "record_max_bytes", "poll_interval"];
@@ -22,6 +22,9 @@ pub const CLASSIFY: &[&str] = &[
     "break_glass_applications",
     "bulk_rows",
 ];
+
+/// Keys of `[redact]`.
+pub const REDACT: &[&str] = &["secret_names", "secret_arguments"];
 
 /// Keys of `[seal]`.
 pub const SEAL: &[&str] = &["interval", "heartbeat", "segment_max_bytes", "segment_max_age"];
@@ -59,7 +62,8 @@ pub const TLS: &[(&str, &[&str])] = &[("http", &["ca_file", "cert_file", "key_fi
 /// Names that the documentation of later releases uses: said so, instead of a guess at a spelling.
 const LATER: &[(&str, &str)] = &[
     ("", "identity"),
-    ("", "redact"),
+    ("redact", "literals"),
+    ("redact", "detectors"),
     ("destination", "only"),
     ("destination", "schema"),
     ("destination", "object_lock"),
@@ -85,7 +89,14 @@ pub(super) const LATER_TYPES: &[&str] = &[
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
 pub fn all() -> Vec<String> {
-    let plain = [("agent", AGENT), ("source", SOURCE), ("classify", CLASSIFY), ("seal", SEAL), ("health", HEALTH)];
+    let plain = [
+        ("agent", AGENT),
+        ("source", SOURCE),
+        ("classify", CLASSIFY),
+        ("redact", REDACT),
+        ("seal", SEAL),
+        ("health", HEALTH),
+    ];
     let mut names: Vec<String> = Vec::new();
     for (section, keys) in plain {
         names.extend(keys.iter().map(|key| format!("{section}.{key}")));

@@ -13,6 +13,7 @@ use sealtrail_parsers::postgres_prefix::Prefix;
 use sealtrail_parsers::{Dialect, Format};
 
 use super::secret::Secret;
+use crate::redact::Redact;
 use crate::shape::Classify;
 
 /// All that `run` needs to know.
@@ -24,6 +25,8 @@ pub struct Plan {
     pub sources: Vec<SourcePlan>,
     /// Who and what counts as an administrator's.
     pub classify: Classify,
+    /// What counts as a secret, beside what is one everywhere.
+    pub redact: Redact,
     /// When to seal and when to roll.
     pub seal: SealPlan,
     /// Where to deliver, in the order of the file; at least one (the embedded default is a `file` destination).

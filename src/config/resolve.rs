@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::Whereabouts;
 use super::bounds;
 use super::file::{
-    AgentTable, ClassifyTable, DestinationTable, File, HealthTable, HttpTable, KindTable, S3Table, SealTable,
-    SourceTable, TlsTable,
+    AgentTable, ClassifyTable, DestinationTable, File, HealthTable, HttpTable, KindTable, RedactTable, S3Table,
+    SealTable, SourceTable, TlsTable,
 };
 use super::plan::{
     AgentPlan, DestinationKind, DestinationPlan, FilePlan, HealthPlan, HttpPlan, Plan, S3Credentials, S3Plan, SealPlan,
@@ -16,6 +16,7 @@ use super::plan::{
 use super::section::{At, Span};
 use super::text::Context;
 use super::units;
+use crate::redact::Redact;
 use crate::shape::Classify;
 
 /// `[agent] state_dir` when it is not written.
@@ -43,6 +44,7 @@ pub(super) fn plan(context: &Context<'_>, file: File, sha256: String) -> Option<
         sources: sources?,
         destinations: destinations?,
         classify: classify(file.classify),
+        redact: redact(file.redact),
         seal: seal(file.seal),
         health,
         agent,
@@ -93,6 +95,10 @@ fn classify(table: ClassifyTable) -> Classify {
         break_glass_applications: table.break_glass_applications.unwrap_or(default.break_glass_applications),
         bulk_rows: table.bulk_rows.unwrap_or(default.bulk_rows),
     }
+}
+
+fn redact(table: RedactTable) -> Redact {
+    Redact { secret_names: table.secret_names, secret_arguments: table.secret_arguments }
 }
 
 fn seal(table: SealTable) -> SealPlan {

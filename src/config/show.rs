@@ -105,6 +105,7 @@ fn tables(reading: &Reading) -> Vec<Table> {
     let mut tables = vec![agent(plan)];
     tables.extend(plan.sources.iter().enumerate().map(source));
     tables.push(classify(plan));
+    tables.push(redact(plan));
     tables.push(seal(plan));
     tables.push(health(plan));
     tables.extend((0..plan.destinations.len()).map(|index| destination(reading, index)));
@@ -160,6 +161,19 @@ fn classify(plan: &Plan) -> Table {
         row("bulk_rows", json!(classify.bulk_rows)),
     ];
     Table { title: "[classify]".to_owned(), path: "classify".to_owned(), rows }
+}
+
+fn redact(plan: &Plan) -> Table {
+    let redact = &plan.redact;
+    let arguments = redact.secret_arguments.iter().map(|(name, arguments)| {
+        let numbers: Vec<_> = arguments.iter().map(u8::to_string).collect();
+        format!("{name}({})", numbers.join(", "))
+    });
+    let rows = vec![
+        row("secret_names", json!(redact.secret_names)),
+        row("secret_arguments", json!(arguments.collect::<Vec<_>>())),
+    ];
+    Table { title: "[redact]".to_owned(), path: "redact".to_owned(), rows }
 }
 
 fn seal(plan: &Plan) -> Table {

@@ -7,6 +7,8 @@
 //! Where statements differ in their numbers alone, and [`alike`] can prove that nothing else depends on them, they have one place: the reading is
 //! moved along to the text at hand.
 
+use std::sync::Arc;
+
 use sealtrail_parsers::{Dialect as RowDialect, Record};
 use sealtrail_sql::{Dialect, Reader, Reading};
 
@@ -16,12 +18,15 @@ use super::prepared::Runs;
 use super::told::Told;
 use super::{command, sql_dialect};
 use crate::limits::{READ_STATEMENT_BYTES_MAX, READINGS_BYTES_MAX, READINGS_MAX};
+use crate::redact::{Redact, Redactor};
 
 /// Reads statements, and remembers.
 #[derive(Debug)]
 pub struct Readings {
     places: Vec<Place>,
     reader: Reader,
+    /// Asked once a text whether it may hold a secret.
+    redactor: Arc<Redactor>,
     /// Of the text at hand.
     skeleton: Skeleton,
     /// Of the statement that was read last and is not kept.
@@ -37,6 +42,8 @@ pub struct Read {
     pub reading: Reading,
     /// What the rules ask for, so far as the text alone answers it: one for each statement.
     pub facts: Vec<Facts>,
+    /// It may hold a secret.
+    pub is_suspect: bool,
 }
 
 #[derive(Debug, Default)]
@@ -86,17 +93,23 @@ impl Kept {
 
 impl Default for Readings {
     fn default() -> Self {
+        Readings::new(Arc::new(Redactor::new(&Redact::default())))
+    }
+}
+
+impl Readings {
+    /// Empty.
+    pub fn new(redactor: Arc<Redactor>) -> Self {
         Readings {
             places: Vec::new(),
             reader: Reader::new(),
+            redactor,
             skeleton: Skeleton::default(),
             passing: Read::default(),
             bytes: 0,
         }
     }
-}
 
-impl Readings {
     /// What the text says. Allocates nothing for one that is kept.
     pub fn of(&mut self, dialect: Dialect, text: &[u8]) -> &Read {
         if text.len() > READ_STATEMENT_BYTES_MAX {
@@ -151,12 +164,13 @@ impl Readings {
     /// Gives the memory back.
     pub fn rest(&mut self) {
         if self.bytes > 0 || self.passing.reading.bytes() > size_of::<Reading>() {
-            *self = Readings::default();
+            *self = Readings::new(Arc::clone(&self.redactor));
         }
     }
 
     fn pass(&mut self, dialect: Dialect, text: &[u8]) -> &Read {
         read(&mut self.reader, dialect, text, &mut self.passing);
+        self.passing.is_suspect = self.redactor.suspects(dialect, text);
         &self.passing
     }
 
@@ -307,12 +321,18 @@ mod tests {
                     let kept = readings.of(dialect, text.as_bytes());
                     prop_assert_eq!(&kept.reading, &fresh.reading, "{}", text);
                     prop_assert_eq!(&kept.facts, &fresh.facts, "{}", text);
+                    let is_suspect = Redactor::new(&Redact::default()).suspects(dialect, text.as_bytes());
+                    prop_assert_eq!(kept.is_suspect, is_suspect, "{}", text);
                 }
             }
         }
     }
 
-    const PIECES: [&str; 32] = [
+    const PIECES: [&str; 36] = [
+        "WHERE password = #",
+        "AND token IN (#, 2)",
+        "hmac(a, #)",
+        "'password=' #",
         "#",
         "a",
         "FROM t",

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sealtrail::config::plan::*;
 use sealtrail::config::secret::Secret;
 use sealtrail::health::{DestinationHealth, Health};
+use sealtrail::redact::Redact;
 use sealtrail::shape::Classify;
 use sealtrail::ship::{self, Pace, Ship};
 use tokio::sync::watch;
@@ -166,6 +167,7 @@ pub fn plan(journal: &Journal, kinds: Vec<DestinationKind>) -> Plan {
         },
         sources: Vec::new(),
         classify: Classify::default(),
+        redact: Redact::default(),
         seal: SealPlan {
             interval: Duration::from_secs(1),
             heartbeat: Duration::from_secs(60),

@@ -12,6 +12,7 @@ use sealtrail::config::plan::*;
 use sealtrail::core::{Core, Parts};
 use sealtrail::health::Health;
 use sealtrail::host::Host;
+use sealtrail::redact::Redact;
 use sealtrail::run::open_trail;
 use sealtrail::shape::Classify;
 use sealtrail::ship::{self, OpenSink, Pace, Ship};
@@ -187,6 +188,7 @@ pub fn plan(server: &Server, fars: &[(String, Far)], tuning: &Tuning) -> Plan {
         },
         sources: sources.collect(),
         classify: Classify::default(),
+        redact: Redact::default(),
         seal: SealPlan {
             interval: Duration::from_millis(tuning.interval_ms),
             heartbeat: Duration::from_millis(tuning.heartbeat_ms),

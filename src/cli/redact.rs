@@ -1,0 +1,96 @@
+//! `sealtrail redact test`: what is taken out of a log, before and after.
+
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+
+use sealtrail::config;
+use sealtrail::config::format_name::Read as Named;
+use sealtrail::redact::Redact;
+use sealtrail::redact::compare::compare;
+use sealtrail_parsers::postgres_prefix::Prefix;
+
+use super::parse::{Asked, failed, open};
+use super::{CliError, Exit};
+
+/// What is taken out of rows before they are sealed
+///
+/// Passwords, keys, tokens and connection strings never reach the trail. What counts as one beside those that always do is
+/// said in the configuration, [redact].
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    sealtrail redact test /var/log/postgresql/postgresql.csv\n\n\
+    Exit codes:\n  \
+    0  something is taken out\n  \
+    1  nothing is\n  \
+    2  the file cannot be read, or its format cannot be told")]
+pub struct RedactArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Test(TestArgs),
+}
+
+/// Show what is taken out of a log, each text before and after
+///
+/// Reads one audit log and keeps no state. What it prints holds the secrets as the log has them.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    sealtrail redact test /var/log/postgresql/postgresql.csv\n  \
+    tail -n 100 server_audit.log | sealtrail redact test --format mariadb-audit -\n  \
+    sealtrail redact test -c sealtrail.toml general.log\n\n\
+    Exit codes:\n  \
+    0  something is taken out\n  \
+    1  nothing is\n  \
+    2  the file cannot be read, or its format cannot be told")]
+struct TestArgs {
+    /// The configuration whose [redact] holds; without it, only what holds everywhere.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The log's format; without it, told from the log's first bytes.
+    #[arg(long, value_name = "NAME", value_parser = super::parse::FormatParser { and: &[] }, hide_possible_values = true)]
+    format: Option<Named>,
+
+    /// The server's log_line_prefix, or the name of one that is known (debian, rds, …): for PostgreSQL's stderr and syslog formats.
+    #[arg(long, value_name = "PREFIX", value_parser = super::parse::prefix)]
+    log_line_prefix: Option<Arc<Prefix>>,
+
+    /// The zone of times without an offset: the server's log_timezone, an IANA name.
+    #[arg(long, value_name = "ZONE", value_parser = super::parse::timezone)]
+    timezone: Option<String>,
+
+    /// One JSON object a row, for a machine.
+    #[arg(long)]
+    json: bool,
+
+    /// The log; - is stdin.
+    #[arg(value_name = "FILE|-")]
+    file: PathBuf,
+}
+
+/// Runs it.
+pub fn main(args: RedactArgs) -> Result<Exit, CliError> {
+    let Command::Test(args) = args.command;
+    let redact = match &args.config {
+        Some(path) => config::load(path)?.redact,
+        None => Redact::default(),
+    };
+    let format = args.format.and_then(|named| match named {
+        Named::Format(format) => Some(format),
+        Named::Other => None,
+    });
+    let asked = Asked { format, prefix: args.log_line_prefix, timezone: args.timezone };
+    let mut input = open(&args.file)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    match compare(&asked.request(&args.file), &redact, args.json, &mut input, &mut out) {
+        Ok(0) => Ok(Exit::No),
+        Ok(_) => Ok(Exit::Yes),
+        Err(error) => failed(error),
+    }
+}
