@@ -103,7 +103,10 @@ fn assert_tiled(log: &[u8], lines: &[Value]) {
         }
         let kept = |field: &Value| field.as_str().unwrap_or_default().as_bytes().to_vec();
         assert!(bytes.starts_with(&kept(&line["oversize"]["head"])), "{line}");
-        assert!(bytes.ends_with(&kept(&line["oversize"]["tail"])), "{line}");
+        // What a quote ends may be the end of a secret whose beginning was cut off.
+        let tail = kept(&line["oversize"]["tail"]);
+        let tail = tail.strip_prefix(b"[redacted]").unwrap_or(&tail);
+        assert!(bytes.ends_with(tail), "{line}");
         if has_flag(line, "zeros") {
             assert!(bytes.iter().all(|byte| *byte == 0), "{line}");
         }

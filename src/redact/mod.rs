@@ -388,7 +388,11 @@ fn end_of_secret(text: &[u8], from: usize) -> usize {
     let rest = text.get(from..).unwrap_or_default();
     let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'\'' | b'"' | b'@' | b';');
     match rest.iter().position(ends) {
-        Some(len) if matches!(rest[len], b'\'' | b'"' | b'@') => from + len,
+        Some(len)
+            if matches!(rest[len], b'\'' | b'"' | b'@') && rest[..len].iter().any(|byte| items::is_word(*byte)) =>
+        {
+            from + len
+        }
         _ => from,
     }
 }
