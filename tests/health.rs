@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sealtrail::clock;
 use sealtrail::health::{DestinationHealth, Health, JournalHealth, SourceHealth, WatchHealth, http, metrics, notify};
@@ -99,9 +99,8 @@ fn a_scraper_that_says_nothing_does_not_keep_the_probes_out() {
 fn the_endpoints_end_when_they_are_told_to() {
     let served = Served::start(health());
     let idle = TcpStream::connect(served.address).expect("connected");
-    let begun = Instant::now();
+    // It returns when they have ended.
     served.end();
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     drop(idle);
 }
 
