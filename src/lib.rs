@@ -16,6 +16,7 @@ pub mod held;
 pub mod accounts;
 pub mod intake;
 pub mod shape;
+pub mod identity;
 pub mod sessions;
 pub mod event;
 pub mod journal;

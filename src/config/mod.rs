@@ -11,7 +11,7 @@ mod file;
 pub mod format_name;
 pub mod keys;
 mod matches;
-mod nearest;
+pub(crate) mod nearest;
 pub mod plan;
 mod resolve;
 pub mod secret;

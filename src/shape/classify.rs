@@ -68,7 +68,7 @@ fn holds(patterns: &[String], name: &[u8]) -> bool {
 }
 
 /// Whether a name fits a pattern with `*`, in one pass and a step back to the last star.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
+pub(crate) fn fits(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut of) = (0, 0);
     let mut star = None;
     while of < name.len() {

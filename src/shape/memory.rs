@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use sealtrail_parsers::{Act, Record, Status, Value};
 use sealtrail_sql::{Dialect as Sql, Statement};
 
-use super::authentication::{self, Authentication};
+use super::authentication;
 use super::facts::Facts;
 use super::prepared::{self, Effect, Group, Prepared, Runs};
 use super::readings::hash;
@@ -51,6 +51,26 @@ pub struct Known<'a> {
     pub identity: Option<&'a [u8]>,
     /// When it logged in, Unix milliseconds.
     pub logged_in_ms: Option<u64>,
+    /// Whom the server proved it to be, for as long as it lasts.
+    pub authenticated: Option<Authenticated<'a>>,
+}
+
+/// Whom a server proved a session to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Authenticated<'a> {
+    /// How: the engine's word.
+    pub method: &'a [u8],
+    /// The name that was proven, before it was mapped to an account.
+    pub identity: &'a [u8],
+    /// The record that tells.
+    pub row: RowId,
+}
+
+#[derive(Debug)]
+struct Proven {
+    method: Vec<u8>,
+    identity: Vec<u8>,
+    row: RowId,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +80,8 @@ struct Session {
     method: Option<Vec<u8>>,
     identity: Option<Vec<u8>>,
     logged_in_ms: Option<u64>,
+    /// Unlike these it outlives the login.
+    proven: Option<Proven>,
     settings: Settings,
     begun: Option<Begun>,
     /// Where its prepared statements are, if it has any.
@@ -154,7 +176,7 @@ impl Memory {
                 // The number of an earlier session that was given again.
                 self.enter(id, |session| *session = Session { received: Some(row), ..Session::new() });
             }
-            Act::Authenticated => self.enter(id, |session| session.authenticated(&authentication::of(record))),
+            Act::Authenticated => self.enter(id, |session| session.authenticated(record, row)),
             Act::Login => self.enter(id, |session| session.logged_in(time)),
             Act::LoginFailed | Act::Logout => {
                 self.newer.remove(id);
@@ -338,17 +360,32 @@ impl Session {
             method: self.method.as_deref(),
             identity: self.identity.as_deref(),
             logged_in_ms: self.logged_in_ms,
+            authenticated: self.proven.as_ref().map(|it| Authenticated {
+                method: &it.method,
+                identity: &it.identity,
+                row: it.row,
+            }),
         }
     }
 
-    fn authenticated(&mut self, authentication: &Authentication<'_>) {
+    fn authenticated(&mut self, record: &Record<'_>, row: RowId) {
+        let authentication = authentication::of(record);
         self.method = authentication.method.map(<[u8]>::to_vec);
         self.identity = authentication.identity.map(<[u8]>::to_vec);
+        // A client of some formats can write rows that look like the server's.
+        let is_servers_word = !record.flags.contains(&"forgeable");
+        self.proven = match (&self.method, &self.identity) {
+            (Some(method), Some(identity)) if is_servers_word => {
+                Some(Proven { method: method.clone(), identity: identity.clone(), row })
+            }
+            _ => None,
+        };
     }
 
     /// The row of the login has what came before it.
     fn logged_in(&mut self, time: &UtcTime) {
-        *self = Session { logged_in_ms: time.source.is_none().then(|| time.unix_ms()), ..Session::new() };
+        let (proven, logged_in_ms) = (self.proven.take(), time.source.is_none().then(|| time.unix_ms()));
+        *self = Session { logged_in_ms, proven, ..Session::new() };
     }
 
     /// More rows of the same statement: the first one is referred to.
