@@ -15,6 +15,7 @@ use crate::event::{self, At, Event, Kept, Origin, Oversize, Place, Unparsed};
 use crate::frames::{Frames, Next, Passed};
 use crate::health::SourceHealth;
 use crate::held::{Held, Waiting};
+use crate::identity::{self, Mapper};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::sessions::Sessions;
@@ -43,6 +44,8 @@ pub struct Intake {
     scratch: Scratch,
     classify: Classify,
     readings: Readings,
+    /// Who is behind the accounts; `None` where nobody asks.
+    pub identity: Option<Mapper>,
     /// The boot clock's, of the turn.
     now_ms: u64,
     /// When the file at hand was written to last, in milliseconds since 1970.
@@ -97,6 +100,7 @@ impl Intake {
             scratch: Scratch::new(),
             classify: classify.clone(),
             readings: Readings::default(),
+            identity: None,
             now_ms: 0,
             written_ms: None,
             begun_elsewhere: Vec::new(),
@@ -235,6 +239,7 @@ impl Intake {
             server: &self.server,
             classify: &self.classify,
             readings: &mut self.readings,
+            identity: &mut self.identity,
             block: &mut self.block,
             chosen: &mut self.chosen,
             source: &mut self.sources[source],
@@ -269,6 +274,7 @@ struct Row<'i> {
     server: &'i str,
     classify: &'i Classify,
     readings: &'i mut Readings,
+    identity: &'i mut Option<Mapper>,
     block: &'i mut Block,
     chosen: &'i mut Option<Vec<Chosen>>,
     source: &'i mut SourceIntake,
@@ -354,6 +360,7 @@ impl Row<'_> {
             server: self.server,
             classify: self.classify,
             readings: self.readings,
+            identity: self.identity,
             chosen: self.chosen,
             block: self.block,
             source: self.source,
@@ -521,14 +528,32 @@ impl Row<'_> {
                 told = self.readings.told(dialect, record, is_cut);
             }
         }
-        let known = self.source.memory.known(session, record);
+        let mut known = self.source.memory.known(session, record);
+        let who = self.identity.as_mut().map(|mapper| {
+            let places = (self.server, self.source.name.as_str());
+            let asked = identity::asked(mapper.directory(), record, &known, places, &time);
+            mapper.find(&asked)
+        });
+        known.break_glass = who.is_some_and(|who| who.is_break_glass);
+        let who = who.map_or(&[][..], |who| &who.json);
         let meaning = meaning(record, told, &known, self.server.as_bytes(), self.classify);
         self.source.tally.event(&meaning, &time);
         if let Some(chosen) = self.chosen {
             chosen.push(Chosen { rule: Some(meaning.rule), dialect: told.map(|told| told.dialect) });
         }
-        let event =
-            Event { origin: self.origin, place, frame, record, known, meaning, time, session_start, oversize, pieces };
+        let event = Event {
+            origin: self.origin,
+            place,
+            frame,
+            record,
+            known,
+            who,
+            meaning,
+            time,
+            session_start,
+            oversize,
+            pieces,
+        };
         event::write(&mut self.block.lines, &event);
         let row = RowId { file: self.origin.file, offset: place.offset, part: place.part };
         self.source.memory.learn(session, record, told.as_ref(), row, &time);

@@ -11,8 +11,8 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-const COMMANDS: [&str; 10] =
-    ["run", "check", "parse", "explain", "verify", "status", "keys", "demo", "completions", "man"];
+const COMMANDS: [&str; 11] =
+    ["run", "check", "parse", "explain", "identity", "verify", "status", "keys", "demo", "completions", "man"];
 
 const SOURCE: &str = "[[source]]\nname = \"pg\"\npaths = [\"/nonexistent/*.csv\"]\n";
 
@@ -49,7 +49,7 @@ fn every_command_of_the_help_is_in_the_list_above() {
     let names =
         commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|n| !n.is_empty()));
     let names: Vec<&str> = names.filter(|name| *name != "help").collect();
-    assert_eq!(names, COMMANDS[..9]);
+    assert_eq!(names, COMMANDS[..10]);
 }
 
 #[test]

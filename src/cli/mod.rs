@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod demo;
 mod explain;
+mod identity;
 mod keys;
 mod log;
 mod man;
@@ -57,6 +58,7 @@ enum Command {
     Check(check::CheckArgs),
     Parse(parse::ParseArgs),
     Explain(explain::ExplainArgs),
+    Identity(identity::IdentityArgs),
     Verify(verify::VerifyArgs),
     Status(status::StatusArgs),
     Keys(keys::KeysArgs),
@@ -147,6 +149,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Check(args) => check::main(args),
         Command::Parse(args) => parse::main(args),
         Command::Explain(args) => explain::main(args),
+        Command::Identity(args) => identity::main(args),
         Command::Verify(args) => verify::main(args),
         Command::Status(args) => status::main(args),
         Command::Keys(args) => keys::main(args),

@@ -58,6 +58,9 @@ pub(super) const NAME_MAX_BYTES: usize = 64;
 /// Each row is held against all names of a list.
 pub(super) const NAMES_MAX: usize = 256;
 
+/// Each is looked at every two seconds.
+pub(super) const IDENTITY_FILES_MAX: usize = 64;
+
 /// Labels are on every record.
 pub(super) const LABELS_MAX: usize = 32;
 

@@ -3,8 +3,10 @@
 //! One list for three readers: the unknown-key message, the test that `config.example.toml` holds them all, and the rule
 //! that a destination takes only the keys of its type.
 
+use crate::identity;
+
 /// Tables of the file, in the order in which the example shows them.
-pub const TOP: &[&str] = &["agent", "source", "classify", "seal", "health", "destination"];
+pub const TOP: &[&str] = &["agent", "source", "classify", "identity", "seal", "health", "destination"];
 
 /// Keys of `[agent]`.
 pub const AGENT: &[&str] = &["name", "origin", "state_dir", "journal_max_bytes", "record_max_bytes", "poll_interval"];
@@ -22,6 +24,12 @@ pub const CLASSIFY: &[&str] = &[
     "break_glass_applications",
     "bulk_rows",
 ];
+
+/// Keys of `[identity]`.
+pub const IDENTITY: &[&str] = &["files", "rule"];
+
+/// How a rule is called in what is said of it.
+pub(super) const IDENTITY_RULE_TITLE: &str = "[[identity.rule]]";
 
 /// Keys of `[seal]`.
 pub const SEAL: &[&str] = &["interval", "heartbeat", "segment_max_bytes", "segment_max_age"];
@@ -58,7 +66,6 @@ pub const TLS: &[(&str, &[&str])] = &[("http", &["ca_file", "cert_file", "key_fi
 
 /// Names that the documentation of later releases uses: said so, instead of a guess at a spelling.
 const LATER: &[(&str, &str)] = &[
-    ("", "identity"),
     ("", "redact"),
     ("destination", "only"),
     ("destination", "schema"),
@@ -90,6 +97,8 @@ pub fn all() -> Vec<String> {
     for (section, keys) in plain {
         names.extend(keys.iter().map(|key| format!("{section}.{key}")));
     }
+    names.push("identity.files".to_owned());
+    names.extend(identity::rule::KEYS.iter().map(|key| format!("identity.rule.{key}")));
     for (kind, keys) in DESTINATION_TYPES {
         let tls = tls_keys(kind).iter().map(|key| format!("destination({kind}).tls.{key}"));
         let keys = DESTINATION.iter().chain(*keys).filter(|key| **key != "tls");

@@ -9,6 +9,7 @@ mod error;
 mod fields;
 mod file;
 pub mod format_name;
+mod identity;
 pub mod keys;
 mod matches;
 pub(crate) mod nearest;

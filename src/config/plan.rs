@@ -13,6 +13,7 @@ use sealtrail_parsers::postgres_prefix::Prefix;
 use sealtrail_parsers::{Dialect, Format};
 
 use super::secret::Secret;
+use crate::identity::{Loaded, Loader};
 use crate::shape::Classify;
 
 /// All that `run` needs to know.
@@ -24,6 +25,8 @@ pub struct Plan {
     pub sources: Vec<SourcePlan>,
     /// Who and what counts as an administrator's.
     pub classify: Classify,
+    /// Who is behind the accounts; `None`: nobody says.
+    pub identity: Option<IdentityPlan>,
     /// When to seal and when to roll.
     pub seal: SealPlan,
     /// Where to deliver, in the order of the file; at least one (the embedded default is a `file` destination).
@@ -109,6 +112,15 @@ pub enum QuietAfter {
     Off,
     /// So long.
     Duration(Duration),
+}
+
+/// `[identity]`.
+#[derive(Debug, Clone)]
+pub struct IdentityPlan {
+    /// Where the rules come from, to be read again.
+    pub loader: Loader,
+    /// As they were read.
+    pub loaded: Loaded,
 }
 
 /// `[seal]`.

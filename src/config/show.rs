@@ -9,7 +9,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::format_name::FormatName;
-use super::plan::{Compression, DestinationKind, HttpPlan, Plan, QuietAfter, S3Plan, SourcePlan, StartAt, TlsPlan};
+use super::plan::{
+    Compression, DestinationKind, HttpPlan, IdentityPlan, Plan, QuietAfter, S3Plan, SourcePlan, StartAt, TlsPlan,
+};
 use super::units::{show_about, show_duration, show_size};
 use super::{Matches, Reading, Warning};
 
@@ -105,6 +107,7 @@ fn tables(reading: &Reading) -> Vec<Table> {
     let mut tables = vec![agent(plan)];
     tables.extend(plan.sources.iter().enumerate().map(source));
     tables.push(classify(plan));
+    tables.extend(plan.identity.as_ref().map(identity));
     tables.push(seal(plan));
     tables.push(health(plan));
     tables.extend((0..plan.destinations.len()).map(|index| destination(reading, index)));
@@ -160,6 +163,15 @@ fn classify(plan: &Plan) -> Table {
         row("bulk_rows", json!(classify.bulk_rows)),
     ];
     Table { title: "[classify]".to_owned(), path: "classify".to_owned(), rows }
+}
+
+fn identity(identity: &IdentityPlan) -> Table {
+    let directory = &identity.loaded.directory;
+    let rows = vec![
+        row("files", json!(identity.loader.files.iter().map(|path| text(path)).collect::<Vec<_>>())),
+        Row { note: format!("  (directory {})", directory.version), ..row("rule", json!(directory.len())) },
+    ];
+    Table { title: "[identity]".to_owned(), path: "identity".to_owned(), rows }
 }
 
 fn seal(plan: &Plan) -> Table {

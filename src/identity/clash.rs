@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn two_of_one_priority_for_the_same_row_are_told_with_both_places() {
-        let said = |two: &str| format!("d.toml:5: rule b: may apply to the same row as rule a in d.toml:1, and both have priority {two}");
+        let said = |two: &str| {
+            format!("d.toml:5: rule b: may apply to the same row as rule a in d.toml:1, and both have priority {two}")
+        };
         for (one, two) in [
             ("account = 'x'", "account = 'x'"),
             ("account = ['w', 'x']", "account = ['x', 'y']"),
@@ -164,7 +166,7 @@ mod tests {
             ("account = 'x'\naddress = '10.0.0.0/9'", "account = 'x'\naddress = ['10.128.0.0/9', 'local']"),
             ("account = 'x'\nvalid_to = 2026-01-31", "account = 'x'\nvalid_from = 2026-02-01"),
             ("account = 'x'\nsource = 'pg'", "account = 'x'\nsource = 'maria'"),
-            ("account = 'x'", "account = 'x'\npriority = 50"),
+            ("account = 'x'\ndatabase = 'd'\npriority = 50", "account = 'x'"),
         ] {
             assert_eq!(told(&(rule("a", one) + &rule("b", two))), [""; 0], "{one} / {two}");
         }
@@ -180,10 +182,14 @@ mod tests {
         ] {
             let all = rule("a", one) + &rule("b", two);
             let at = 4 + one.lines().count();
-            let said = format!("d.toml:{at}: rule b: can never apply: rule a in d.toml:1 takes every row that it could");
+            let said =
+                format!("d.toml:{at}: rule b: can never apply: rule a in d.toml:1 takes every row that it could");
             assert_eq!(told(&all), [said], "{one} / {two}");
         }
-        assert_eq!(told(&(rule("a", "account = 'x'\ndatabase = 'd'") + &rule("b", "account = 'x'\npriority = 200"))), [""; 0]);
+        assert_eq!(
+            told(&(rule("a", "account = 'x'\ndatabase = 'd'") + &rule("b", "account = 'x'\npriority = 200"))),
+            [""; 0]
+        );
     }
 
     #[test]

@@ -110,7 +110,8 @@ impl Directory {
         let patterns = RegexSetBuilder::new(texts).size_limit(IDENTITY_PATTERNS_BYTES_MAX).build().ok()?;
         let asks = Of::ALL.map(|of| rules.iter().any(|rule| !rule.when.texts[of as usize].is_empty()));
         let asks_address = rules.iter().any(|rule| !rule.when.addresses.is_empty());
-        let has_time = |rule: &Rule| [rule.when.from_ms, rule.when.to_ms, rule.gives.expires_ms].iter().any(Option::is_some);
+        let has_time =
+            |rule: &Rule| [rule.when.from_ms, rule.when.to_ms, rule.gives.expires_ms].iter().any(Option::is_some);
         let is_timed = rules.iter().any(has_time);
         Some(Directory { rules, exact, patterns, of_pattern, of_any, asks, asks_address, is_timed, version })
     }

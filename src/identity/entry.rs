@@ -281,7 +281,8 @@ fn of_csv(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
 fn csv_field(key: &str, line: usize, cell: &str) -> Field {
     let may_be_list = super::rule::is_condition(key) && !(cell.starts_with('/') && cell.ends_with('/'));
     let is_list = may_be_list && cell.contains(';');
-    let texts = if is_list { cell.split(';').map(|text| text.trim().to_owned()).collect() } else { vec![cell.to_owned()] };
+    let texts =
+        if is_list { cell.split(';').map(|text| text.trim().to_owned()).collect() } else { vec![cell.to_owned()] };
     Field { key: key.to_owned(), line, texts, is_list }
 }
 
@@ -372,7 +373,8 @@ mod tests {
     fn one_rule_is_the_same_in_each_form() {
         let toml = "\n[[rule]]\naccount = [\"a\", \"b\"]\npriority = 5\nvalid_from = 2026-01-01\n";
         let csv = "# people\nvalid_from,account,priority,team\n2026-01-01,a; b,5,\n";
-        let json = "[\n\n {\"account\": [\"a\", \"b\"], \"priority\": 5,\n \"valid_from\": \"2026-01-01\", \"team\": null}]";
+        let json =
+            "[\n\n {\"account\": [\"a\", \"b\"], \"priority\": 5,\n \"valid_from\": \"2026-01-01\", \"team\": null}]";
         let fields = "account=a|b priority=5 valid_from=2026-01-01";
         assert_eq!(shown("d.toml", toml), [format!("d.toml:2 {fields}")]);
         assert_eq!(shown("d.csv", csv), [format!("d.csv:3 {fields}")]);
@@ -391,7 +393,11 @@ mod tests {
         let text = "account,person\r\n\"a,\"\"b\"\"\",\"Doe,\r\nJane\"\r\nx,y\n\n\"/a;b/\",z";
         assert_eq!(
             shown("d.csv", text),
-            ["d.csv:2 account=a,\"b\" person=Doe,\r\nJane", "d.csv:4 account=x person=y", "d.csv:6 account=/a;b/ person=z"]
+            [
+                "d.csv:2 account=a,\"b\" person=Doe,\r\nJane",
+                "d.csv:4 account=x person=y",
+                "d.csv:6 account=/a;b/ person=z"
+            ]
         );
     }
 
@@ -406,7 +412,11 @@ mod tests {
             ("d.json", "[{\"a\": 1},\n{\"a\": }]", "d.json:2: no list in JSON: expected value"),
             ("d.json", "{}", "d.json:1: no list in JSON: invalid type: map, expected a sequence"),
             ("d.json", "[1]", "d.json:1: must be an object"),
-            ("d.json", "[\n{\"account\": {}}]", "d.json:2: account: must be a text, a number, a time, or a list of texts"),
+            (
+                "d.json",
+                "[\n{\"account\": {}}]",
+                "d.json:2: account: must be a text, a number, a time, or a list of texts",
+            ),
             ("d.toml", "[[rule]]\na = \n", "d.toml:2: no TOML: string values must be quoted, expected literal string"),
             ("d.toml", "x = 1\n", "d.toml:1: x: is not what a directory holds"),
             ("d.toml", "[[rule]]\n\na = 1.5\n", "d.toml:3: a: must be a text, a number, a time, or a list of texts"),

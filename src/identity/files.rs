@@ -17,7 +17,8 @@ use super::entry::{self, Entry, Problem};
 use super::rule::{self, Rule};
 use crate::hex::hex;
 use crate::limits::{
-    IDENTITY_FILE_BYTES_MAX, IDENTITY_LOOK_MS, IDENTITY_PATTERNS_BYTES_MAX, IDENTITY_PATTERN_RULES_MAX, IDENTITY_RULES_MAX,
+    IDENTITY_FILE_BYTES_MAX, IDENTITY_LOOK_MS, IDENTITY_PATTERN_RULES_MAX, IDENTITY_PATTERNS_BYTES_MAX,
+    IDENTITY_RULES_MAX,
 };
 
 /// Where the rules come from, and which agent they are for.
@@ -89,9 +90,13 @@ impl Loader {
         }
         let first = rules.first().map(|rule| rule.place.clone());
         Directory::new(rules, version).ok_or_else(|| {
-            let message = format!("the patterns for accounts are larger than {IDENTITY_PATTERNS_BYTES_MAX} bytes together");
+            let message =
+                format!("the patterns for accounts are larger than {IDENTITY_PATTERNS_BYTES_MAX} bytes together");
             let hint = "write accounts out, or fewer of \\w and \\d: (?-u:\\w) is a small one".to_owned();
-            first.into_iter().map(|place| Problem { place, rule: None, key: None, message: message.clone(), hint: hint.clone() }).collect()
+            first
+                .into_iter()
+                .map(|place| Problem { place, rule: None, key: None, message: message.clone(), hint: hint.clone() })
+                .collect()
         })
     }
 

@@ -6,6 +6,8 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::directory::{Directory, Found};
 use super::rule::{Asked, Kind, Of, Rule};
 use super::unmapped::Unmapped;
@@ -48,6 +50,15 @@ pub struct Answer {
     pub is_break_glass: bool,
     /// Somebody or something is found.
     pub is_found: bool,
+}
+
+impl Answer {
+    /// The same as an object: for whoever shows it.
+    pub fn object(&self) -> Value {
+        let inner = self.json.strip_prefix(b",").unwrap_or_default();
+        // What is written here is JSON; were it none, there would be nothing to show.
+        serde_json::from_slice(&[b"{", inner, b"}"].concat()).unwrap_or_default()
+    }
 }
 
 impl Mapper {
@@ -168,12 +179,9 @@ fn write_found(out: &mut Vec<u8>, rule: &Rule, asked: &Asked<'_>) {
     if let Some(kind) = gives.kind {
         text(out, "kind", kind.name().as_bytes());
     }
-    for (name, template) in [
-        ("email", &gives.email),
-        ("team", &gives.team),
-        ("ticket", &gives.ticket),
-        ("approved_by", &gives.approved_by),
-    ] {
+    for (name, template) in
+        [("email", &gives.email), ("team", &gives.team), ("ticket", &gives.ticket), ("approved_by", &gives.approved_by)]
+    {
         if let Some(given) = given(template) {
             text(out, name, &given);
         }
@@ -211,9 +219,9 @@ mod tests {
     use crate::identity::Loader;
 
     fn mapper(rules: &str) -> Mapper {
-        let directory = Loader::of_text("d.toml", rules, "db1", &["pg"]).compiled().unwrap();
-        let version = "v".to_owned();
-        Mapper::new(Arc::new(Directory { version, ..directory }))
+        let mut directory = Loader::of_text("d.toml", rules, "db1", &["pg"]).compiled().unwrap();
+        directory.version = "v".to_owned();
+        Mapper::new(Arc::new(directory))
     }
 
     fn asked<'a>(texts: &[(Of, &'a str)], time_ms: u64) -> Asked<'a> {
@@ -229,7 +237,7 @@ mod tests {
     #[test]
     fn a_line_says_who_it_was_and_how_that_is_known() {
         let mut mapper = mapper(
-            "[[rule]]\nname = 'r'\naccount = '/svc_(.*)/'\nperson = 'P \"{1}\"'\nemail = 'p@x'\nkind = 'human'\nticket = 'C-1'\n\
+            "[[rule]]\nname = 'r'\naccount = '/svc_([^x]*)/'\nperson = 'P \"{1}\"'\nemail = 'p@x'\nkind = 'human'\nticket = 'C-1'\n\
              approved_by = 'B'\nexpires = 1970-01-01\nvalid_to = 1970-01-03\n",
         );
         let rest = "\"evidence\":\"d.toml:1\",\"kind\":\"human\",\"email\":\"p@x\",\"ticket\":\"C-1\",\"approved_by\":\"B\",\

@@ -72,9 +72,7 @@ impl Network {
     pub fn holds(self, address: Address) -> bool {
         match (self, address) {
             (Network::Local, Address::Local) => true,
-            (Network::Ip { base, bits }, Address::Ip(ip)) => {
-                base.is_ipv4() == ip.is_ipv4() && masked(ip, bits) == base
-            }
+            (Network::Ip { base, bits }, Address::Ip(ip)) => base.is_ipv4() == ip.is_ipv4() && masked(ip, bits) == base,
             _ => false,
         }
     }

@@ -351,7 +351,8 @@ impl<'e> Reader<'e> {
     fn priority(&mut self) -> u32 {
         let Some((line, text)) = self.one("priority") else { return PRIORITY };
         text.parse().unwrap_or_else(|_| {
-            let hint = format!("a whole number; the lowest is asked first, and {PRIORITY} is that of a rule without one");
+            let hint =
+                format!("a whole number; the lowest is asked first, and {PRIORITY} is that of a rule without one");
             self.wrong(line, "priority", format!("{text:?} is no priority"), hint);
             PRIORITY
         })
@@ -441,7 +442,8 @@ impl<'e> Reader<'e> {
     }
 }
 
-fn time_ms(text: &str, ends: bool) -> Option<u64> {
+/// A time in milliseconds since 1970. A day is its first moment, or, where it `ends` something, that of the day behind it.
+pub fn time_ms(text: &str, ends: bool) -> Option<u64> {
     if let Ok(date) = text.parse::<Date>()
         && text.len() == "2026-11-30".len()
     {

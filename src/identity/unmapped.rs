@@ -24,7 +24,8 @@ impl Unmapped {
         }
         let mut before = 0;
         if self.by_account.len() >= UNMAPPED_ACCOUNTS_MAX
-            && let Some(least) = self.by_account.iter().min_by_key(|(_, rows)| **rows).map(|(account, _)| account.clone())
+            && let Some(least) =
+                self.by_account.iter().min_by_key(|(_, rows)| **rows).map(|(account, _)| account.clone())
         {
             before = self.by_account.remove(&least).unwrap_or(0);
         }
@@ -38,8 +39,11 @@ impl Unmapped {
 
     /// Those with the most rows, the most first.
     pub fn top(&self, count: usize) -> Vec<(String, u64)> {
-        let mut all: Vec<_> =
-            self.by_account.iter().map(|(account, rows)| (String::from_utf8_lossy(account).into_owned(), *rows)).collect();
+        let mut all: Vec<_> = self
+            .by_account
+            .iter()
+            .map(|(account, rows)| (String::from_utf8_lossy(account).into_owned(), *rows))
+            .collect();
         all.sort_by(|one, two| two.1.cmp(&one.1).then_with(|| one.0.cmp(&two.0)));
         all.truncate(count);
         all
@@ -58,6 +62,9 @@ mod tests {
             unmapped.add(b"app", 1);
         }
         assert_eq!(unmapped.top(1), [("app".to_owned(), 10 * UNMAPPED_ACCOUNTS_MAX as u64)]);
-        assert_eq!((unmapped.by_account.len(), unmapped.rows()), (UNMAPPED_ACCOUNTS_MAX, 20 * UNMAPPED_ACCOUNTS_MAX as u64));
+        assert_eq!(
+            (unmapped.by_account.len(), unmapped.rows()),
+            (UNMAPPED_ACCOUNTS_MAX, 20 * UNMAPPED_ACCOUNTS_MAX as u64)
+        );
     }
 }

@@ -53,6 +53,8 @@ pub struct Known<'a> {
     pub logged_in_ms: Option<u64>,
     /// Whom the server proved it to be, for as long as it lasts.
     pub authenticated: Option<Authenticated<'a>>,
+    /// Not of its rows: the directory says that its account is one for emergencies.
+    pub break_glass: bool,
 }
 
 /// Whom a server proved a session to be.
@@ -365,6 +367,7 @@ impl Session {
                 identity: &it.identity,
                 row: it.row,
             }),
+            break_glass: false,
         }
     }
 

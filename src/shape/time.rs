@@ -84,7 +84,12 @@ struct Minute {
 impl Clock {
     /// `zone` is the operator's `timezone`, checked by the config; `None` when there is none.
     pub fn new(zone: Option<&str>) -> Self {
-        Clock { zone: zone.and_then(|name| TimeZone::get(name).ok()), last: None, last_text: Vec::new(), last_utc: None }
+        Clock {
+            zone: zone.and_then(|name| TimeZone::get(name).ok()),
+            last: None,
+            last_text: Vec::new(),
+            last_utc: None,
+        }
     }
 
     /// `text` is `YYYY-MM-DD HH:MM:SS[.fraction]`, with a zone behind a space where the engine writes one; `None` if it is not.
