@@ -101,7 +101,7 @@ fn whom_the_server_proved_a_session_to_be_counts_as_long_as_it_lasts() {
             "6b00ad6f.1",
             5,
             "disconnection: session time: 0:00:01.000 user=app database=appdb host=10.0.0.1 port=5000",
-        ),
+        ).replace("\"authentication\"", "\"idle\""),
         row("6b00ad6f.1", 6, statement),
     ];
     fs::write(site.log(), log.concat()).unwrap();
