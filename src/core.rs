@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use crate::config::plan::Plan;
 use crate::health::Health;
 use crate::host::Host;
-use crate::identity::{Mapper, Watch};
+use crate::identity::Watch;
 use crate::intake::Intake;
 use crate::journal::Head;
 use crate::journal::write::{Act, WriteError, Writer};
@@ -119,7 +119,9 @@ impl Core {
         intake.count_rows(parts.sessions);
         let lookout = Lookout::new(&parts.host, &parts.plan);
         let identity = parts.plan.identity.as_ref();
-        intake.identity = identity.map(|identity| Mapper::new(Arc::clone(&identity.loaded.directory)));
+        if let Some(identity) = identity {
+            intake.name_people(Arc::clone(&identity.loaded.directory), identity.carriers.clone());
+        }
         let directory = identity.map(|identity| Watch::new(identity.loader.clone(), &identity.loaded, now));
         Core {
             host: parts.host,

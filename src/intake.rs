@@ -15,7 +15,7 @@ use crate::event::{self, At, Event, Kept, Origin, Oversize, Place, Unparsed};
 use crate::frames::{Frames, Next, Passed};
 use crate::health::SourceHealth;
 use crate::held::{Held, Waiting};
-use crate::identity::{self, Mapper};
+use crate::identity::{Carriers, Directory, Mapper};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::sessions::Sessions;
@@ -107,6 +107,13 @@ impl Intake {
             block: Block::default(),
             chosen: None,
         }
+    }
+
+    /// Says who is behind the accounts from now on.
+    pub fn name_people(&mut self, directory: Arc<Directory>, carriers: Carriers) {
+        let variables = Arc::new(carriers.variables.clone());
+        self.sources.iter_mut().for_each(|source| source.memory.variables = Arc::clone(&variables));
+        self.identity = Some(Mapper::new(directory, carriers));
     }
 
     /// Counts the rows of each session from now on, on from where `sessions` stand: one a source, in their order.
@@ -531,11 +538,10 @@ impl Row<'_> {
         let mut known = self.source.memory.known(session, record);
         let who = self.identity.as_mut().map(|mapper| {
             let places = (self.server, self.source.name.as_str());
-            let asked = identity::asked(mapper.directory(), record, &known, places, &time);
-            mapper.find(&asked)
+            mapper.who(record, &known, told.as_ref().map(|told| told.dialect), places, &time)
         });
         known.break_glass = who.is_some_and(|who| who.is_break_glass);
-        let who = who.map_or(&[][..], |who| &who.json);
+        let who = who.map_or(&[][..], |who| who.json);
         let meaning = meaning(record, told, &known, self.server.as_bytes(), self.classify);
         self.source.tally.event(&meaning, &time);
         if let Some(chosen) = self.chosen {

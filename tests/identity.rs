@@ -14,7 +14,7 @@ use sealtrail::event;
 use sealtrail::frames::Frames;
 use sealtrail::health::SourceHealth;
 use sealtrail::held::Held;
-use sealtrail::identity::{Loader, Mapper, Watch};
+use sealtrail::identity::{Carrier, Carriers, Loader, Watch};
 use sealtrail::intake::Intake;
 use sealtrail::limits::{BLOCK_BYTES_MAX, IDENTITY_LOOK_MS};
 use sealtrail::shape::Classify;
@@ -101,7 +101,8 @@ fn whom_the_server_proved_a_session_to_be_counts_as_long_as_it_lasts() {
             "6b00ad6f.1",
             5,
             "disconnection: session time: 0:00:01.000 user=app database=appdb host=10.0.0.1 port=5000",
-        ).replace("\"authentication\"", "\"idle\""),
+        )
+        .replace("\"authentication\"", "\"idle\""),
         row("6b00ad6f.1", 6, statement),
     ];
     fs::write(site.log(), log.concat()).unwrap();
@@ -119,13 +120,77 @@ fn whom_the_server_proved_a_session_to_be_counts_as_long_as_it_lasts() {
         "6b00ad6f.1 3 verified",
         "6b00ad6f.1 4 verified",
         "6b00ad6f.2 2 not_met",
-        "6b00ad6f.2 3 not_met",
-        "6b00ad6f.2 4 not_met",
+        "6b00ad6f.2 3 verified",
+        "6b00ad6f.2 4 verified",
         "6b00ad6f.3 9 not_met",
         "6b00ad6f.1 5 verified",
         "6b00ad6f.1 6 not_met",
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn what_an_application_says_names_the_person_and_is_never_more_than_asserted() {
+    let site = Site::new(
+        "[identity]\nvariables = ['app.user_id', 'app.current_user']\ncomment_keys = ['user']\napplications = ['/shop:(\\w+)/']\n\
+         [[identity.rule]]\nname = 'app'\naccount = 'app'\nkind = 'service'\nteam = 'shop'\n\
+         [[identity.rule]]\nname = '42'\npriority = 50\naccount = 'app'\nclaim = '42'\nperson = 'Jane Doe'\n",
+    );
+    let row = |number: u32, application: &str, transaction: &str, tag: &str, text: &str| {
+        let text = text.replace('"', "\"\"\"\"");
+        format!(
+            "2026-11-20 20:28:31.135 UTC,\"app\",\"appdb\",17061,\"10.0.0.1:5000\",6b00ad6f.1,{number},\"{tag}\",2026-11-20 20:28:31 UTC,{transaction},0,LOG,00000,\
+             \"AUDIT: SESSION,{number},1,MISC,{tag},,,\"\"{text}\"\",<not logged>\",,,,,,,,,\"{application}\",\"client backend\",,0\n"
+        )
+    };
+    let log = [
+        row(1, "", "2/1", "SELECT", "SELECT 1"),
+        row(2, "shop:joan", "2/2", "SELECT", "SELECT 1"),
+        row(3, "shop:joan", "2/3", "SELECT", "SELECT 1 /*user='mary'*/"),
+        row(4, "shop:joan", "2/4", "SET", "SET app.\"current_user\" = 'bob'"),
+        row(5, "shop:joan", "2/5", "SELECT", "SELECT 1 /*user='mary'*/"),
+        row(6, "", "2/6", "BEGIN", "BEGIN"),
+        row(7, "", "2/6", "SET", "SET LOCAL app.user_id = '42'"),
+        row(8, "", "2/6", "SELECT", "SELECT 1"),
+        row(9, "", "2/6", "COMMIT", "COMMIT"),
+        row(10, "", "2/7", "SELECT", "SELECT 1"),
+        row(11, "", "2/8", "DISCARD ALL", "DISCARD ALL"),
+        row(12, "", "2/9", "SELECT", "SELECT 1"),
+    ];
+    fs::write(site.log(), log.concat()).unwrap();
+    let lines = site.drain();
+    let lines: Vec<&Value> = lines.iter().filter(|line| line["type"] == "event").collect();
+    let schema = serde_json::from_str(include_str!("../docs/record.schema.json")).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let found: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            if let Some(error) = schema.iter_errors(line).next() {
+                panic!("{error}: {line}");
+            }
+            let identity = &line["identity"];
+            let words = [&line["person"], &identity["rule"], &identity["carrier"], &identity["trust"]];
+            words.map(|word| word.as_str().unwrap_or("-")).join(" ")
+        })
+        .collect();
+    let expected = [
+        "- app - mapped",
+        "joan app application asserted",
+        "mary app comment asserted",
+        "joan app application asserted",
+        "bob app session asserted",
+        "bob app session asserted",
+        "bob app session asserted",
+        "Jane Doe 42 session asserted",
+        "Jane Doe 42 session asserted",
+        "bob app session asserted",
+        "bob app session asserted",
+        "- app - mapped",
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(lines[4]["identity"]["claimed_in"], lines[3]["id"], "the row that set it");
+    assert_eq!(lines[7]["identity"]["claimed_in"], lines[6]["id"]);
+    assert_eq!(lines[7]["identity"]["claim"], "42");
 }
 
 #[test]
@@ -213,7 +278,7 @@ fn every_row_is_mapped_by_one_version_and_says_which_while_the_directory_changes
     let loaded = loader.load().unwrap();
     let mut versions = BTreeMap::from([(loaded.directory.version.clone(), 0)]);
     let mut intake = intake();
-    intake.identity = Some(Mapper::new(Arc::clone(&loaded.directory)));
+    intake.name_people(Arc::clone(&loaded.directory), Carriers { trust: Carrier::ALL.to_vec(), ..Carriers::default() });
     let (mut watch, mut now) = (Watch::new(loader, &loaded, 0), 0);
     let rows: String = (0..100).map(|at| row(if at % 2 == 0 { "app" } else { "web" }, at)).collect();
     let mut counted = BTreeMap::new();

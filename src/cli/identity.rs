@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sealtrail::clock;
 use sealtrail::config::{self, plan::IdentityPlan};
 use sealtrail::identity::rule::{Asked, Of, time_ms};
-use sealtrail::identity::{Directory, Mapper};
+use sealtrail::identity::{Carried, Carrier, Directory, Mapper};
 
 use super::{CliError, ConfigArg, Exit, print, print_json};
 
@@ -67,6 +67,10 @@ pub struct TestArgs {
     #[arg(long, value_name = "NAME")]
     authentication: Option<String>,
 
+    /// Whom the application says that its session is for.
+    #[arg(long, value_name = "NAME")]
+    claim: Option<String>,
+
     /// When: 2026-11-30, its first moment in UTC, or 2026-11-30T18:00:00+01:00; without it, now.
     #[arg(long, value_name = "TIME", value_parser = time)]
     time: Option<u64>,
@@ -112,12 +116,16 @@ fn answer(args: &TestArgs, identity: &IdentityPlan, server: &str, source: &str) 
         (Of::Source, Some(source)),
         (Of::OsUser, args.os_user.as_deref()),
         (Of::Authentication, args.authentication.as_deref()),
+        (Of::Claim, args.claim.as_deref()),
     ] {
         asked.texts[of as usize] = text.map(str::as_bytes).filter(|text| !text.is_empty());
     }
-    let mut mapper = Mapper::new(directory.clone());
-    let fields = mapper.find(&asked).object();
-    let is_found = fields["identity"]["rule"].is_string();
+    let mut mapper = Mapper::new(directory.clone(), identity.carriers.clone());
+    let carried = |carrier, of: Of| asked.text(of).map(|text| Carried { carrier, value: text.into(), row: None });
+    let proven = carried(Carrier::Authentication, Of::Authentication);
+    let claim = carried(Carrier::Session, Of::Claim);
+    let fields = mapper.answer(&asked, proven.as_ref(), claim.as_ref()).object();
+    let is_found = fields["identity"]["reason"].is_null();
     if args.json {
         print_json(&as_json(&fields, directory, &asked))?;
     } else {

@@ -8,19 +8,23 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::fields::names;
 use super::plan::IdentityPlan;
 use super::section::{At, Section, Span};
 use super::substitution;
 use super::text::Context;
-use super::{bounds, keys};
-use crate::identity::Loader;
+use super::{bounds, keys, nearest};
 use crate::identity::entry::{self, Entry, Problem};
+use crate::identity::pattern::Pattern;
+use crate::identity::{Carrier, Carriers, Loader};
+use crate::shape::claims::Variables;
 
 /// `[identity]`.
 #[derive(Default)]
 pub(super) struct IdentityTable {
     pub files: Vec<At<PathBuf>>,
     pub rules: Vec<Entry>,
+    pub carriers: Carriers,
     /// Some file or rule could not be taken: what they say together is not known.
     pub is_torn: bool,
 }
@@ -42,8 +46,71 @@ pub(super) fn identity(mut section: Section<'_, '_>) -> IdentityTable {
         }
     }
     rules(&mut section, &mut table);
+    table.carriers = carriers(&mut section);
     section.end("");
     table
+}
+
+fn carriers(section: &mut Section<'_, '_>) -> Carriers {
+    let lower = |names: Option<Vec<String>>| -> Vec<String> {
+        names.unwrap_or_default().iter().map(|name| name.to_ascii_lowercase()).collect()
+    };
+    let lasts = [("session", false), ("transaction", true)];
+    Carriers {
+        variables: Variables {
+            names: lower(names(section, "variables")),
+            end_with_transaction: section.choice("variables_last", &lasts, &[]).is_some_and(|last| last.value),
+        },
+        comment_keys: lower(names(section, "comment_keys")),
+        applications: applications(section),
+        trust: trust(section),
+    }
+}
+
+/// Each has a group, which is who it was.
+fn applications(section: &mut Section<'_, '_>) -> Vec<Pattern> {
+    let Some(list) = section.list("applications") else { return Vec::new() };
+    let mut patterns = Vec::new();
+    for text in list.value {
+        let wrong = match Pattern::read(&text.value.value) {
+            Ok(Pattern::Regex(expression)) if expression.regex.captures_len() > 1 => {
+                patterns.push(Pattern::Regex(expression));
+                continue;
+            }
+            Ok(_) => (
+                format!("{:?} does not say which part is the person", text.value.written),
+                r"a regular expression between slashes with a group: '/shop:(\w+)/'".to_owned(),
+            ),
+            Err(wrong) => wrong,
+        };
+        section.wrong(text.span, Some("applications"), wrong.0, Some(wrong.1));
+    }
+    patterns
+}
+
+fn trust(section: &mut Section<'_, '_>) -> Vec<Carrier> {
+    let Some(list) = section.list("trust") else { return Carrier::ALL.to_vec() };
+    let mut trust = Vec::new();
+    for text in list.value {
+        let word = text.value.value.as_str();
+        match Carrier::ALL.into_iter().find(|carrier| carrier.name() == word) {
+            Some(carrier) if trust.contains(&carrier) => {
+                section.wrong(
+                    text.span,
+                    Some("trust"),
+                    format!("{word:?} is there already"),
+                    Some("keep one".to_owned()),
+                );
+            }
+            Some(carrier) => trust.push(carrier),
+            None => {
+                let message = format!("{:?} is none of the valid values", text.value.written);
+                let hint = nearest::hint(word, Carrier::ALL.map(Carrier::name));
+                section.wrong(text.span, Some("trust"), message, Some(hint));
+            }
+        }
+    }
+    trust
 }
 
 fn rules(section: &mut Section<'_, '_>, table: &mut IdentityTable) {
@@ -100,13 +167,13 @@ pub(super) fn plan(
     server: &str,
     sources: Vec<String>,
 ) -> Option<IdentityPlan> {
-    if table.files.is_empty() && table.rules.is_empty() {
+    if table.files.is_empty() && table.rules.is_empty() && table.carriers.is_empty() {
         return None;
     }
     let (paths, spans): (Vec<PathBuf>, Vec<Span>) = table.files.into_iter().map(|at| (at.value, at.span)).unzip();
     let loader = Loader { files: paths, inline: table.rules, server: server.to_owned(), sources };
     match loader.load() {
-        Ok(loaded) => Some(IdentityPlan { loader, loaded }).filter(|_| !table.is_torn),
+        Ok(loaded) => Some(IdentityPlan { loader, loaded, carriers: table.carriers }).filter(|_| !table.is_torn),
         Err(problems) => {
             for problem in problems {
                 let of_file = loader.files.iter().position(|path| *path.display().to_string() == *problem.place.file);

@@ -26,7 +26,8 @@ pub const CLASSIFY: &[&str] = &[
 ];
 
 /// Keys of `[identity]`.
-pub const IDENTITY: &[&str] = &["files", "rule"];
+pub const IDENTITY: &[&str] =
+    &["files", "rule", "variables", "variables_last", "comment_keys", "applications", "trust"];
 
 /// How a rule is called in what is said of it.
 pub(super) const IDENTITY_RULE_TITLE: &str = "[[identity.rule]]";
@@ -97,7 +98,7 @@ pub fn all() -> Vec<String> {
     for (section, keys) in plain {
         names.extend(keys.iter().map(|key| format!("{section}.{key}")));
     }
-    names.push("identity.files".to_owned());
+    names.extend(IDENTITY.iter().filter(|key| **key != "rule").map(|key| format!("identity.{key}")));
     names.extend(identity::rule::KEYS.iter().map(|key| format!("identity.rule.{key}")));
     for (kind, keys) in DESTINATION_TYPES {
         let tls = tls_keys(kind).iter().map(|key| format!("destination({kind}).tls.{key}"));

@@ -13,7 +13,7 @@ use sealtrail_parsers::postgres_prefix::Prefix;
 use sealtrail_parsers::{Dialect, Format};
 
 use super::secret::Secret;
-use crate::identity::{Loaded, Loader};
+use crate::identity::{Carriers, Loaded, Loader};
 use crate::shape::Classify;
 
 /// All that `run` needs to know.
@@ -121,6 +121,8 @@ pub struct IdentityPlan {
     pub loader: Loader,
     /// As they were read.
     pub loaded: Loaded,
+    /// What says who it was beside rules.
+    pub carriers: Carriers,
 }
 
 /// `[seal]`.

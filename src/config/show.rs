@@ -166,10 +166,16 @@ fn classify(plan: &Plan) -> Table {
 }
 
 fn identity(identity: &IdentityPlan) -> Table {
-    let directory = &identity.loaded.directory;
+    let (directory, carriers) = (&identity.loaded.directory, &identity.carriers);
+    let lasts = if carriers.variables.end_with_transaction { "transaction" } else { "session" };
     let rows = vec![
         row("files", json!(identity.loader.files.iter().map(|path| text(path)).collect::<Vec<_>>())),
         Row { note: format!("  (directory {})", directory.version), ..row("rule", json!(directory.len())) },
+        row("variables", json!(carriers.variables.names)),
+        row("variables_last", json!(lasts)),
+        row("comment_keys", json!(carriers.comment_keys)),
+        row("applications", json!(carriers.applications.iter().map(ToString::to_string).collect::<Vec<_>>())),
+        row("trust", json!(carriers.trust.iter().map(|carrier| carrier.name()).collect::<Vec<_>>())),
     ];
     Table { title: "[identity]".to_owned(), path: "identity".to_owned(), rows }
 }

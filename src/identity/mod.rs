@@ -7,19 +7,20 @@
 //! Hard is to name nobody who was not there. A rule that could be one of two is a mistake of the configuration, not a choice. An account that was
 //! only claimed, at a login that was refused, proves nothing. What is found says by which rule, of which version of the directory.
 
+mod carriers;
 mod clash;
 mod directory;
 pub mod entry;
 mod files;
 mod mapper;
 mod network;
-mod pattern;
+pub mod pattern;
 mod row;
 pub mod rule;
 mod unmapped;
 
+pub use carriers::{Carried, Carrier, Carriers};
 pub use directory::{Directory, Found, Passed, Reason};
 pub use files::{Loaded, Loader, Watch};
-pub use mapper::{Answer, Mapper};
-pub use row::asked;
+pub use mapper::{Mapper, Who};
 pub use unmapped::Unmapped;

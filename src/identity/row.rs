@@ -15,6 +15,7 @@ pub fn asked<'a>(
     directory: &Directory,
     record: &Record<'a>,
     known: &Known<'a>,
+    claim: Option<&'a [u8]>,
     (server, source): (&'a str, &'a str),
     time: &UtcTime,
 ) -> Asked<'a> {
@@ -29,6 +30,7 @@ pub fn asked<'a>(
             Of::Source => Some(source.as_bytes()),
             Of::OsUser => os_user(record),
             Of::Authentication => known.authenticated.map(|it| it.identity),
+            Of::Claim => claim,
         };
         text.filter(|text| !text.is_empty())
     };

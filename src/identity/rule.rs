@@ -22,6 +22,7 @@ pub const KEYS: &[&str] = &[
     "source",
     "os_user",
     "authentication",
+    "claim",
     "address",
     "valid_from",
     "valid_to",
@@ -57,12 +58,14 @@ pub enum Of {
     OsUser,
     /// What the server proved before it let the session in: a certificate's name, a Kerberos principal, an LDAP entry.
     Authentication,
+    /// Whom the client says that it is for.
+    Claim,
 }
 
 impl Of {
     /// All of them; their place here is their number.
-    pub const ALL: [Of; 7] =
-        [Of::Account, Of::Application, Of::Database, Of::Server, Of::Source, Of::OsUser, Of::Authentication];
+    pub const ALL: [Of; 8] =
+        [Of::Account, Of::Application, Of::Database, Of::Server, Of::Source, Of::OsUser, Of::Authentication, Of::Claim];
 
     /// The key that asks for it.
     pub fn key(self) -> &'static str {
@@ -74,6 +77,7 @@ impl Of {
             Of::Source => "source",
             Of::OsUser => "os_user",
             Of::Authentication => "authentication",
+            Of::Claim => "claim",
         }
     }
 }
@@ -235,7 +239,7 @@ impl When {
     /// Whether it asks for what only the client says.
     pub fn rests_on_client(&self) -> bool {
         let asks = |of: Of| !self.texts[of as usize].is_empty();
-        (asks(Of::Application) || asks(Of::OsUser)) && !asks(Of::Authentication)
+        asks(Of::Claim) || (asks(Of::Application) || asks(Of::OsUser)) && !asks(Of::Authentication)
     }
 }
 
@@ -540,7 +544,7 @@ mod tests {
     fn every_key_is_known_and_has_a_meaning() {
         let rule = one(
             "name = 'dba'\npriority = 5\naccount = 'a'\napplication = 'psql'\ndatabase = 'd'\nserver = 's'\nsource = 'x'\n\
-             os_user = 'o'\nauthentication = 'CN=a'\naddress = ['10.0.0.0/8', 'local']\nvalid_from = 2026-01-01\n\
+             os_user = 'o'\nclaim = 'c'\nauthentication = 'CN=a'\naddress = ['10.0.0.0/8', 'local']\nvalid_from = 2026-01-01\n\
              valid_to = 2026-12-31\nperson = 'P'\nemail = 'p@x'\nteam = 'T'\nkind = 'break_glass'\nticket = 'C-1'\n\
              approved_by = 'B'\nexpires = 2026-06-30T12:00:00Z\n",
         );

@@ -10,11 +10,13 @@
 //! binding, or checking rights.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sealtrail_parsers::{Act, Record, Status, Value};
 use sealtrail_sql::{Dialect as Sql, Statement};
 
 use super::authentication;
+use super::claims::{self, Claim, Variables};
 use super::facts::Facts;
 use super::prepared::{self, Effect, Group, Prepared, Runs};
 use super::readings::hash;
@@ -30,6 +32,8 @@ pub struct Memory {
     newer: Sessions,
     older: Sessions,
     prepared: Prepared,
+    /// By which applications say who their sessions are for.
+    pub variables: Arc<Variables>,
 }
 
 /// By id. Every row asks twice, so that the hash is a cheap one. It is seeded anew for each map, and somebody who finds ids that collide all the same
@@ -53,6 +57,8 @@ pub struct Known<'a> {
     pub logged_in_ms: Option<u64>,
     /// Whom the server proved it to be, for as long as it lasts.
     pub authenticated: Option<Authenticated<'a>>,
+    /// Whom its application says that it is for, and the record that tells.
+    pub claim: Option<(&'a [u8], RowId)>,
     /// Not of its rows: the directory says that its account is one for emergencies.
     pub break_glass: bool,
 }
@@ -85,6 +91,8 @@ struct Session {
     /// Unlike these it outlives the login.
     proven: Option<Proven>,
     settings: Settings,
+    /// What MySQL's variables say: they outlast transactions.
+    variables: Vec<Claim>,
     begun: Option<Begun>,
     /// Where its prepared statements are, if it has any.
     prepared: Option<Group>,
@@ -189,6 +197,9 @@ impl Memory {
                     self.prepared_as_asked(id, record);
                 }
                 self.ran(id, record, told, row);
+                if !self.variables.names.is_empty() {
+                    self.follow_claims(id, record, told, row);
+                }
                 self.follow_names(id, record, told);
             }
             Act::FailedStatement => {
@@ -216,6 +227,7 @@ impl Memory {
             }
             return;
         }
+        let variables = Arc::clone(&self.variables);
         self.enter(id, |session| {
             if is_next {
                 session.begun = None;
@@ -225,9 +237,38 @@ impl Memory {
             }
             if let Some(told) = told {
                 let text = record.statement.and_then(|statement| statement.text).map(hash);
-                session.settings.ran(text, told);
+                session.settings.ran(text, told, settings::Row { record, at: row, variables: &variables });
             }
         });
+    }
+
+    /// Whom applications say that their sessions are for, behind what [`Settings`] tell of it.
+    fn follow_claims(&mut self, id: &[u8], record: &Record<'_>, told: Option<&Told<'_>>, row: RowId) {
+        let variables = Arc::clone(&self.variables);
+        let resets = record.command.is_some_and(|command| command.eq_ignore_ascii_case(b"reset connection"));
+        match told {
+            Some(told) if told.dialect == Sql::MYSQL => {
+                let sets = told.statements().iter().any(|it| !told.reading().settings(it).is_empty());
+                if sets {
+                    return self.enter(id, |session| {
+                        claims::follow_mysql(&mut session.variables, &variables, record, told, row);
+                    });
+                }
+                if let Some(session) = self.session(id).filter(|session| !session.variables.is_empty()) {
+                    claims::follow_mysql(&mut session.variables, &variables, record, told, row);
+                }
+            }
+            Some(told) => {
+                let session = self.session(id).filter(|session| session.settings.claim().is_some());
+                if let Some(session) = session.filter(|_| claims::may_set_unseen(told)) {
+                    session.settings.forget_claims();
+                }
+            }
+            None => {}
+        }
+        if resets && let Some(session) = self.session(id) {
+            session.variables.clear();
+        }
     }
 
     /// Follows the names of prepared statements. Where it cannot be told what became of which, none is known.
@@ -367,6 +408,7 @@ impl Session {
                 identity: &it.identity,
                 row: it.row,
             }),
+            claim: self.settings.claim().or_else(|| claims::first(&self.variables)).map(|it| (&*it.value, it.row)),
             break_glass: false,
         }
     }

@@ -8,6 +8,7 @@ mod alike;
 pub mod audit;
 pub mod authentication;
 pub mod category;
+pub mod claims;
 pub mod classify;
 pub mod facts;
 pub mod memory;
