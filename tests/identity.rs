@@ -4,9 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sealtrail::clock::HostClock;
 use sealtrail::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
@@ -232,7 +234,7 @@ fn it_is_answered_who_somebody_would_be_and_which_rules_were_passed_over() {
     for line in [
         "  rule          app\n".to_owned(),
         "  trust         mapped\n".to_owned(),
-        format!("passed over: night, priority 5, in {config}:8: it is not valid any more\n"),
+        format!("passed over: night, priority 5, in {config}:9: it is not valid any more\n"),
         "1 rules are for other accounts\n".to_owned(),
     ] {
         assert!(said.contains(&line), "{line} in {said}");
@@ -307,6 +309,82 @@ fn every_row_is_mapped_by_one_version_and_says_which_while_the_directory_changes
     assert_eq!(counted.values().sum::<usize>(), 30_000);
 }
 
+#[test]
+fn a_running_agent_takes_a_changed_directory_and_keeps_the_last_good_one() {
+    let site = Site::new("");
+    let people = site.folder.path().join("people.csv");
+    fs::write(&people, "account,person\napp,Jane\n").unwrap();
+    site.configure(&format!("[identity]\nfiles = [{people:?}]\n"));
+    fs::write(site.log(), row("app", 1)).unwrap();
+    let mut agent =
+        Command::new(env!("CARGO_BIN_EXE_sealtrail")).arg("run").arg("-c").arg(site.config()).spawn().unwrap();
+    let status = || -> Value {
+        let output = site.run(&["status", "--json"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    };
+    let until = |what: &str, is_so: &dyn Fn(&Value) -> bool| {
+        let began = Instant::now();
+        loop {
+            let status = status();
+            if is_so(&status) {
+                return status;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "not {what}: {status}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let add = |account: &str, number: u64| {
+        let mut log = fs::OpenOptions::new().append(true).open(site.log()).unwrap();
+        log.write_all(row(account, number).as_bytes()).unwrap();
+    };
+    let sealed = |rows: u64| move |status: &Value| status["sources"][0]["rows_sealed"] == rows;
+    until("read", &sealed(1));
+    fs::write(&people, "account,person\napp,Joan\n").unwrap();
+    until("changed", &|status| status["identity"]["reloads"] == 1);
+    add("app", 2);
+    until("read", &sealed(2));
+    fs::write(&people, "account,person\napp,A\napp,B\n").unwrap();
+    let broken = until("refused", &|status| status["identity"]["problem"].is_string());
+    assert!(broken["not_ready"][0].as_str().unwrap().starts_with("identity: "), "{broken}");
+    add("app", 3);
+    add("web", 4);
+    until("read", &sealed(4));
+    fs::write(&people, "account,person\nweb,Mary\n").unwrap();
+    let mended = until("mended", &|status| status["identity"]["reloads"] == 2);
+    assert!(mended["identity"]["problem"].is_null() && mended["not_ready"][0].is_null(), "{mended}");
+    assert_eq!(mended["identity"]["unmapped"][0]["account"], "web");
+    add("web", 5);
+    until("read", &sealed(5));
+    let pid = rustix::process::Pid::from_child(&agent);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(agent.wait().unwrap().success());
+    let lines = site.lines();
+    let schema = serde_json::from_str(include_str!("../docs/record.schema.json")).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let mut told = Vec::new();
+    for line in &lines {
+        if let Some(error) = schema.iter_errors(line).next() {
+            panic!("{error}: {line}");
+        }
+        let word = if line["type"] == "event" { &line["person"] } else { &line["action"] };
+        told.extend(word.as_str().filter(|word| !matches!(*word, "SEAL" | "CHECKPOINT" | "SEGMENT")));
+        told.extend((line["type"] == "event" && word.is_null()).then_some("-"));
+    }
+    let expected = [
+        "STARTED",
+        "Jane",
+        "DIRECTORY CHANGED",
+        "Joan",
+        "DIRECTORY REFUSED",
+        "Joan",
+        "-",
+        "DIRECTORY CHANGED",
+        "Mary",
+        "STOPPED",
+    ];
+    assert_eq!(told, expected);
+}
+
 fn row(account: &str, number: u64) -> String {
     format!(
         "2026-11-20 20:28:31.135 UTC,\"{account}\",\"appdb\",17061,\"10.0.0.1:5000\",6b00ad6f.1,{number},\"SELECT\",2026-11-20 20:28:31 UTC,2/1,0,LOG,00000,\
@@ -370,7 +448,7 @@ impl Site {
     fn configure(&self, identity: &str) {
         let state = self.folder.path().join("state");
         let config = format!(
-            "[agent]\nname = \"db1\"\nstate_dir = {state:?}\n[[source]]\nname = \"pg\"\npaths = [{:?}]\ntimezone = \"UTC\"\n{identity}",
+            "[agent]\nname = \"db1\"\norigin = \"acme/test/db1\"\nstate_dir = {state:?}\n[[source]]\nname = \"pg\"\npaths = [{:?}]\ntimezone = \"UTC\"\n{identity}",
             self.log()
         );
         fs::write(self.config(), config).unwrap();
@@ -393,6 +471,10 @@ impl Site {
     fn drain(&self) -> Vec<Value> {
         let output = self.run(&["run", "--drain"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
+        self.lines()
+    }
+
+    fn lines(&self) -> Vec<Value> {
         let journal = self.folder.path().join("state/journal");
         let mut segments: Vec<PathBuf> = fs::read_dir(journal).unwrap().map(|entry| entry.unwrap().path()).collect();
         segments.retain(|path| path.extension().is_some_and(|extension| extension == "zst"));
