@@ -48,12 +48,14 @@ pub fn problems(rules: &[Rule], server: &str, sources: &[&str]) -> Vec<Problem> 
 
 /// `None` where some account is not written out.
 fn exact_accounts(when: &When) -> Option<Vec<&str>> {
-    let text = |pattern| match pattern {
-        &Pattern::Exact(ref text) => Some(text.as_str()),
-        _ => None,
-    };
-    let accounts: Option<Vec<&str>> = when.accounts().iter().map(text).collect();
-    accounts.filter(|accounts| !accounts.is_empty())
+    if !when.has_exact_accounts() {
+        return None;
+    }
+    let texts = when.accounts().iter().filter_map(|pattern| match pattern {
+        Pattern::Exact(text) => Some(text.as_str()),
+        Pattern::Glob(_) | Pattern::Regex(_) => None,
+    });
+    Some(texts.collect())
 }
 
 /// The first of the rules `before` that leaves this one no row, else the first of its priority that it may share one with.

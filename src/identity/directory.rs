@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_applies_is_found() {
-        let directory = directory(&RULES.replace('\\', "\\"));
+        let directory = directory(RULES);
         for (account, address, found) in [
             ("alice", "10.1.1.1", Ok("alice")),
             ("alice_adm", "[local]", Ok("alice")),

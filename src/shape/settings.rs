@@ -226,7 +226,7 @@ impl Settings {
         let Some(variable) = row.variables.find(&name) else { return };
         // A function among rows is called for none, one or many of them.
         let is_called = statement.action != "SET" && statement.action != "RESET";
-        let is_certain = !(is_called && !told.reading().relations(statement).is_empty());
+        let is_certain = !is_called || told.reading().relations(statement).is_empty();
         let value = claims::value(told, setting, row.record).filter(|_| is_certain);
         let scope = match setting.scope {
             Scope::Session if row.variables.end_with_transaction => Scope::Transaction,
