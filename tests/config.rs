@@ -240,7 +240,7 @@ fn rules_come_from_the_configuration_and_from_files_of_each_form() {
     let directory = &reading.plan.identity.as_ref().unwrap().loaded.directory;
     assert_eq!(directory.len(), 5);
     let shown = config::human(&reading, &[], &[]);
-    assert!(shown.contains(&format!("rule                      5  (directory {})\n", directory.version)), "{shown}");
+    assert!(shown.contains(&format!("rules                     5  (directory {})\n", directory.version)), "{shown}");
     fs::set_permissions(&paths[0], fs::Permissions::from_mode(0o666)).unwrap();
     assert_warned(&format!("{SOURCE}[identity]\nfiles = {paths:?}\n"), "can be written by everyone");
 }

@@ -235,7 +235,7 @@ fn it_is_answered_who_somebody_would_be_and_which_rules_were_passed_over() {
         "  rule          app\n".to_owned(),
         "  trust         mapped\n".to_owned(),
         format!("passed over: night, priority 5, in {config}:9: it is not valid any more\n"),
-        "1 rules are for other accounts\n".to_owned(),
+        "1 rule is for other accounts\n".to_owned(),
     ] {
         assert!(said.contains(&line), "{line} in {said}");
     }

@@ -172,6 +172,9 @@ fn as_text(fields: &Value, directory: &Directory, asked: &Asked<'_>) -> String {
             it.rule.name, it.rule.priority, it.rule.place
         ));
     }
-    text.push_str(&format!("{others} rules are for other accounts\n"));
+    text.push_str(&match others {
+        1 => "1 rule is for other accounts\n".to_owned(),
+        others => format!("{others} rules are for other accounts\n"),
+    });
     text
 }

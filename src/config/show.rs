@@ -84,12 +84,14 @@ struct Row {
     value: Value,
     /// Beside the value, for a person.
     note: String,
+    /// No key has it: it was counted.
+    is_counted: bool,
 }
 
 impl Row {
     fn is_default(&self, table: &Table, reading: &Reading) -> bool {
         let key = format!("{}.{}", table.path, self.key);
-        !(reading.written.holds(&key) || reading.written.holds(&format!("{key}_file")))
+        !(self.is_counted || reading.written.holds(&key) || reading.written.holds(&format!("{key}_file")))
     }
 }
 
@@ -170,7 +172,11 @@ fn identity(identity: &IdentityPlan) -> Table {
     let lasts = if carriers.variables.end_with_transaction { "transaction" } else { "session" };
     let rows = vec![
         row("files", json!(identity.loader.files.iter().map(|path| text(path)).collect::<Vec<_>>())),
-        Row { note: format!("  (directory {})", directory.version), ..row("rule", json!(directory.len())) },
+        Row {
+            note: format!("  (directory {})", directory.version),
+            is_counted: true,
+            ..row("rules", json!(directory.len()))
+        },
         row("variables", json!(carriers.variables.names)),
         row("variables_last", json!(lasts)),
         row("comment_keys", json!(carriers.comment_keys)),
@@ -255,7 +261,7 @@ fn tls(tls: &TlsPlan) -> Value {
 }
 
 fn row(key: &'static str, value: Value) -> Row {
-    Row { key, value, note: String::new() }
+    Row { key, value, note: String::new(), is_counted: false }
 }
 
 /// `***`, and for a person where it came from.
@@ -263,7 +269,7 @@ fn secret_row(key: &'static str, set: bool, reading: &Reading, path: &str) -> Ro
     let written = |key: String| reading.written.text(&key);
     let from = written(format!("{path}.{key}")).or_else(|| written(format!("{path}.{key}_file")));
     let note = from.filter(|_| set).map(|from| format!("  (from {from})")).unwrap_or_default();
-    Row { key, value: if set { json!("***") } else { Value::Null }, note }
+    Row { key, value: if set { json!("***") } else { Value::Null }, note, is_counted: false }
 }
 
 /// The value, or its text in the file when a variable stands in it: some collectors want their token within the URL.
