@@ -4,6 +4,7 @@
 //! files, gives each file a bounded share of reading, and seals when a block is due. Back-pressure is that it stops
 //! reading: the database's own files are the queue then.
 
+mod directory;
 mod missing;
 mod reading;
 mod room;
@@ -21,6 +22,7 @@ use tracing::{info, warn};
 use crate::config::plan::Plan;
 use crate::health::Health;
 use crate::host::Host;
+use crate::identity::Watch;
 use crate::intake::Intake;
 use crate::journal::Head;
 use crate::journal::write::{Act, WriteError, Writer};
@@ -53,6 +55,10 @@ pub struct Core {
     /// Rows that the block under construction has from each source.
     unsealed_rows: Vec<u64>,
     lookout: Lookout,
+    /// The files of rules; `None` where there is no identity.
+    directory: Option<Watch>,
+    /// When it was last said who has no rule.
+    unmapped_told_ms: u64,
     /// The sources of which every file was read to its end in the last turn.
     caught_up: Vec<bool>,
     /// The count of rows has been kept in this run, and after the last segment.
@@ -112,10 +118,17 @@ impl Core {
         let count_given_up = parts.sessions.iter().map(Sessions::given_up).collect();
         intake.count_rows(parts.sessions);
         let lookout = Lookout::new(&parts.host, &parts.plan);
+        let identity = parts.plan.identity.as_ref();
+        if let Some(identity) = identity {
+            intake.name_people(Arc::clone(&identity.loaded.directory), identity.carriers.clone());
+        }
+        let directory = identity.map(|identity| Watch::new(identity.loader.clone(), &identity.loaded, now));
         Core {
             host: parts.host,
             unsealed_rows: vec![0; parts.plan.sources.len()],
             lookout,
+            directory,
+            unmapped_told_ms: 0,
             caught_up: vec![false; parts.plan.sources.len()],
             count_kept: false,
             count_given_up,
@@ -179,6 +192,7 @@ impl Core {
             self.look(now);
         }
         self.make_room(now);
+        self.reload_directory(now);
         self.intake.tick(now);
         // Until a turn has read all again.
         self.caught_up.fill(false);
@@ -187,6 +201,7 @@ impl Core {
         let acts = self.lookout.turn(now, reads, &self.health);
         acts.into_iter().for_each(|act| self.say(act));
         self.tell_missing(now);
+        self.tell_unmapped(now);
         if self.seal_is_due(now) {
             self.seal(false)?;
         }
@@ -295,7 +310,8 @@ impl Core {
         let missing = self.missing_since_ms().map(|since| since + SETTLE_MS).filter(|due| *due > now);
         // What is overdue and still held waits for older files, which a look finds.
         let held = self.tail.due_ms().map(|due| if due > now { due } else { now + PAUSE_MS });
-        let rest = [missing, held].map(|due| due.unwrap_or(u64::MAX));
+        let directory = self.directory.as_ref().and_then(Watch::due_ms);
+        let rest = [missing, held, directory].map(|due| due.unwrap_or(u64::MAX));
         [seal, heartbeat, segment, now + look].into_iter().chain(rest).min().unwrap_or(now)
     }
 
@@ -319,6 +335,7 @@ impl Core {
             return Ok(Sealed::NotAll);
         }
         self.writer.write_anchor();
+        self.tell_unmapped(u64::MAX);
         info!(lines = self.writer.head().lines, "sealed and stopped");
         Ok(Sealed::All)
     }

@@ -147,6 +147,8 @@ pub struct Event<'e> {
     pub record: &'e Record<'e>,
     /// What earlier rows of its session tell of it.
     pub known: Known<'e>,
+    /// Who it was: fields of the line, as [`crate::identity`] writes them. Empty where nobody asks.
+    pub who: &'e [u8],
     /// What that means.
     pub meaning: Meaning<'e>,
     /// When it happened.
@@ -176,8 +178,21 @@ pub struct Oversize<'o> {
 
 /// Writes one event as a line, newline included.
 pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
-    let Event { origin, place, frame, valid, record, known, meaning, time, session_start, redacted, oversize, pieces } =
-        event;
+    let Event {
+        origin,
+        place,
+        frame,
+        valid,
+        record,
+        known,
+        who,
+        meaning,
+        time,
+        session_start,
+        redacted,
+        oversize,
+        pieces,
+    } = event;
     let (place, session_start) = (*place, session_start.as_ref());
     let valid = *valid;
     // What stands in a row among several may have been decoded from other bytes than these.
@@ -185,6 +200,7 @@ pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
     line.head(origin, place, time);
     line.text("user", meaning.user.value);
     line.maybe_text("acting_as", known.acting_as);
+    line.out.extend_from_slice(who);
     line.text("action", &meaning.action.value);
     line.resource(meaning);
     line.resources(record, meaning);

@@ -16,6 +16,7 @@ use crate::event::{self, At, Event, Kept, Origin, Oversize, Place, Unparsed};
 use crate::frames::{Frames, Next, Passed};
 use crate::health::SourceHealth;
 use crate::held::{Held, Waiting};
+use crate::identity::{Carriers, Directory, Mapper};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::redact::{Change, Ends, Redact, Redactor, Rules, Statement};
@@ -59,6 +60,8 @@ pub struct Intake {
     classify: Classify,
     redactor: Arc<Redactor>,
     readings: Readings,
+    /// Who is behind the accounts; `None` where nobody asks.
+    pub identity: Option<Mapper>,
     /// The boot clock's, of the turn.
     now_ms: u64,
     /// When the file at hand was written to last, in milliseconds since 1970.
@@ -123,6 +126,7 @@ impl Intake {
             classify: classify.clone(),
             readings: Readings::new(Arc::clone(&redactor)),
             redactor,
+            identity: None,
             now_ms: 0,
             written_ms: None,
             begun_elsewhere: Vec::new(),
@@ -130,6 +134,13 @@ impl Intake {
             chosen: None,
             taken: None,
         }
+    }
+
+    /// Says who is behind the accounts from now on.
+    pub fn name_people(&mut self, directory: Arc<Directory>, carriers: Carriers) {
+        let variables = Arc::new(carriers.variables.clone());
+        self.sources.iter_mut().for_each(|source| source.memory.variables = Arc::clone(&variables));
+        self.identity = Some(Mapper::new(directory, carriers));
     }
 
     /// Counts the rows of each session from now on, on from where `sessions` stand: one a source, in their order.
@@ -263,6 +274,7 @@ impl Intake {
             classify: &self.classify,
             redactor: &self.redactor,
             readings: &mut self.readings,
+            identity: &mut self.identity,
             block: &mut self.block,
             chosen: &mut self.chosen,
             taken: &mut self.taken,
@@ -299,6 +311,7 @@ struct Row<'i> {
     classify: &'i Classify,
     redactor: &'i Redactor,
     readings: &'i mut Readings,
+    identity: &'i mut Option<Mapper>,
     block: &'i mut Block,
     chosen: &'i mut Option<Vec<Chosen>>,
     taken: &'i mut Option<Vec<Taken>>,
@@ -386,6 +399,7 @@ impl Row<'_> {
             classify: self.classify,
             redactor: self.redactor,
             readings: self.readings,
+            identity: self.identity,
             chosen: self.chosen,
             taken: self.taken,
             block: self.block,
@@ -575,7 +589,13 @@ impl Row<'_> {
                 told = self.readings.told(dialect, record, is_cut);
             }
         }
-        let known = self.source.memory.known(session, record);
+        let mut known = self.source.memory.known(session, record);
+        let who = self.identity.as_mut().map(|mapper| {
+            let places = (self.server, self.source.name.as_str());
+            mapper.who(record, &known, told.as_ref().map(|told| told.dialect), places, &time)
+        });
+        known.break_glass = who.is_some_and(|who| who.is_break_glass);
+        let who = who.map_or(&[][..], |who| who.json);
         let meaning = meaning(record, told, &known, self.server.as_bytes(), self.classify);
         self.source.tally.event(&meaning, &time);
         if let Some(chosen) = self.chosen {
@@ -588,6 +608,7 @@ impl Row<'_> {
             valid,
             record,
             known,
+            who,
             meaning,
             time,
             session_start,

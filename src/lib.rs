@@ -17,6 +17,7 @@ pub mod accounts;
 pub mod intake;
 pub mod redact;
 pub mod shape;
+pub mod identity;
 pub mod sessions;
 pub mod event;
 pub mod journal;

@@ -182,6 +182,33 @@ pub const PREPARED_STATEMENT_BYTES_MAX: usize = 16 * KIB;
 /// Objects of a statement that a record lists. A statement that names more is there as text, with `too_many` among its doubts.
 pub const RESOURCES_MAX: usize = 64;
 
+/// Rules of a directory, some 500 bytes each. More are a mistake of the configuration.
+pub const IDENTITY_RULES_MAX: usize = 20_000;
+
+/// Of these, rules that do not write their accounts out: each is held against all others when the directory is read, and asked for each new account.
+pub const IDENTITY_PATTERN_RULES_MAX: usize = 1_000;
+
+/// What one regular expression of a rule may take when it is compiled. At it the rule is a mistake.
+pub const IDENTITY_REGEX_BYTES_MAX: usize = 256 * KIB;
+
+/// The same for the patterns of all rules together, which are one automaton.
+pub const IDENTITY_PATTERNS_BYTES_MAX: usize = 32 * MIB;
+
+/// A file of rules is read whole.
+pub const IDENTITY_FILE_BYTES_MAX: u64 = 16 * MIB as u64;
+
+/// How often the files of rules are looked at. A change counts after the second look that finds the file the same.
+pub const IDENTITY_LOOK_MS: u64 = 2_000;
+
+/// Answers of the directory that are kept for when the same is asked again: accounts, with what else rules ask for.
+pub const IDENTITY_ANSWERS: usize = 1024;
+
+/// What is asked, where it is longer, is asked each time: such names are nobody's.
+pub const IDENTITY_KEY_BYTES_MAX: usize = 1024;
+
+/// Accounts without a rule that are counted apart. Past it the one with the fewest rows gives its place, and its count, to the next.
+pub const UNMAPPED_ACCOUNTS_MAX: usize = 256;
+
 /// How long the agent has to flush, seal and exit when it is told to stop.
 pub const STOP_MS: u64 = 5_000;
 

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::health::http::stopped;
-use crate::health::{DestinationHealth, Health, SourceHealth, UNKNOWN, metrics, verdict};
+use crate::health::{DestinationHealth, Health, IdentityHealth, SourceHealth, UNKNOWN, metrics, verdict};
 use crate::shape::Category;
 use crate::shape::tally::{FIELDS, From};
 use crate::words::{bytes, count, duration};
@@ -61,6 +61,37 @@ pub struct StatusDoc {
     pub folders: FoldersStatus,
     /// The journal.
     pub journal: JournalStatus,
+    /// Who is behind the accounts; `null` where no identity is configured.
+    #[serde(default)]
+    pub identity: Option<IdentityStatus>,
+}
+
+/// The directory, and who is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityStatus {
+    /// Of the directory in force.
+    pub directory: String,
+    /// Its rules.
+    pub rules: u64,
+    /// How often it was exchanged.
+    pub reloads: u64,
+    /// Rows for which a rule was found.
+    pub rows_mapped: u64,
+    /// Rows of accounts for which none was.
+    pub rows_unmapped: u64,
+    /// Those accounts with the most rows, the most first.
+    pub unmapped: Vec<UnmappedStatus>,
+    /// Why the files as they are now are not in force.
+    pub problem: Option<String>,
+}
+
+/// An account for which no rule was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnmappedStatus {
+    /// Its name.
+    pub account: String,
+    /// Its rows; too many where it came late among many accounts.
+    pub rows: u64,
 }
 
 /// The folders of all sources.
@@ -286,6 +317,7 @@ impl StatusDoc {
                 problem: health.watch.problem.get(),
             },
             journal: journal(health, now_ms),
+            identity: health.identity.as_ref().map(identity),
         }
     }
 }
@@ -351,6 +383,7 @@ pub fn render(status: &StatusDoc) -> String {
     text.push_str(&table(&destination_rows(&status.destinations), 3));
     text.push('\n');
     text.push_str(&journal_line(&status.journal));
+    status.identity.iter().for_each(|identity| text.push_str(&identity_lines(identity)));
     text.push_str(&closing(&status.not_ready));
     text
 }
@@ -385,6 +418,18 @@ fn source(one: &SourceHealth, health: &Health, now_ms: u64) -> SourceStatus {
         unreadable_files: get(&one.unreadable_files),
         silences: get(&one.silences),
         retention: retention(one),
+    }
+}
+
+fn identity(one: &IdentityHealth) -> IdentityStatus {
+    IdentityStatus {
+        directory: one.version.get().unwrap_or_default(),
+        rules: get(&one.rules),
+        reloads: get(&one.reloads),
+        rows_mapped: get(&one.mapped),
+        rows_unmapped: get(&one.unmapped),
+        unmapped: one.top().into_iter().map(|(account, rows)| UnmappedStatus { account, rows }).collect(),
+        problem: one.problem.get(),
     }
 }
 
@@ -608,6 +653,20 @@ fn journal_line(journal: &JournalStatus) -> String {
         line.push_str(&format!("  found at start: {}\n", one_line(found)));
     }
     line
+}
+
+fn identity_lines(identity: &IdentityStatus) -> String {
+    let mut lines = format!(
+        "identity: directory {}, {} rules, {} rows with a rule, {} without\n",
+        one_line(&identity.directory),
+        count(identity.rules),
+        count(identity.rows_mapped),
+        count(identity.rows_unmapped),
+    );
+    for one in &identity.unmapped {
+        let _ = writeln!(lines, "  no rule: {}, {} rows", one_line(&one.account), count(one.rows));
+    }
+    lines
 }
 
 fn closing(not_ready: &[String]) -> String {

@@ -11,8 +11,20 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-const COMMANDS: [&str; 11] =
-    ["run", "check", "parse", "explain", "redact", "verify", "status", "keys", "demo", "completions", "man"];
+const COMMANDS: [&str; 12] = [
+    "run",
+    "check",
+    "parse",
+    "explain",
+    "identity",
+    "redact",
+    "verify",
+    "status",
+    "keys",
+    "demo",
+    "completions",
+    "man",
+];
 
 const SOURCE: &str = "[[source]]\nname = \"pg\"\npaths = [\"/nonexistent/*.csv\"]\n";
 
@@ -49,7 +61,7 @@ fn every_command_of_the_help_is_in_the_list_above() {
     let names =
         commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|n| !n.is_empty()));
     let names: Vec<&str> = names.filter(|name| *name != "help").collect();
-    assert_eq!(names, COMMANDS[..10]);
+    assert_eq!(names, COMMANDS[..11]);
 }
 
 #[test]

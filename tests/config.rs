@@ -126,7 +126,7 @@ fn every_key_of_the_example_destinations_stands_at_its_default() {
 
 #[test]
 fn the_example_holds_every_key_once_and_no_other() {
-    let text = example_lines(|_| true);
+    let text = lines_of(&example(), |_| true);
     let mut expected = keys::all();
     let mut found = key_names(&text);
     expected.sort();
@@ -214,6 +214,52 @@ fn the_hash_is_of_the_files_bytes() {
     let reading = read_text(SOURCE).unwrap();
     // sha256sum of the same bytes.
     assert_eq!(reading.plan.sha256, "27b81a260ffaabd6e360d7e21e809b85bc503cf4b65965ccb53e129a56106f9e");
+}
+
+// ── Identity ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn no_identity_is_configured_by_an_empty_table() {
+    assert!(read_text(&format!("{SOURCE}[identity]\nfiles = []\n")).unwrap().plan.identity.is_none());
+}
+
+#[test]
+fn rules_come_from_the_configuration_and_from_files_of_each_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [
+        ("people.csv", "account,person\na,A\nb;c,B\n"),
+        ("people.json", "[{\"account\": \"d\", \"person\": \"D\"}]"),
+        ("people.toml", "[[rule]]\naccount = 'e*'\nteam = 'E'\n"),
+    ];
+    let paths = files.map(|(name, text)| {
+        fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name)
+    });
+    let rule = "[[identity.rule]]\naccount = ['x', '${SET}']\nperson = 'X'\n";
+    let reading = read_text(&format!("{SOURCE}[identity]\nfiles = {paths:?}\n{rule}")).unwrap();
+    let directory = &reading.plan.identity.as_ref().unwrap().loaded.directory;
+    assert_eq!(directory.len(), 5);
+    let shown = config::human(&reading, &[], &[]);
+    assert!(shown.contains(&format!("rules                     5  (directory {})\n", directory.version)), "{shown}");
+    fs::set_permissions(&paths[0], fs::Permissions::from_mode(0o666)).unwrap();
+    assert_warned(&format!("{SOURCE}[identity]\nfiles = {paths:?}\n"), "can be written by everyone");
+}
+
+#[test]
+fn what_is_wrong_in_a_file_of_rules_is_told_with_both_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one.csv"), folder.path().join("two.csv"));
+    fs::write(&one, "account,person\na,A\nb,B\n").unwrap();
+    fs::write(&two, "name,account,person\nlate,b,C\n").unwrap();
+    let error = read_text(&format!("{SOURCE}[identity]\nfiles = [{one:?}, {two:?}]\n")).unwrap_err();
+    let [mistake] = error.mistakes() else { panic!("{error}") };
+    assert_eq!(mistake.line, 5);
+    let expected = format!(
+        "{}:2: rule late: may apply to the same row as rule one.csv:3 in {}:3, and both have priority 100",
+        two.display(),
+        one.display()
+    );
+    assert_eq!(mistake.message, expected);
 }
 
 // ── Warnings and matches ─────────────────────────────────────────────────────────────────────────────────────────
@@ -400,7 +446,17 @@ fn example() -> String {
 
 /// The example's keys and headers, commented out or not, that `keep` keeps. A key is `#` and a word, a remark `#` and a blank.
 fn example_lines(keep: impl Fn(&str) -> bool) -> String {
-    let text = example();
+    lines_of(&without_rule(&example()), keep)
+}
+
+/// A rule has no defaults: it is there or it is not.
+fn without_rule(example: &str) -> String {
+    let start = example.find("#[[identity.rule]]").unwrap();
+    let end = start + example[start..].find("\n\n\n").unwrap();
+    format!("{}{}", &example[..start], &example[end..])
+}
+
+fn lines_of(text: &str, keep: impl Fn(&str) -> bool) -> String {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("# "));
     let lines = lines.map(|line| line.strip_prefix('#').unwrap_or(line)).filter(|line| !line.is_empty());
     lines.filter(|line| keep(line)).map(|line| format!("{line}\n")).collect()
@@ -423,8 +479,9 @@ fn key_names(text: &str) -> Vec<String> {
             let kind = table.get("type").and_then(|kind| kind.as_str());
             let section = kind.map_or(section.clone(), |kind| format!("{section}({kind})"));
             for (key, value) in table.as_table().unwrap() {
-                match value.as_table().filter(|_| key == "tls") {
-                    Some(tls) => names.extend(tls.keys().map(|key| format!("{section}.tls.{key}"))),
+                let rules = value.as_array().filter(|_| key == "rule").and_then(|rules| rules[0].as_table());
+                match value.as_table().filter(|_| key == "tls").or(rules) {
+                    Some(inner) => names.extend(inner.keys().map(|inner| format!("{section}.{key}.{inner}"))),
                     None => names.push(format!("{section}.{key}")),
                 }
             }

@@ -343,6 +343,7 @@ fn health() -> Health {
         sources: vec![source],
         destinations: vec![archive, folder],
         watch: WatchHealth::default(),
+        identity: None,
         journal,
     }
 }

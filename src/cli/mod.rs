@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod demo;
 mod explain;
+mod identity;
 mod keys;
 mod log;
 mod man;
@@ -58,6 +59,7 @@ enum Command {
     Check(check::CheckArgs),
     Parse(parse::ParseArgs),
     Explain(explain::ExplainArgs),
+    Identity(identity::IdentityArgs),
     Redact(redact::RedactArgs),
     Verify(verify::VerifyArgs),
     Status(status::StatusArgs),
@@ -149,6 +151,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Check(args) => check::main(args),
         Command::Parse(args) => parse::main(args),
         Command::Explain(args) => explain::main(args),
+        Command::Identity(args) => identity::main(args),
         Command::Redact(args) => redact::main(args),
         Command::Verify(args) => verify::main(args),
         Command::Status(args) => status::main(args),

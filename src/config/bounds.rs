@@ -61,6 +61,9 @@ pub(super) const NAMES_MAX: usize = 256;
 /// A shorter name would be found at the end of too many others.
 pub(super) const SECRET_NAME_MIN_BYTES: usize = 4;
 
+/// Each is looked at every two seconds.
+pub(super) const IDENTITY_FILES_MAX: usize = 64;
+
 /// Labels are on every record.
 pub(super) const LABELS_MAX: usize = 32;
 

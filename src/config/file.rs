@@ -18,6 +18,7 @@ use super::fields::{
     secret_arguments, secret_names, timezone, url,
 };
 use super::format_name::FormatName;
+use super::identity::{IdentityTable, identity};
 use super::keys;
 use super::nearest;
 use super::plan::{Compression, QuietAfter, StartAt};
@@ -31,6 +32,7 @@ pub(super) struct File {
     pub agent: AgentTable,
     pub sources: Vec<SourceTable>,
     pub classify: ClassifyTable,
+    pub identity: IdentityTable,
     pub redact: RedactTable,
     pub seal: SealTable,
     pub health: HealthTable,
@@ -153,6 +155,9 @@ pub(super) fn parse(context: &Context<'_>) -> Option<File> {
     file.sources = many(context, &mut top, "source", keys::SOURCE).into_iter().map(source).collect();
     if let Some(section) = single(context, &mut top, "classify", keys::CLASSIFY) {
         file.classify = classify(section);
+    }
+    if let Some(section) = single(context, &mut top, "identity", keys::IDENTITY) {
+        file.identity = identity(section);
     }
     if let Some(section) = single(context, &mut top, "redact", keys::REDACT) {
         file.redact = redact(section);

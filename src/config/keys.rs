@@ -3,8 +3,10 @@
 //! One list for three readers: the unknown-key message, the test that `config.example.toml` holds them all, and the rule
 //! that a destination takes only the keys of its type.
 
+use crate::identity;
+
 /// Tables of the file, in the order in which the example shows them.
-pub const TOP: &[&str] = &["agent", "source", "classify", "redact", "seal", "health", "destination"];
+pub const TOP: &[&str] = &["agent", "source", "classify", "identity", "redact", "seal", "health", "destination"];
 
 /// Keys of `[agent]`.
 pub const AGENT: &[&str] = &["name", "origin", "state_dir", "journal_max_bytes", "record_max_bytes", "poll_interval"];
@@ -25,6 +27,13 @@ pub const CLASSIFY: &[&str] = &[
 
 /// Keys of `[redact]`.
 pub const REDACT: &[&str] = &["secret_names", "secret_arguments"];
+
+/// Keys of `[identity]`.
+pub const IDENTITY: &[&str] =
+    &["files", "rule", "variables", "variables_last", "comment_keys", "applications", "trust"];
+
+/// How a rule is called in what is said of it.
+pub(super) const IDENTITY_RULE_TITLE: &str = "[[identity.rule]]";
 
 /// Keys of `[seal]`.
 pub const SEAL: &[&str] = &["interval", "heartbeat", "segment_max_bytes", "segment_max_age"];
@@ -61,7 +70,6 @@ pub const TLS: &[(&str, &[&str])] = &[("http", &["ca_file", "cert_file", "key_fi
 
 /// Names that the documentation of later releases uses: said so, instead of a guess at a spelling.
 const LATER: &[(&str, &str)] = &[
-    ("", "identity"),
     ("redact", "literals"),
     ("redact", "detectors"),
     ("destination", "only"),
@@ -101,6 +109,8 @@ pub fn all() -> Vec<String> {
     for (section, keys) in plain {
         names.extend(keys.iter().map(|key| format!("{section}.{key}")));
     }
+    names.extend(IDENTITY.iter().filter(|key| **key != "rule").map(|key| format!("identity.{key}")));
+    names.extend(identity::rule::KEYS.iter().map(|key| format!("identity.rule.{key}")));
     for (kind, keys) in DESTINATION_TYPES {
         let tls = tls_keys(kind).iter().map(|key| format!("destination({kind}).tls.{key}"));
         let keys = DESTINATION.iter().chain(*keys).filter(|key| **key != "tls");

@@ -13,6 +13,7 @@ use sealtrail_parsers::postgres_prefix::Prefix;
 use sealtrail_parsers::{Dialect, Format};
 
 use super::secret::Secret;
+use crate::identity::{Carriers, Loaded, Loader};
 use crate::redact::Redact;
 use crate::shape::Classify;
 
@@ -25,6 +26,8 @@ pub struct Plan {
     pub sources: Vec<SourcePlan>,
     /// Who and what counts as an administrator's.
     pub classify: Classify,
+    /// Who is behind the accounts; `None`: nobody says.
+    pub identity: Option<IdentityPlan>,
     /// What counts as a secret, beside what is one everywhere.
     pub redact: Redact,
     /// When to seal and when to roll.
@@ -112,6 +115,17 @@ pub enum QuietAfter {
     Off,
     /// So long.
     Duration(Duration),
+}
+
+/// `[identity]`.
+#[derive(Debug, Clone)]
+pub struct IdentityPlan {
+    /// Where the rules come from, to be read again.
+    pub loader: Loader,
+    /// As they were read.
+    pub loaded: Loaded,
+    /// What says who it was beside rules.
+    pub carriers: Carriers,
 }
 
 /// `[seal]`.

@@ -9,6 +9,7 @@ use super::file::{
     AgentTable, ClassifyTable, DestinationTable, File, HealthTable, HttpTable, KindTable, RedactTable, S3Table,
     SealTable, SourceTable, TlsTable,
 };
+use super::identity;
 use super::plan::{
     AgentPlan, DestinationKind, DestinationPlan, FilePlan, HealthPlan, HttpPlan, Plan, S3Credentials, S3Plan, SealPlan,
     SourcePlan, TlsPlan,
@@ -37,6 +38,8 @@ pub(super) fn plan(context: &Context<'_>, file: File, sha256: String) -> Option<
     check_socket(context, &file.health, state_dir.as_ref());
     check_folders(context, &file, state_dir.as_ref());
     let agent = agent(context, file.agent);
+    let names = file.sources.iter().filter_map(|source| source.name.as_ref().map(|name| name.value.clone())).collect();
+    let identity = identity::plan(context, file.identity, &agent.name, names);
     let sources = file.sources.into_iter().map(source).collect::<Option<Vec<_>>>();
     let destinations = destinations(file.destinations, &agent.state_dir);
     let health = health(file.health, &agent.state_dir);
@@ -44,6 +47,7 @@ pub(super) fn plan(context: &Context<'_>, file: File, sha256: String) -> Option<
         sources: sources?,
         destinations: destinations?,
         classify: classify(file.classify),
+        identity,
         redact: redact(file.redact),
         seal: seal(file.seal),
         health,

@@ -110,6 +110,11 @@ impl<'c, 'a> Section<'c, 'a> {
     /// An absolute path.
     pub fn absolute(&mut self, key: &str) -> Option<At<PathBuf>> {
         let text = self.text(key)?;
+        self.as_absolute(key, text)
+    }
+
+    /// The same of a text that stands in a list.
+    pub fn as_absolute(&self, key: &str, text: At<Text>) -> Option<At<PathBuf>> {
         if Path::new(&text.value.value).is_absolute() {
             return Some(At { value: PathBuf::from(text.value.value), span: text.span });
         }

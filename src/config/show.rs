@@ -9,7 +9,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::format_name::FormatName;
-use super::plan::{Compression, DestinationKind, HttpPlan, Plan, QuietAfter, S3Plan, SourcePlan, StartAt, TlsPlan};
+use super::plan::{
+    Compression, DestinationKind, HttpPlan, IdentityPlan, Plan, QuietAfter, S3Plan, SourcePlan, StartAt, TlsPlan,
+};
 use super::units::{show_about, show_duration, show_size};
 use super::{Matches, Reading, Warning};
 
@@ -82,12 +84,14 @@ struct Row {
     value: Value,
     /// Beside the value, for a person.
     note: String,
+    /// No key has it: it was counted.
+    is_counted: bool,
 }
 
 impl Row {
     fn is_default(&self, table: &Table, reading: &Reading) -> bool {
         let key = format!("{}.{}", table.path, self.key);
-        !(reading.written.holds(&key) || reading.written.holds(&format!("{key}_file")))
+        !(self.is_counted || reading.written.holds(&key) || reading.written.holds(&format!("{key}_file")))
     }
 }
 
@@ -105,6 +109,7 @@ fn tables(reading: &Reading) -> Vec<Table> {
     let mut tables = vec![agent(plan)];
     tables.extend(plan.sources.iter().enumerate().map(source));
     tables.push(classify(plan));
+    tables.extend(plan.identity.as_ref().map(identity));
     tables.push(redact(plan));
     tables.push(seal(plan));
     tables.push(health(plan));
@@ -174,6 +179,25 @@ fn redact(plan: &Plan) -> Table {
         row("secret_arguments", json!(arguments.collect::<Vec<_>>())),
     ];
     Table { title: "[redact]".to_owned(), path: "redact".to_owned(), rows }
+}
+
+fn identity(identity: &IdentityPlan) -> Table {
+    let (directory, carriers) = (&identity.loaded.directory, &identity.carriers);
+    let lasts = if carriers.variables.end_with_transaction { "transaction" } else { "session" };
+    let rows = vec![
+        row("files", json!(identity.loader.files.iter().map(|path| text(path)).collect::<Vec<_>>())),
+        Row {
+            note: format!("  (directory {})", directory.version),
+            is_counted: true,
+            ..row("rules", json!(directory.len()))
+        },
+        row("variables", json!(carriers.variables.names)),
+        row("variables_last", json!(lasts)),
+        row("comment_keys", json!(carriers.comment_keys)),
+        row("applications", json!(carriers.applications.iter().map(ToString::to_string).collect::<Vec<_>>())),
+        row("trust", json!(carriers.trust.iter().map(|carrier| carrier.name()).collect::<Vec<_>>())),
+    ];
+    Table { title: "[identity]".to_owned(), path: "identity".to_owned(), rows }
 }
 
 fn seal(plan: &Plan) -> Table {
@@ -251,7 +275,7 @@ fn tls(tls: &TlsPlan) -> Value {
 }
 
 fn row(key: &'static str, value: Value) -> Row {
-    Row { key, value, note: String::new() }
+    Row { key, value, note: String::new(), is_counted: false }
 }
 
 /// `***`, and for a person where it came from.
@@ -259,7 +283,7 @@ fn secret_row(key: &'static str, set: bool, reading: &Reading, path: &str) -> Ro
     let written = |key: String| reading.written.text(&key);
     let from = written(format!("{path}.{key}")).or_else(|| written(format!("{path}.{key}_file")));
     let note = from.filter(|_| set).map(|from| format!("  (from {from})")).unwrap_or_default();
-    Row { key, value: if set { json!("***") } else { Value::Null }, note }
+    Row { key, value: if set { json!("***") } else { Value::Null }, note, is_counted: false }
 }
 
 /// The value, or its text in the file when a variable stands in it: some collectors want their token within the URL.

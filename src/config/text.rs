@@ -53,6 +53,17 @@ impl<'a> Context<'a> {
         self.position(at).0
     }
 
+    /// Where a line begins, of those that [`Context::line`] counts.
+    pub fn start_of_line(&self, line: usize) -> Span {
+        let start = self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        start..start
+    }
+
+    /// As the file was named.
+    pub fn name(&self) -> String {
+        self.file.display().to_string()
+    }
+
     /// The folder of the file itself.
     pub fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new("/"))

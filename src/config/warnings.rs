@@ -28,6 +28,7 @@ pub fn warnings(reading: &Reading, found: &[Matches]) -> Vec<Warning> {
         warnings.extend(about_timezone(source));
     }
     warnings.extend(about_overlap(plan, found));
+    warnings.extend(about_directory_files(plan));
     warnings.extend(about_health(plan));
     warnings.extend(about_required(plan));
     for (index, destination) in plan.destinations.iter().enumerate() {
@@ -127,6 +128,17 @@ fn about_plain_http(destination: &DestinationPlan) -> Option<Warning> {
         let message = format!("http:// to {host}: records and secrets travel in the clear");
         warning(format!("[[destination]] {} {key}", destination.name), message, "use https://")
     })
+}
+
+/// Who can write them says who did what.
+fn about_directory_files(plan: &Plan) -> Vec<Warning> {
+    let files = plan.identity.iter().flat_map(|identity| &identity.loader.files);
+    let open = files.filter(|path| path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o002 != 0));
+    open.map(|path| {
+        let message = format!("{} can be written by everyone on this host", path.display());
+        warning("[identity] files", message, "chmod o-w it: who can write it says who did what")
+    })
+    .collect()
 }
 
 /// Files of secrets that more than their owner and group can read.

@@ -126,6 +126,26 @@ const AGENT: &[Metric<Health>] = &[
         read: Gauge(|health, _| u64::from(health.journal.continuity.get().is_some())),
     },
     Metric {
+        name: "sealtrail_identity_rules",
+        help: "Rules of the directory in force, 0 where no identity is configured",
+        read: Gauge(|health, _| health.identity.as_ref().map_or(0, |identity| get(&identity.rules))),
+    },
+    Metric {
+        name: "sealtrail_identity_broken",
+        help: "1 while the files of rules are wrong: the last right ones are in force",
+        read: Gauge(|health, _| u64::from(health.identity.as_ref().is_some_and(|it| it.problem.get().is_some()))),
+    },
+    Metric {
+        name: "sealtrail_identity_mapped_rows",
+        help: "Rows of this run for which a rule was found",
+        read: Gauge(|health, _| health.identity.as_ref().map_or(0, |identity| get(&identity.mapped))),
+    },
+    Metric {
+        name: "sealtrail_identity_unmapped_rows",
+        help: "Rows of this run of accounts for which no rule was found",
+        read: Gauge(|health, _| health.identity.as_ref().map_or(0, |identity| get(&identity.unmapped))),
+    },
+    Metric {
         name: "sealtrail_journal_undelivered_bytes",
         help: "Bytes of the journal that may not be deleted: a required destination does not have them",
         read: Gauge(|health, _| get(&health.journal.bytes_undelivered)),

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::config::plan::Plan;
+use crate::identity::Directory;
 use crate::shape::Category;
 use crate::shape::tally::{FIELDS, From, Tally};
 
@@ -38,6 +39,8 @@ pub struct Health {
     pub watch: WatchHealth,
     /// The journal.
     pub journal: JournalHealth,
+    /// Who is behind the accounts; `None` where nobody asks.
+    pub identity: Option<IdentityHealth>,
 }
 
 /// The folders of all sources.
@@ -197,6 +200,51 @@ pub struct JournalHealth {
     pub problem: Text,
 }
 
+/// The directory, and who is not in it.
+#[derive(Debug, Default)]
+pub struct IdentityHealth {
+    /// Of the directory in force.
+    pub version: Text,
+    /// Its rules.
+    pub rules: AtomicU64,
+    /// How often it was exchanged in this run.
+    pub reloads: AtomicU64,
+    /// Why the files as they are now are not in force.
+    pub problem: Text,
+    /// Rows for which a rule was found.
+    pub mapped: AtomicU64,
+    /// Rows of accounts for which none was.
+    pub unmapped: AtomicU64,
+    /// Those accounts with the most rows, the most first.
+    pub top: Mutex<Vec<(String, u64)>>,
+}
+
+impl IdentityHealth {
+    /// Of a directory.
+    pub fn new(directory: &Directory) -> Self {
+        let health = IdentityHealth::default();
+        health.in_force(directory);
+        health
+    }
+
+    /// Another directory is in force.
+    pub fn in_force(&self, directory: &Directory) {
+        self.version.set(Some(directory.version.clone()));
+        self.rules.store(directory.len() as u64, Ordering::Relaxed);
+    }
+
+    /// The accounts without a rule, with their rows.
+    pub fn top(&self) -> Vec<(String, u64)> {
+        // What is in it is whole, whoever held it.
+        self.top.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces them.
+    pub fn set_top(&self, top: Vec<(String, u64)>) {
+        *self.top.lock().unwrap_or_else(PoisonError::into_inner) = top;
+    }
+}
+
 /// A text that is swapped whole.
 #[derive(Debug, Default)]
 pub struct Text(Mutex<Option<String>>);
@@ -251,6 +299,7 @@ impl Health {
             sources: sources.collect(),
             destinations: destinations.collect(),
             watch: WatchHealth::default(),
+            identity: plan.identity.as_ref().map(|identity| IdentityHealth::new(&identity.loaded.directory)),
             journal: JournalHealth { space_bytes: AtomicU64::new(UNKNOWN), ..JournalHealth::default() },
         };
         health.journal.bytes_max.store(plan.agent.journal_max_bytes, Ordering::Relaxed);

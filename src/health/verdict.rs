@@ -31,6 +31,8 @@ pub fn unready(health: &Health, now_ms: u64) -> Vec<String> {
         health.sources.iter().filter_map(|source| Some(format!("source {}: {}", source.name, source.problem.get()?))),
     );
     reasons.extend(destination_reasons(health));
+    let directory = health.identity.as_ref().and_then(|identity| identity.problem.get());
+    reasons.extend(directory.map(|problem| format!("identity: {problem}")));
     reasons
 }
 
@@ -132,6 +134,7 @@ mod tests {
             destinations: vec![destination("archive", true), destination("siem", false)],
             watch: WatchHealth::default(),
             journal: JournalHealth::default(),
+            identity: None,
         }
     }
 }

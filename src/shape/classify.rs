@@ -47,6 +47,13 @@ pub struct Standing {
     pub break_glass: bool,
 }
 
+impl Standing {
+    /// The same, or one for emergencies.
+    pub fn or_break_glass(self, break_glass: bool) -> Self {
+        Standing { admin: self.admin || break_glass, break_glass: self.break_glass || break_glass }
+    }
+}
+
 impl Classify {
     /// Whose row it is, by the account and, where it is another, the role that it has taken.
     pub fn standing(&self, user: &[u8], acting_as: Option<&[u8]>, application: Option<&[u8]>) -> Standing {
@@ -68,7 +75,7 @@ fn holds(patterns: &[String], name: &[u8]) -> bool {
 }
 
 /// Whether a name fits a pattern with `*`, in one pass and a step back to the last star.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
+pub(crate) fn fits(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut of) = (0, 0);
     let mut star = None;
     while of < name.len() {

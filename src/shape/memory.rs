@@ -10,11 +10,13 @@
 //! binding, or checking rights.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sealtrail_parsers::{Act, Record, Status, Value};
 use sealtrail_sql::{Dialect as Sql, Statement};
 
-use super::authentication::{self, Authentication};
+use super::authentication;
+use super::claims::{self, Claim, Variables};
 use super::facts::Facts;
 use super::prepared::{self, Effect, Group, Prepared, Runs};
 use super::readings::hash;
@@ -30,6 +32,8 @@ pub struct Memory {
     newer: Sessions,
     older: Sessions,
     prepared: Prepared,
+    /// By which applications say who their sessions are for.
+    pub variables: Arc<Variables>,
 }
 
 /// By id. Every row asks twice, so that the hash is a cheap one. It is seeded anew for each map, and somebody who finds ids that collide all the same
@@ -51,6 +55,30 @@ pub struct Known<'a> {
     pub identity: Option<&'a [u8]>,
     /// When it logged in, Unix milliseconds.
     pub logged_in_ms: Option<u64>,
+    /// Whom the server proved it to be, for as long as it lasts.
+    pub authenticated: Option<Authenticated<'a>>,
+    /// Whom its application says that it is for, and the record that tells.
+    pub claim: Option<(&'a [u8], RowId)>,
+    /// Not of its rows: the directory says that its account is one for emergencies.
+    pub break_glass: bool,
+}
+
+/// Whom a server proved a session to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Authenticated<'a> {
+    /// How: the engine's word.
+    pub method: &'a [u8],
+    /// The name that was proven, before it was mapped to an account.
+    pub identity: &'a [u8],
+    /// The record that tells.
+    pub row: RowId,
+}
+
+#[derive(Debug)]
+struct Proven {
+    method: Vec<u8>,
+    identity: Vec<u8>,
+    row: RowId,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +88,11 @@ struct Session {
     method: Option<Vec<u8>>,
     identity: Option<Vec<u8>>,
     logged_in_ms: Option<u64>,
+    /// Unlike these it outlives the login.
+    proven: Option<Proven>,
     settings: Settings,
+    /// What MySQL's variables say: they outlast transactions.
+    variables: Vec<Claim>,
     begun: Option<Begun>,
     /// Where its prepared statements are, if it has any.
     prepared: Option<Group>,
@@ -154,7 +186,7 @@ impl Memory {
                 // The number of an earlier session that was given again.
                 self.enter(id, |session| *session = Session { received: Some(row), ..Session::new() });
             }
-            Act::Authenticated => self.enter(id, |session| session.authenticated(&authentication::of(record))),
+            Act::Authenticated => self.enter(id, |session| session.authenticated(record, row)),
             Act::Login => self.enter(id, |session| session.logged_in(time)),
             Act::LoginFailed | Act::Logout => {
                 self.newer.remove(id);
@@ -165,6 +197,9 @@ impl Memory {
                     self.prepared_as_asked(id, record);
                 }
                 self.ran(id, record, told, row);
+                if !self.variables.names.is_empty() {
+                    self.follow_claims(id, record, told, row);
+                }
                 self.follow_names(id, record, told);
             }
             Act::FailedStatement => {
@@ -192,6 +227,7 @@ impl Memory {
             }
             return;
         }
+        let variables = Arc::clone(&self.variables);
         self.enter(id, |session| {
             if is_next {
                 session.begun = None;
@@ -201,9 +237,38 @@ impl Memory {
             }
             if let Some(told) = told {
                 let text = record.statement.and_then(|statement| statement.text).map(hash);
-                session.settings.ran(text, told);
+                session.settings.ran(text, told, settings::Row { record, at: row, variables: &variables });
             }
         });
+    }
+
+    /// Whom applications say that their sessions are for, behind what [`Settings`] tell of it.
+    fn follow_claims(&mut self, id: &[u8], record: &Record<'_>, told: Option<&Told<'_>>, row: RowId) {
+        let variables = Arc::clone(&self.variables);
+        let resets = record.command.is_some_and(|command| command.eq_ignore_ascii_case(b"reset connection"));
+        match told {
+            Some(told) if told.dialect == Sql::MYSQL => {
+                let sets = told.statements().iter().any(|it| !told.reading().settings(it).is_empty());
+                if sets {
+                    return self.enter(id, |session| {
+                        claims::follow_mysql(&mut session.variables, &variables, record, told, row);
+                    });
+                }
+                if let Some(session) = self.session(id).filter(|session| !session.variables.is_empty()) {
+                    claims::follow_mysql(&mut session.variables, &variables, record, told, row);
+                }
+            }
+            Some(told) => {
+                let session = self.session(id).filter(|session| session.settings.claim().is_some());
+                if let Some(session) = session.filter(|_| claims::may_set_unseen(told)) {
+                    session.settings.forget_claims();
+                }
+            }
+            None => {}
+        }
+        if resets && let Some(session) = self.session(id) {
+            session.variables.clear();
+        }
     }
 
     /// Follows the names of prepared statements. Where it cannot be told what became of which, none is known.
@@ -338,17 +403,34 @@ impl Session {
             method: self.method.as_deref(),
             identity: self.identity.as_deref(),
             logged_in_ms: self.logged_in_ms,
+            authenticated: self.proven.as_ref().map(|it| Authenticated {
+                method: &it.method,
+                identity: &it.identity,
+                row: it.row,
+            }),
+            claim: self.settings.claim().or_else(|| claims::first(&self.variables)).map(|it| (&*it.value, it.row)),
+            break_glass: false,
         }
     }
 
-    fn authenticated(&mut self, authentication: &Authentication<'_>) {
+    fn authenticated(&mut self, record: &Record<'_>, row: RowId) {
+        let authentication = authentication::of(record);
         self.method = authentication.method.map(<[u8]>::to_vec);
         self.identity = authentication.identity.map(<[u8]>::to_vec);
+        // A client of some formats can write rows that look like the server's.
+        let is_servers_word = !record.flags.contains(&"forgeable");
+        self.proven = match (&self.method, &self.identity) {
+            (Some(method), Some(identity)) if is_servers_word => {
+                Some(Proven { method: method.clone(), identity: identity.clone(), row })
+            }
+            _ => None,
+        };
     }
 
     /// The row of the login has what came before it.
     fn logged_in(&mut self, time: &UtcTime) {
-        *self = Session { logged_in_ms: time.source.is_none().then(|| time.unix_ms()), ..Session::new() };
+        let (proven, logged_in_ms) = (self.proven.take(), time.source.is_none().then(|| time.unix_ms()));
+        *self = Session { logged_in_ms, proven, ..Session::new() };
     }
 
     /// More rows of the same statement: the first one is referred to.

@@ -8,6 +8,7 @@ mod alike;
 pub mod audit;
 pub mod authentication;
 pub mod category;
+pub mod claims;
 pub mod classify;
 pub mod facts;
 pub mod memory;
@@ -231,7 +232,8 @@ pub fn meaning<'a>(
     let user = user(record);
     let action = action(record, told.as_ref());
     let resource = resource(record, told, known, &action.value, server);
-    let standing = classify.standing(user.value, known.acting_as, record.client.application);
+    let standing =
+        classify.standing(user.value, known.acting_as, record.client.application).or_break_glass(known.break_glass);
     let facts = facts(record, told.as_ref(), &resource, standing, classify);
     let rule = category::of(record, running(told.as_ref(), &action.value), facts);
     let admin = rule.admin || standing.admin || is_in_admin_schema(&resource, record, classify);

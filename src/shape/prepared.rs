@@ -137,7 +137,7 @@ fn name_of(dialect: Dialect, text: &[u8], token: Token) -> Option<Vec<u8>> {
 }
 
 /// What a plain string of MySQL says. One with a character set before it, or cut off, is none.
-fn string_value<'a>(dialect: Dialect, text: &'a [u8], token: Token) -> Option<Cow<'a, [u8]>> {
+pub(super) fn string_value<'a>(dialect: Dialect, text: &'a [u8], token: Token) -> Option<Cow<'a, [u8]>> {
     let [quote @ (b'\'' | b'"'), inner @ .., _] = token.span.of(text) else { return None };
     if token.kind != Kind::String || token.open {
         return None;

@@ -6,7 +6,11 @@
 
 use sealtrail_sql::{Options, Scope, Setting, Statement, Value as Set, name::normalized};
 
+use sealtrail_parsers::Record;
+
+use super::claims::{self, Claim, Variables};
 use super::told::Told;
+use crate::sessions::numbered::RowId;
 
 /// The settings of one session, as far as its rows tell.
 #[derive(Debug, Default)]
@@ -21,6 +25,17 @@ pub struct Settings {
     is_aborted: bool,
     /// As they were before the statement that may still fail, now and lasting.
     undo: Option<(u64, Values, Values)>,
+}
+
+/// A row that sets something.
+#[derive(Clone, Copy)]
+pub struct Row<'r> {
+    /// What it says.
+    pub record: &'r Record<'r>,
+    /// Where it stands.
+    pub at: RowId,
+    /// The variables by which an application says who its session is for.
+    pub variables: &'r Variables,
 }
 
 /// Whether the session is in one.
@@ -44,6 +59,8 @@ struct Values {
     /// The only schema of the search path.
     schema: Option<Vec<u8>>,
     temporary: Temporary,
+    /// Who the session is for, by its variables.
+    claims: Vec<Claim>,
 }
 
 /// Whether the session has made temporary objects, which are found before all others.
@@ -81,11 +98,26 @@ impl Settings {
         self.now.schema.as_deref().filter(|_| self.now.temporary == Temporary::None)
     }
 
+    /// Whom its application says that it is for.
+    pub fn claim(&self) -> Option<&Claim> {
+        claims::first(&self.now.claims)
+    }
+
+    /// Its variables may have been set unseen.
+    pub fn forget_claims(&mut self) {
+        let inside = match &mut self.transaction {
+            Transaction::Inside(before) => Some(before),
+            Transaction::Unknown | Transaction::Outside => None,
+        };
+        let undo = self.undo.iter_mut().flat_map(|(_, now, lasting)| [now, lasting]);
+        [&mut self.now, &mut self.lasting].into_iter().chain(inside).chain(undo).for_each(|it| it.claims.clear());
+    }
+
     /// Takes statements into account. `text`: a hash, to know them again if they fail.
-    pub fn ran(&mut self, text: Option<u64>, told: &Told<'_>) {
+    pub fn ran(&mut self, text: Option<u64>, told: &Told<'_>, row: Row<'_>) {
         self.undo = text.map(|text| (text, self.now.clone(), self.lasting.clone()));
         for statement in told.statements() {
-            self.apply(told, statement);
+            self.apply(told, statement, row);
         }
     }
 
@@ -102,7 +134,7 @@ impl Settings {
         }
     }
 
-    fn apply(&mut self, told: &Told<'_>, statement: &Statement) {
+    fn apply(&mut self, told: &Told<'_>, statement: &Statement, row: Row<'_>) {
         match statement.action {
             "BEGIN" | "START TRANSACTION" => self.begin(),
             "COMMIT" | "PREPARE TRANSACTION" => self.commit(is_chained(statement.span.of(told.text))),
@@ -116,7 +148,7 @@ impl Settings {
                 let Settings { now, lasting, .. } = Settings::begun();
                 (self.now, self.lasting) = (now, lasting);
             }
-            _ if changes(told, statement) => self.set(told, statement),
+            _ if changes(told, statement) => self.set(told, statement, row),
             _ => {}
         }
     }
@@ -158,7 +190,7 @@ impl Settings {
         self.transaction = if is_chained { Transaction::Inside(self.lasting.clone()) } else { Transaction::Outside };
     }
 
-    fn set(&mut self, told: &Told<'_>, statement: &Statement) {
+    fn set(&mut self, told: &Told<'_>, statement: &Statement, row: Row<'_>) {
         if self.is_aborted {
             self.go_on();
         }
@@ -167,6 +199,7 @@ impl Settings {
             (self.now.temporary, self.lasting.temporary) = (Temporary::Some, Temporary::Some);
         }
         for setting in told.reading().settings(statement) {
+            self.set_claim(told, statement, setting, row);
             match (setting.scope, &self.transaction) {
                 (Scope::Session, _) => {
                     self.now.apply(told, setting);
@@ -178,6 +211,41 @@ impl Settings {
                 (Scope::Transaction, Transaction::Outside) => {}
                 _ => {}
             }
+        }
+    }
+
+    /// A variable by which the application says who it is for.
+    fn set_claim(&mut self, told: &Told<'_>, statement: &Statement, setting: &Setting, row: Row<'_>) {
+        if row.variables.names.is_empty() {
+            return;
+        }
+        let name = name_of(told, setting);
+        if name == b"all" {
+            return [&mut self.now, &mut self.lasting].into_iter().for_each(|values| values.claims.clear());
+        }
+        let Some(variable) = row.variables.find(&name) else { return };
+        // A function among rows is called for none, one or many of them.
+        let is_called = statement.action != "SET" && statement.action != "RESET";
+        let is_certain = !is_called || told.reading().relations(statement).is_empty();
+        let value = claims::value(told, setting, row.record).filter(|_| is_certain);
+        let scope = match setting.scope {
+            Scope::Session if row.variables.end_with_transaction => Scope::Transaction,
+            scope => scope,
+        };
+        match (scope, &self.transaction) {
+            // Outside of a transaction it has no effect.
+            (Scope::Transaction, Transaction::Outside) => {}
+            (Scope::Transaction, Transaction::Inside(_)) => claims::put(&mut self.now.claims, variable, value, row.at),
+            (Scope::Session, _) => {
+                claims::put(&mut self.now.claims, variable, value.clone(), row.at);
+                claims::put(&mut self.lasting.claims, variable, value, row.at);
+            }
+            (Scope::Transaction, Transaction::Unknown) | (Scope::Other, _) => {
+                claims::put(&mut self.now.claims, variable, None, row.at);
+                claims::put(&mut self.lasting.claims, variable, None, row.at);
+            }
+            // Of the server, or of later sessions.
+            _ => {}
         }
     }
 
@@ -206,10 +274,7 @@ impl Settings {
 
 impl Values {
     fn apply(&mut self, told: &Told<'_>, setting: &Setting) {
-        let mut name = Vec::new();
-        told.parameter(setting, &mut |part| name.extend_from_slice(part));
-        name.make_ascii_lowercase();
-        match (name.as_slice(), setting.value) {
+        match (name_of(told, setting).as_slice(), setting.value) {
             (b"search_path" | b"schema", Set::Text(span)) => self.schema = only_schema(span.of(told.text)),
             (b"search_path" | b"schema" | b"all", _) => self.schema = None,
             (b"role", value) => self.role = role_of(told, value),
@@ -217,6 +282,13 @@ impl Values {
             _ => {}
         }
     }
+}
+
+fn name_of(told: &Told<'_>, setting: &Setting) -> Vec<u8> {
+    let mut name = Vec::new();
+    told.parameter(setting, &mut |part| name.extend_from_slice(part));
+    name.make_ascii_lowercase();
+    name
 }
 
 /// `NONE` and `DEFAULT` put the session's own user back.

@@ -157,6 +157,7 @@ pub fn s3_plan(endpoint: &str, bucket: &str) -> S3Plan {
 pub fn plan(journal: &Journal, kinds: Vec<DestinationKind>) -> Plan {
     let destinations = kinds.into_iter().enumerate();
     Plan {
+        identity: None,
         agent: AgentPlan {
             name: "db-1".to_owned(),
             origin: ORIGIN.to_owned(),

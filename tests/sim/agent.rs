@@ -178,6 +178,7 @@ pub fn plan(server: &Server, fars: &[(String, Far)], tuning: &Tuning) -> Plan {
         kind: DestinationKind::File(FilePlan { path: PathBuf::from(FOLDER) }),
     });
     Plan {
+        identity: None,
         agent: AgentPlan {
             name: "db".to_owned(),
             origin: ORIGIN.to_owned(),

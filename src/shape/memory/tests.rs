@@ -75,6 +75,31 @@ impl Told {
         known.map(|role| String::from_utf8_lossy(role).into_owned())
     }
 
+    /// A session whose variables are followed.
+    fn following(format: Format, end_with_transaction: bool) -> Self {
+        let mut told = Told { format, ..Told::default() };
+        let names = ["app.user_id", "app.current_user", "@app_user"].map(str::to_owned).to_vec();
+        told.memory.variables = Arc::new(Variables { names, end_with_transaction });
+        told.learn(&row(Act::Login, "s", ""));
+        told
+    }
+
+    fn claim(&mut self) -> Option<String> {
+        let known = self.memory.known(Some(b"s"), &row(Act::Statement, "s", "SELECT 1")).claim;
+        known.map(|(value, _)| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// After these statements.
+    fn claim_after(&mut self, statements: &str) -> Option<String> {
+        for text in statements.split('|').map(str::trim) {
+            match text.strip_prefix('!') {
+                Some(text) => self.fails(text),
+                None => self.runs(text),
+            }
+        }
+        self.claim()
+    }
+
     fn schema(&mut self) -> Option<String> {
         let known = self.memory.known(Some(b"s"), &row(Act::Statement, "s", "SELECT 1")).schema;
         known.map(|schema| String::from_utf8_lossy(schema).into_owned())
@@ -383,4 +408,127 @@ fn what_is_remembered_stays_within_its_bound_and_the_sessions_in_use_stay() {
         }
     }
     assert!(told.memory.newer.len() + told.memory.older.len() <= SESSIONS_MAX);
+}
+
+#[test]
+fn whom_an_application_names_holds_as_long_as_the_engine_gives_it_back() {
+    for (statements, claim) in [
+        ("SET app.user_id = '42'", Some("42")),
+        ("SET app.user_id TO 42", Some("42")),
+        ("SET app.\"current_user\" = 'O''Brien'", Some("O'Brien")),
+        ("SET SESSION \"app.user_id\" = 'bob'", Some("bob")),
+        ("SET APP.User_Id = Bob", Some("bob")),
+        ("SELECT set_config('app.user_id', '42', false)", Some("42")),
+        ("SELECT set_config('app.user_id', '42'::text, false)", Some("42")),
+        ("SET app.current_user2 = 'x'", None),
+        ("SET app.\"current_user\" = 'a'| SET app.user_id = 'b'", Some("b")),
+        ("SET app.user_id = 'b'| SET app.\"current_user\" = 'a'", Some("b")),
+        ("SET app.\"current_user\" = 'a'| SET app.user_id = 'b'| RESET app.user_id", Some("a")),
+        // It ends.
+        ("SET app.user_id = '42'| RESET app.user_id", None),
+        ("SET app.user_id = '42'| SET app.user_id TO DEFAULT", None),
+        ("SET app.user_id = '42'| SET app.user_id = ''", None),
+        ("SET app.user_id = '42'| RESET ALL", None),
+        ("SET app.user_id = '42'| DISCARD ALL", None),
+        // Transactions.
+        ("BEGIN| SET LOCAL app.user_id = '42'", Some("42")),
+        ("BEGIN| SELECT set_config('app.user_id', '42', true)", Some("42")),
+        ("BEGIN| SET LOCAL app.user_id = '42'| COMMIT", None),
+        ("SET app.user_id = '1'| BEGIN| SET LOCAL app.user_id = '42'| COMMIT", Some("1")),
+        ("SET app.user_id = '1'| BEGIN| SET app.user_id = '42'| COMMIT", Some("42")),
+        ("SET app.user_id = '1'| BEGIN| SET app.user_id = '42'| ROLLBACK", Some("1")),
+        ("SET LOCAL app.user_id = '42'", None),
+        ("BEGIN| SET app.user_id = '42'| ROLLBACK TO SAVEPOINT x", None),
+        // What failed.
+        ("SET app.user_id = '1'| SET app.user_id = '42'| !SET app.user_id = '42'", Some("1")),
+        ("BEGIN| SET app.user_id = '42'| !SELECT 1/0| COMMIT", None),
+        // What cannot be known.
+        ("SET app.user_id = '1'| SELECT set_config('app.user_id', x, false) FROM t", None),
+        ("SET app.user_id = '1'| SELECT set_config('app.user_id', '2', false) FROM t", None),
+        ("SET app.user_id = '1'| SELECT set_config('app.user_id', '2', $1)", None),
+        ("SET app.user_id = '1'| SELECT set_config(name, value, false) FROM t", None),
+        ("SET app.user_id = '1'| SELECT set_config($1, $2, false)", None),
+        ("SET app.user_id = '1'| DO $$BEGIN PERFORM set_config('app.user_id', '2', false); END$$", None),
+        ("SET app.user_id = '1'| SET app.user_id = 'a', 'b'", None),
+        ("SET app.user_id = '1'| SET app.user_id FROM CURRENT", None),
+        ("SET app.user_id = '1'| ALTER ROLE app SET app.user_id = '2'", Some("1")),
+        ("SET app.user_id = '1'| SELECT current_setting('app.user_id')", Some("1")),
+        ("SET app.user_id = '1'| SET search_path = 'x'", Some("1")),
+    ] {
+        let mut told = Told::following(Format::PostgresCsvlog, false);
+        assert_eq!(told.claim_after(statements).as_deref(), claim, "{statements}");
+    }
+}
+
+#[test]
+fn where_sessions_are_handed_on_a_claim_ends_with_its_transaction() {
+    for (statements, claim) in [
+        ("SET app.user_id = '42'", None),
+        ("BEGIN| SET app.user_id = '42'", Some("42")),
+        ("BEGIN| SET app.user_id = '42'| COMMIT", None),
+        ("BEGIN| SET LOCAL app.user_id = '42'", Some("42")),
+        ("BEGIN| SET LOCAL app.user_id = '42'| COMMIT| BEGIN", None),
+        ("BEGIN| SET LOCAL app.user_id = '42'| COMMIT AND CHAIN", None),
+    ] {
+        let mut told = Told::following(Format::PostgresCsvlog, true);
+        assert_eq!(told.claim_after(statements).as_deref(), claim, "{statements}");
+    }
+}
+
+#[test]
+fn what_was_bound_is_what_is_set() {
+    let mut told = Told::following(Format::PostgresCsvlog, false);
+    let mut bound = row(Act::Statement, "s", "SELECT set_config('app.user_id', $2, false), $1");
+    bound.statement = bound.statement.map(|statement| RowStatement {
+        parameters: sealtrail_parsers::Parameters::Csv(b"x,\"O'Brien, Jane\""),
+        ..statement
+    });
+    told.learn(&bound);
+    assert_eq!(told.claim().as_deref(), Some("O'Brien, Jane"));
+    told.runs("SELECT set_config('app.user_id', $1, false)");
+    assert_eq!(told.claim(), None, "nobody says what was bound");
+}
+
+#[test]
+fn a_claim_is_its_session_s_own_and_goes_with_it() {
+    let mut told = Told::following(Format::PostgresCsvlog, false);
+    told.runs("SET app.user_id = '42'");
+    told.learn(&row(Act::LoggedStatement, "other", "SELECT 1"));
+    assert!(told.memory.known(Some(b"other"), &row(Act::Statement, "other", "")).claim.is_none());
+    told.learn(&row(Act::Logout, "s", ""));
+    assert_eq!(told.claim(), None);
+    told.runs("SET app.user_id = '42'");
+    told.learn(&row(Act::Login, "s", ""));
+    assert_eq!(told.claim(), None);
+}
+
+#[test]
+fn a_variable_of_mysql_outlasts_transactions() {
+    for (statements, claim) in [
+        ("SET @app_user = 'jane'", Some("jane")),
+        ("SET @APP_USER := \"jane\", autocommit = 0", None),
+        ("SET @app_user := 42", Some("42")),
+        ("START TRANSACTION| SET @app_user = 'jane'| ROLLBACK", Some("jane")),
+        ("SET @app_user = 'jane'| SET @app_user = NULL", None),
+        ("SET @app_user = 'jane'| SET @app_user = (SELECT name FROM t)", None),
+        ("SET @app_user = 'jane'| SELECT @app_user := name FROM t", None),
+        ("SET @app_user = 'jane'| SELECT name INTO @app_user FROM t", None),
+        ("SET @app_user = 'jane'| INSERT INTO t VALUES (@app_user)", None),
+        ("SET @app_user = 'jane'| SELECT @app_user", Some("jane")),
+        ("SET @app_user = 'jane'| SET @@session.x = 1, NAMES utf8", Some("jane")),
+    ] {
+        let mut told = Told::following(Format::MariadbAudit, false);
+        assert_eq!(told.claim_after(statements).as_deref(), claim, "{statements}");
+    }
+    let mut told = Told::following(Format::MariadbAudit, false);
+    let with = |text, status| Record { status, ..row(Act::Statement, "s", text) };
+    told.learn(&with("SET @app_user = 'jane', @x = 1", Status::Success));
+    assert_eq!(told.claim().as_deref(), Some("jane"));
+    told.learn(&with("SET @app_user = 'joan'", Status::Failure));
+    assert_eq!(told.claim().as_deref(), Some("jane"));
+    told.learn(&with("SET @app_user = 'joan', @x = f()", Status::Failure));
+    assert_eq!(told.claim(), None, "it may have been set before the other failed");
+    told.learn(&with("SET @app_user = 'jane'", Status::Success));
+    told.learn(&Record { command: Some(b"Reset connection"), ..row(Act::Statement, "s", "") });
+    assert_eq!(told.claim(), None);
 }
