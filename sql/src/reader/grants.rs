@@ -215,8 +215,10 @@ impl Read<'_, '_> {
             self.object(kind, name, Part::Target);
         }
         let columns = self.columns();
+        // Of this statement: without a privilege of its own the last one is another statement's.
+        let own = self.out.privileges.get_mut(usize::from(self.statement.privileges.from)..);
         if !columns.is_empty()
-            && let Some(last) = self.out.privileges.last_mut()
+            && let Some(last) = own.and_then(<[_]>::last_mut)
         {
             last.columns = columns;
         }
