@@ -19,7 +19,7 @@ use crate::held::{Held, Waiting};
 use crate::identity::{Carriers, Directory, Mapper};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
-use crate::redact::{Change, Ends, Redact, Redactor, Rules, Statement};
+use crate::redact::{Change, Ends, Redact, Redacted, Redactor, Rules, Statement};
 use crate::sessions::Sessions;
 use crate::sessions::numbered::{FileId, Numbered, RowId};
 use crate::shape::memory::{SESSION_KEY_MAX, session_key};
@@ -553,31 +553,20 @@ impl Row<'_> {
     ) {
         let time = self.source.time(record.time, self.written_ms, self.clock);
         let session_start = record.session.start.and_then(|start| self.source.session_clock.utc(start));
-        if let Some(sessions) = &mut self.source.sessions {
-            let at = RowId { file: self.origin.file, offset: place.offset, part: place.part };
-            if let Some(row) = Numbered::of_record(self.origin.format, record, at, &self.origin.path, &time) {
-                sessions.saw(self.origin.format, &row);
-            }
-        }
-        let (dialect, is_cut, by_format) = (&self.origin.dialect, oversize.is_some(), self.dialect());
+        self.count(place, record, &time);
+        let (dialect, is_cut) = (&self.origin.dialect, oversize.is_some());
         let told = self.readings.told(dialect, record, is_cut);
-        // Only bytes that are no text are kept beside the record.
         let valid = frame.is_ascii() || std::str::from_utf8(frame).is_ok();
-        let kept = Some(frame).filter(|_| !valid);
-        let of_statement = || sql_dialect(dialect, record);
-        let redacted = self.redactor.record(record, of_statement, Statement::of(told.as_ref()), is_cut, kept);
-        // The ends of a row that is too large may hold more than its record.
-        let ends = oversize.filter(|_| kept.is_some()).map(|oversize| self.redactor.ends(oversize, by_format));
-        let oversize = ends.as_ref().map(Ends::oversize).or(oversize.copied());
-        let mut rules = ends.as_ref().map(|ends| ends.rules).unwrap_or_default();
+        let statement = Statement::of(told.as_ref());
+        let secrets = Secrets::of(self.redactor, dialect, record, statement, Some(frame).filter(|_| !valid), oversize);
+        if let (Some(taken), Some(redacted)) = (&mut *self.taken, &secrets.redacted) {
+            taken.push(Taken { offset: place.offset, rules: secrets.rules, changes: redacted.changes(record) });
+        }
+        let oversize = secrets.ends.as_ref().map(Ends::oversize).or(oversize.copied());
         let clean;
-        let (record, frame, mut told) = match &redacted {
+        let (record, frame, mut told) = match &secrets.redacted {
             None => (record, frame, told),
             Some(redacted) => {
-                rules |= redacted.rules;
-                if let Some(taken) = self.taken {
-                    taken.push(Taken { offset: place.offset, rules, changes: redacted.changes(record) });
-                }
                 clean = redacted.record(record);
                 (&clean, redacted.frame(frame), self.readings.told(dialect, &clean, is_cut))
             }
@@ -612,7 +601,7 @@ impl Row<'_> {
             meaning,
             time,
             session_start,
-            redacted: rules,
+            redacted: secrets.rules,
             oversize: oversize.as_ref(),
             pieces,
         };
@@ -623,13 +612,16 @@ impl Row<'_> {
             self.source.accounts.ran(session, &told);
         }
         self.block.rows.read += 1;
-        self.block.rows.redacted += u64::from(!rules.is_empty());
+        self.block.rows.redacted += u64::from(!secrets.rules.is_empty());
     }
 
-    /// As which statements are read, as far as the format alone says it.
-    fn dialect(&self) -> Option<Sql> {
-        let dialect = &self.origin.dialect;
-        dialect_of_format(dialect.inside.as_ref().map_or(dialect.format, |inside| inside.format))
+    /// Takes the row into account where its session's rows are counted.
+    fn count(&mut self, place: Place, record: &Record<'_>, time: &UtcTime) {
+        let Some(sessions) = &mut self.source.sessions else { return };
+        let at = RowId { file: self.origin.file, offset: place.offset, part: place.part };
+        if let Some(row) = Numbered::of_record(self.origin.format, record, at, &self.origin.path, time) {
+            sessions.saw(self.origin.format, &row);
+        }
     }
 
     fn unparsed(&mut self, place: Place, why: Unparsed<'_>) {
@@ -637,11 +629,11 @@ impl Row<'_> {
         let (bytes, ends, shown);
         let (kept, redacted) = match why.kept {
             Kept::All(all) => {
-                bytes = self.redactor.bytes(all, self.dialect());
+                bytes = self.redactor.bytes(all, by_format(&self.origin.dialect));
                 (Kept::All(&bytes.0), bytes.1)
             }
             Kept::Ends(oversize) => {
-                ends = self.redactor.ends(oversize, self.dialect());
+                ends = self.redactor.ends(oversize, by_format(&self.origin.dialect));
                 shown = ends.oversize();
                 (Kept::Ends(&shown), ends.rules)
             }
@@ -663,6 +655,38 @@ impl Row<'_> {
         self.block.rows.read += 1;
         self.block.rows.unparsed += 1;
     }
+}
+
+/// What was taken out of a row.
+struct Secrets {
+    redacted: Option<Redacted>,
+    /// Of a row that is too large and no text: its ends may hold more than its record.
+    ends: Option<Ends>,
+    rules: Rules,
+}
+
+impl Secrets {
+    /// `frame`: the row's bytes, where they are kept beside the record.
+    fn of(
+        redactor: &Redactor,
+        dialect: &Dialect,
+        record: &Record<'_>,
+        statement: Statement,
+        frame: Option<&[u8]>,
+        oversize: Option<&Oversize<'_>>,
+    ) -> Self {
+        let of_statement = || sql_dialect(dialect, record);
+        let redacted = redactor.record(record, of_statement, statement, oversize.is_some(), frame);
+        let ends = oversize.filter(|_| frame.is_some()).map(|oversize| redactor.ends(oversize, by_format(dialect)));
+        let mut rules = ends.as_ref().map(|ends| ends.rules).unwrap_or_default();
+        redacted.iter().for_each(|redacted| rules |= redacted.rules);
+        Secrets { redacted, ends, rules }
+    }
+}
+
+/// As which statements are read, as far as the format alone says it.
+fn by_format(dialect: &Dialect) -> Option<Sql> {
+    dialect_of_format(dialect.inside.as_ref().map_or(dialect.format, |inside| inside.format))
 }
 
 /// What a piece says of itself, apart from the bytes that it was read from.

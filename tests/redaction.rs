@@ -653,3 +653,20 @@ fn the_command_shows_each_text_before_and_after() {
     assert_eq!(lines[4]["changes"][0]["after"], "SELECT my_login('a', '[redacted]')");
     assert_eq!(lines[4]["redacted"], serde_json::json!(["argument"]));
 }
+
+#[test]
+fn a_secret_that_begins_with_a_quote_is_gone() {
+    let secret = "'aaaaaAaa0a";
+    for (before, behind, quote) in PLACES {
+        let sql = format!("{before}{}{behind}", quote(secret));
+        for (_, format, render) in FORMATS.into_iter().take(5) {
+            let lines = records(format, render(&sql).as_bytes(), WHOLE);
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let value: Value = serde_json::from_slice(line).unwrap();
+                for form in [secret.to_owned(), quote(secret)] {
+                    assert!(!holds(&value, &form), "{format:?}: {form} of {sql}\n{}", String::from_utf8_lossy(line));
+                }
+            }
+        }
+    }
+}

@@ -251,7 +251,8 @@ fn quoted(text: &[u8], at: usize, outer: u8) -> Literal {
     let least = if quote == outer { 2 } else { 1 };
     let make = match run {
         _ if run == least => least,
-        2 | 4 if is_value => run,
+        // Quotes that the value itself begins with are doubled as well: two of six open it.
+        _ if run % 2 == 0 && is_value => run & run.wrapping_neg(),
         // Nothing between its quotes.
         2 | 4 if run == 2 * least => return ((at + least, at + least), at + run),
         _ => least,

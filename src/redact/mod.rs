@@ -249,7 +249,7 @@ impl Row<'_> {
     fn take(&mut self, record: &Record<'_>) {
         for (slot, text) in slots::texts(record) {
             if slot == Slot::Parameters {
-                self.take_parameters(text, record);
+                self.take_parameters(record);
                 continue;
             }
             let name = match slot {
@@ -279,15 +279,20 @@ impl Row<'_> {
         if found.is_empty() {
             return;
         }
-        let room = ECHOES_MAX.saturating_sub(self.secrets.len());
-        self.secrets
-            .extend(found.values(text).filter(|value| value.len() >= ECHO_BYTES_MIN).take(room).map(<[u8]>::to_vec));
+        self.remember(&found, text);
         self.redacted.rules |= found.rules;
         self.redacted.changed.push((slot, found.cut_from(text)));
     }
 
+    /// Keeps what was found, to search for it in the other texts.
+    fn remember(&mut self, found: &Found, text: &[u8]) {
+        let room = ECHOES_MAX.saturating_sub(self.secrets.len());
+        let long = found.values(text).filter(|value| value.len() >= ECHO_BYTES_MIN);
+        self.secrets.extend(long.take(room).map(<[u8]>::to_vec));
+    }
+
     /// One CSV line: each parameter by itself.
-    fn take_parameters(&mut self, line: &[u8], record: &Record<'_>) {
+    fn take_parameters(&mut self, record: &Record<'_>) {
         let parameters = record.statement.unwrap_or_default().parameters;
         let (mut out, mut any) = (Vec::new(), false);
         for (index, parameter) in parameters.iter().enumerate() {
@@ -299,13 +304,9 @@ impl Row<'_> {
             any |= !found.is_empty();
             out.extend_from_slice(if index == 0 { b"" } else { b"," });
             self.redacted.rules |= found.rules;
-            let room = ECHOES_MAX.saturating_sub(self.secrets.len());
-            self.secrets.extend(
-                found.values(&parameter).filter(|it| it.len() >= ECHO_BYTES_MIN).take(room).map(<[u8]>::to_vec),
-            );
+            self.remember(&found, &parameter);
             quote(&mut out, &found.cut_from(&parameter));
         }
-        let _ = line;
         if any {
             self.redacted.changed.push((Slot::Parameters, out));
         }
