@@ -252,7 +252,7 @@ fn quoted(text: &[u8], at: usize, outer: u8) -> Literal {
     let make = match run {
         _ if run == least => least,
         // Quotes that the value itself begins with are doubled as well: two of six open it.
-        _ if run % 2 == 0 && is_value => run & run.wrapping_neg(),
+        _ if run.is_multiple_of(2) && is_value => run & run.wrapping_neg(),
         // Nothing between its quotes.
         2 | 4 if run == 2 * least => return ((at + least, at + least), at + run),
         _ => least,
