@@ -139,9 +139,10 @@ impl Memory {
 
     /// What the row's statement runs, where that is another text than its own: of an `EXECUTE` the statement that was prepared.
     pub fn runs<'a>(&mut self, session: Option<&[u8]>, record: &Record<'a>, told: &Told<'_>) -> Option<Runs<'a>> {
-        let statement = told.statement().filter(|it| matches!(it.action, "EXECUTE" | "PREPARE"))?;
+        let statement =
+            told.statement().filter(|it| it.inner == "EXECUTE" || matches!(it.action, "EXECUTE" | "PREPARE"))?;
         let by_row = prepared::told_by_row(record, told);
-        if !prepared::executes(told.dialect, statement) && by_row.is_none() {
+        if !prepared::depends(told.dialect, statement) && by_row.is_none() {
             return None;
         }
         if prepared::is_cut(record, told, statement) || prepared::is_unknown(record) {
@@ -164,8 +165,8 @@ impl Memory {
             return None;
         }
         let group = self.session(session?)?.prepared?;
-        let text = self.prepared.text(group, &name?)?.to_vec();
-        Some(Runs { text: text.into(), how: How::Session })
+        let text = prepared::in_place(told.dialect, told.text, statement, self.prepared.text(group, &name?)?);
+        Some(Runs { text: text.into_owned().into(), how: How::Session })
     }
 
     /// Takes the row into account.

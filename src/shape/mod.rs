@@ -290,7 +290,7 @@ fn statement_action<'a>(record: &Record<'a>, told: Option<&Told<'a>>) -> Action<
     let told = told.and_then(Told::action).map(str::as_bytes);
     match (command(record), class, told) {
         // The engine's word is for the EXECUTE.
-        (_, _, Some(told)) if how.is_executed() => Action::derived(told, how.name()),
+        (command, _, Some(told)) if how.is_executed() && command != Some(told) => Action::derived(told, how.name()),
         (Some(b"COPY"), Some(b"READ"), _) => Action::own(b"COPY TO"),
         (Some(b"COPY"), Some(b"WRITE"), _) => Action::own(b"COPY FROM"),
         (Some(b"authCheck"), ..) => Action::own(checked_command(record)),

@@ -37,9 +37,52 @@ pub enum Effect<'a> {
     ForgetsAll,
 }
 
+/// Whether what another text says follows the statement's own words, and is run or explained with them: `EXPLAIN EXECUTE p`, `CREATE TABLE t AS
+/// EXECUTE p`.
+fn ends_in_execute(dialect: Dialect, statement: &Statement) -> bool {
+    let has_words_before = matches!(statement.action, "EXPLAIN" | "CREATE TABLE AS");
+    has_words_before && statement.inner == "EXECUTE" && dialect.engine == Engine::Postgres
+}
+
+/// Whether what the statement does depends on what another text says.
+pub fn depends(dialect: Dialect, statement: &Statement) -> bool {
+    executes(dialect, statement) || ends_in_execute(dialect, statement)
+}
+
+/// What the statement does, with the text in its place that the name in it stands for.
+pub fn in_place<'a>(dialect: Dialect, text: &[u8], statement: &Statement, prepared: &'a [u8]) -> Cow<'a, [u8]> {
+    let own = statement.span.of(text);
+    let Some(execute) = execute_within(dialect, own).filter(|_| ends_in_execute(dialect, statement)) else {
+        return prepared.into();
+    };
+    let words: Vec<&[u8]> = tokens(dialect, own).map(|token| token.span.of(own)).collect();
+    let mut last = words.iter().rev().zip([&b"DATA"[..], b"NO", b"WITH"]);
+    let without_rows: &[u8] =
+        if last.all(|(word, of)| word.eq_ignore_ascii_case(of)) { b"\nWITH NO DATA" } else { b"" };
+    [&own[..execute.span.start as usize], prepared, without_rows].concat().into()
+}
+
+/// The word before the name, behind `EXPLAIN` and its options or behind `AS`.
+fn execute_within(dialect: Dialect, text: &[u8]) -> Option<Token> {
+    let (mut depth, mut follows_as) = (0usize, false);
+    let is_explain = tokens(dialect, text).next()?.span.of(text).eq_ignore_ascii_case(b"EXPLAIN");
+    tokens(dialect, text).find(|token| {
+        match token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let word = if token.kind == Kind::Word { token.span.of(text) } else { b"" };
+        let is_here = depth == 0 && (is_explain || follows_as) && word.eq_ignore_ascii_case(b"EXECUTE");
+        follows_as = word.eq_ignore_ascii_case(b"AS");
+        is_here
+    })
+}
+
 /// Whether any statement of the text has to do with names. Asked of every row that has a statement: it looks at lengths first.
 pub fn concerns(told: &Told<'_>) -> bool {
-    knows_names(told.dialect) && told.reading().statements.iter().any(is_concerned)
+    knows_names(told.dialect)
+        && told.reading().statements.iter().any(|it| is_concerned(it) || ends_in_execute(told.dialect, it))
 }
 
 fn knows_names(dialect: Dialect) -> bool {
@@ -66,6 +109,11 @@ pub fn effect<'a>(dialect: Dialect, text: &'a [u8], statement: &Statement) -> Op
             let token = tokens(dialect, own).nth(1)?;
             let is_immediate = dialect.engine == Engine::Mysql && token.span.of(own).eq_ignore_ascii_case(b"IMMEDIATE");
             name_of(dialect, own, token).filter(|_| !is_immediate).map(Effect::Executes)
+        }
+        _ if ends_in_execute(dialect, statement) => {
+            let execute = execute_within(dialect, own)?;
+            let mut behind = tokens(dialect, own).skip_while(|token| token.span.start <= execute.span.start);
+            name_of(dialect, own, behind.next()?).map(Effect::Executes)
         }
         "PREPARE" => {
             let mut tokens = tokens(dialect, own).skip(1);

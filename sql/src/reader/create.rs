@@ -236,7 +236,7 @@ impl Read<'_, '_> {
         }
         self.relation(name, Access::Create);
         if self.word() == Word::EXECUTE {
-            self.bump();
+            self.simple("EXECUTE");
             if let Some(prepared) = self.name() {
                 self.object("PREPARED STATEMENT", prepared, Part::Mentioned);
             }

@@ -397,6 +397,31 @@ fn the_engines_own_word_for_what_is_executed_wins_and_is_remembered() {
 }
 
 #[test]
+fn what_is_executed_within_another_statement_is_read_in_its_place() {
+    let mut told = Told::begun();
+    told.runs("PREPARE p AS DELETE FROM t RETURNING a");
+    for (statement, text) in [
+        ("EXPLAIN EXECUTE p", Some("EXPLAIN DELETE FROM t RETURNING a")),
+        (
+            "EXPLAIN (ANALYZE, COSTS off) EXECUTE p (1, 'EXECUTE q');",
+            Some("EXPLAIN (ANALYZE, COSTS off) DELETE FROM t RETURNING a"),
+        ),
+        ("CREATE TABLE execute AS EXECUTE p(1)", Some("CREATE TABLE execute AS DELETE FROM t RETURNING a")),
+        (
+            "CREATE TEMP TABLE n (execute) AS EXECUTE p WITH NO DATA",
+            Some("CREATE TEMP TABLE n (execute) AS DELETE FROM t RETURNING a\nWITH NO DATA"),
+        ),
+        ("EXPLAIN EXECUTE q", None),
+        ("EXPLAIN SELECT execute FROM p", None),
+        ("CREATE TABLE n AS SELECT 1 AS execute", None),
+    ] {
+        assert_eq!(told.executed("s", statement).as_deref(), text, "{statement}");
+    }
+    told.runs("DEALLOCATE p");
+    assert_eq!(told.executed("s", "EXPLAIN EXECUTE p"), None);
+}
+
+#[test]
 fn what_is_remembered_stays_within_its_bound_and_the_sessions_in_use_stay() {
     let mut told = Told::begun();
     told.runs("SET ROLE dba");
