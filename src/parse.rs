@@ -18,7 +18,8 @@ use crate::held::Held;
 use crate::intake::{Chosen, GivenUp, Intake, Taken};
 use crate::journal::write::Block;
 use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
-use crate::redact::Redact;
+use crate::redact::hash::HashKey;
+use crate::redact::{Redact, Redactor};
 use crate::shape::{Classify, Tally};
 use crate::tail::identity::first_line;
 
@@ -94,19 +95,20 @@ pub(crate) fn each_block(
     input: &mut impl Read,
     take: &mut Take<'_>,
 ) -> Result<Counts, ParseError> {
-    let mut intake = intake(request, &Redact::default());
+    let mut intake = intake(request, &Redact::default(), None, SOURCE);
     intake.chosen = asks.then(Vec::new);
     each(request, intake, input, &mut |intake| take(&intake.block, intake.chosen.as_deref().unwrap_or_default()))
 }
 
-/// Hands out the rows of `input` out of which something is taken.
+/// Hands out the rows of `input` out of which something is taken, as of a source of this name.
 pub(crate) fn each_taken(
     request: &Request,
-    redact: &Redact,
+    redact: (&Redact, Option<&HashKey>),
+    source: &str,
     input: &mut impl Read,
     take: &mut dyn FnMut(&Taken) -> Result<(), ParseError>,
 ) -> Result<Counts, ParseError> {
-    let mut intake = intake(request, redact);
+    let mut intake = intake(request, redact.0, redact.1, source);
     intake.taken = Some(Vec::new());
     each(request, intake, input, &mut |intake| intake.taken.iter().flatten().try_for_each(&mut *take))
 }
@@ -202,9 +204,10 @@ fn identify(
     Ok(Some(intake.new_origin(0, id, dialect, &request.path)))
 }
 
-const SOURCE: &str = "parse";
+/// What a log counts as that no source has.
+pub const SOURCE: &str = "parse";
 
-fn intake(request: &Request, redact: &Redact) -> Intake {
+fn intake(request: &Request, redact: &Redact, key: Option<&HashKey>, name: &str) -> Intake {
     let agent = AgentPlan {
         name: request.server.clone(),
         origin: String::new(),
@@ -213,7 +216,8 @@ fn intake(request: &Request, redact: &Redact) -> Intake {
         record_max_bytes: request.record_max_bytes,
         poll_interval: Duration::ZERO,
     };
-    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), redact, &[source(request)])
+    let source = SourcePlan { name: name.to_owned(), ..source(request) };
+    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), Arc::new(Redactor::new(redact, key)), &[source])
 }
 
 fn source(request: &Request) -> SourcePlan {

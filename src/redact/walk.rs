@@ -29,6 +29,8 @@ const LIST_ITEMS_MAX: usize = 1_000_000;
 /// One text.
 pub struct Walk<'w> {
     names: &'w Names,
+    /// Of what a name announces.
+    rule: Rules,
     dialect: Option<Dialect>,
     found: &'w mut Found,
     /// CREATE or ALTER was read, and an account behind it: 1, 2.
@@ -52,13 +54,14 @@ impl<'w> Walk<'w> {
     pub fn new(names: &'w Names, dialect: Option<Dialect>, found: &'w mut Found) -> Self {
         Walk {
             names,
+            rule: names.rule(),
             dialect,
             found,
             account: 0,
             asked: 0,
             words: 0,
             is_guess: false,
-            digits_min: NUMBER_BYTES_MIN,
+            digits_min: if names.rule() == Rules::PASSWORD { NUMBER_BYTES_MIN } else { 1 },
             depth: 0,
             left: LIST_ITEMS_MAX,
         }
@@ -93,7 +96,7 @@ impl<'w> Walk<'w> {
                     self.text(text, piece.inner);
                 }
                 Kind::String | Kind::DollarString if self.left == 0 => {
-                    self.found.value(text, piece.inner.0, piece.inner.1, Rules::PASSWORD);
+                    self.found.value(text, piece.inner.0, piece.inner.1, self.rule);
                 }
                 Kind::String | Kind::DollarString => {
                     self.key(text, piece, &rest);
@@ -147,7 +150,7 @@ impl<'w> Walk<'w> {
         let mut at = from;
         while at < part.len() {
             if self.left == 0 {
-                self.found.take(at, part.len(), Rules::PASSWORD);
+                self.found.take(at, part.len(), self.rule);
                 break;
             }
             if !is_word(part[at]) {
@@ -241,9 +244,7 @@ impl<'w> Walk<'w> {
             // A message may have a word of its own before something that it quotes.
             What::Literal if clause && self.account == 2 => self.literals(next, rest),
             What::Literal if next.start > name.end && (clause || text[next.start] != b'"') => self.literals(next, rest),
-            What::Name if clause && self.account == 2 => {
-                self.found.value(text, next.inner.0, next.inner.1, Rules::PASSWORD)
-            }
+            What::Name if clause && self.account == 2 => self.found.value(text, next.inner.0, next.inner.1, self.rule),
             What::Parameter if I::CODE => self.parameter(text, next),
             What::Word if clause && word == b"for" => self.password_for(name, rest),
             What::Word if word == b"to" => self.set_to(rest),
@@ -336,9 +337,9 @@ impl<'w> Walk<'w> {
     /// A word that is a secret. In code the mark gets quotes, so that it is one piece again.
     fn bare_word<'a, I: Items<'a>>(&mut self, start: usize, end: usize, text: &[u8]) {
         if I::CODE {
-            self.found.bare_value(text, start, end, Rules::PASSWORD);
+            self.found.bare_value(text, start, end, self.rule);
         } else {
-            self.found.value(text, start, end, Rules::PASSWORD);
+            self.found.value(text, start, end, self.rule);
         }
     }
 
@@ -362,7 +363,7 @@ impl<'w> Walk<'w> {
         let text = rest.text();
         match next.what {
             What::Literal => self.literals(next, rest),
-            What::Number => self.number(text, next, Rules::PASSWORD),
+            What::Number => self.number(text, next, self.rule),
             What::Parameter if I::CODE => self.parameter(text, next),
             _ => {}
         }
@@ -392,7 +393,7 @@ impl<'w> Walk<'w> {
             // `=>` in two pieces.
             What::Sign(b'>') if next.start == sign.end => self.value(name, next, rest),
             What::Parameter if I::CODE => self.parameter(text, next),
-            What::Number if I::CODE => self.number(text, next, Rules::PASSWORD),
+            What::Number if I::CODE => self.number(text, next, self.rule),
             What::Sign(b'(') => self.call(rest),
             What::Word => self.word_value(name, sign, next, rest),
             What::Sign(b'[' | b'{') => self.call(rest),
@@ -461,11 +462,11 @@ impl<'w> Walk<'w> {
             || bytes.starts_with(b"${")
             || bytes.first() == Some(&b'$') && bytes[1..].iter().all(u8::is_ascii_digit)
             || is_apart && is_column(bytes)
-            || is_apart && bytes.len() < NUMBER_BYTES_MIN && bytes.iter().all(u8::is_ascii_digit);
+            || is_apart && bytes.len() < self.digits_min && bytes.iter().all(u8::is_ascii_digit);
         let is_other = OTHERS.contains(&&lower(bytes)[..])
             || OTHERS.contains(&&lower(&text[value.start..value.end])[..]) && value.end == end;
         if !is_name && !is_other {
-            self.found.value(text, value.start, end, Rules::PASSWORD);
+            self.found.value(text, value.start, end, self.rule);
         }
     }
 
@@ -478,7 +479,7 @@ impl<'w> Walk<'w> {
             if !I::CODE && is_expression(inner) {
                 return self.behind_expression(text, literal);
             }
-            self.found.value(text, literal.inner.0, literal.inner.1, Rules::PASSWORD);
+            self.found.value(text, literal.inner.0, literal.inner.1, self.rule);
             let mut next = rest.next();
             while next.is_some_and(|next| next.is(b'|') || next.is(b'+')) {
                 next = rest.next();
@@ -500,7 +501,7 @@ impl<'w> Walk<'w> {
         if inner.ends_with(b"(") || inner.ends_with(b"||") && !inner.iter().any(|byte| is_word(*byte)) {
             let rest = &text[between.end..];
             let len = rest.iter().position(|byte| *byte == b'\'').unwrap_or(rest.len());
-            self.found.value(text, between.end, between.end + len, Rules::PASSWORD);
+            self.found.value(text, between.end, between.end + len, self.rule);
         }
     }
 
@@ -517,7 +518,7 @@ impl<'w> Walk<'w> {
                 What::Word if lower(&text[next.start..next.end]) == b"gen_salt" => {
                     while self.goes_on() && rest.next().is_some_and(|next| !next.is(b')')) {}
                 }
-                What::Literal => self.found.value(text, next.inner.0, next.inner.1, Rules::PASSWORD),
+                What::Literal => self.found.value(text, next.inner.0, next.inner.1, self.rule),
                 What::Parameter if I::CODE => self.parameter(text, next),
                 _ => {}
             }
@@ -569,7 +570,7 @@ impl<'w> Walk<'w> {
             let word = lower(&text[next.start..next.end]);
             match next.what {
                 What::Literal => return self.literals(next, rest.clone()),
-                What::Name => return self.found.value(text, next.inner.0, next.inner.1, Rules::PASSWORD),
+                What::Name => return self.found.value(text, next.inner.0, next.inner.1, self.rule),
                 What::Parameter if I::CODE && text[next.start] != b'@' => return self.parameter(text, next),
                 What::Word if word == b"password" || word == b"values" => {}
                 What::Word if word == b"random" => return,
@@ -578,7 +579,7 @@ impl<'w> Walk<'w> {
                         rest.clone().next().filter(|it| it.what == What::Literal && it.start == next.end)
                     {
                         rest.next();
-                        return self.found.value(text, literal.inner.0, literal.inner.1, Rules::PASSWORD);
+                        return self.found.value(text, literal.inner.0, literal.inner.1, self.rule);
                     }
                     return self.unquoted_credential(next, text, rest);
                 }
@@ -656,7 +657,7 @@ impl<'w> Walk<'w> {
         if open.is_some_and(|open| open.is(b'('))
             && name.is_some_and(|name| name.what == What::Literal && is_secret(name))
         {
-            self.arguments(&[2], Rules::PASSWORD, rest);
+            self.arguments(&[2], self.rule, rest);
         }
     }
 
@@ -791,7 +792,7 @@ impl<'w> Walk<'w> {
             if !rest.next().is_some_and(|next| next.is(b'(')) {
                 return;
             }
-            self.arguments(&secret, Rules::PASSWORD, tuple);
+            self.arguments(&secret, self.rule, tuple);
             let mut depth = 1;
             while depth > 0 && self.goes_on() {
                 match rest.next() {
@@ -815,7 +816,7 @@ impl<'w> Walk<'w> {
             _ => None,
         };
         if let Some(number) = number {
-            self.found.parameter(number);
+            self.found.parameter(number, self.rule);
         }
     }
 
