@@ -77,10 +77,32 @@ pub enum ParseError {
     },
 }
 
+/// By what rows lose what must not leave the host.
+#[derive(Debug, Clone, Copy)]
+pub struct By<'b> {
+    /// What is asked for beside secrets.
+    pub redact: &'b Redact,
+    /// For hashes of literals.
+    pub key: Option<&'b HashKey>,
+    /// The source whose rules hold.
+    pub source: &'b str,
+}
+
 /// Writes a line for every row of `input`.
 pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> Result<Counts, ParseError> {
-    let counts =
-        each_block(request, false, input, &mut |block, _| out.write_all(&block.lines).map_err(ParseError::Write))?;
+    parse_by(request, By { redact: &Redact::default(), key: None, source: SOURCE }, input, out)
+}
+
+/// The same with what a configuration takes out of rows.
+pub fn parse_by(
+    request: &Request,
+    by: By<'_>,
+    input: &mut impl Read,
+    out: &mut impl Write,
+) -> Result<Counts, ParseError> {
+    let counts = each(request, intake(request, by), input, &mut |intake| {
+        out.write_all(&intake.block.lines).map_err(ParseError::Write)
+    })?;
     out.flush().map_err(ParseError::Write)?;
     Ok(counts)
 }
@@ -88,27 +110,21 @@ pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> 
 /// Takes the lines of a block, and what chose the category of each.
 pub(crate) type Take<'t> = dyn FnMut(&Block, &[Chosen]) -> Result<(), ParseError> + 't;
 
-/// Hands out the lines of all rows of `input`, block by block; if `asks`, with what chose each line's category.
-pub(crate) fn each_block(
-    request: &Request,
-    asks: bool,
-    input: &mut impl Read,
-    take: &mut Take<'_>,
-) -> Result<Counts, ParseError> {
-    let mut intake = intake(request, &Redact::default(), None, SOURCE);
-    intake.chosen = asks.then(Vec::new);
+/// Hands out the lines of all rows of `input`, block by block, with what chose each line's category.
+pub(crate) fn each_block(request: &Request, input: &mut impl Read, take: &mut Take<'_>) -> Result<Counts, ParseError> {
+    let mut intake = intake(request, By { redact: &Redact::default(), key: None, source: SOURCE });
+    intake.chosen = Some(Vec::new());
     each(request, intake, input, &mut |intake| take(&intake.block, intake.chosen.as_deref().unwrap_or_default()))
 }
 
-/// Hands out the rows of `input` out of which something is taken, as of a source of this name.
+/// Hands out the rows of `input` out of which something is taken.
 pub(crate) fn each_taken(
     request: &Request,
-    redact: (&Redact, Option<&HashKey>),
-    source: &str,
+    by: By<'_>,
     input: &mut impl Read,
     take: &mut dyn FnMut(&Taken) -> Result<(), ParseError>,
 ) -> Result<Counts, ParseError> {
-    let mut intake = intake(request, redact.0, redact.1, source);
+    let mut intake = intake(request, by);
     intake.taken = Some(Vec::new());
     each(request, intake, input, &mut |intake| intake.taken.iter().flatten().try_for_each(&mut *take))
 }
@@ -207,7 +223,7 @@ fn identify(
 /// What a log counts as that no source has.
 pub const SOURCE: &str = "parse";
 
-fn intake(request: &Request, redact: &Redact, key: Option<&HashKey>, name: &str) -> Intake {
+fn intake(request: &Request, by: By<'_>) -> Intake {
     let agent = AgentPlan {
         name: request.server.clone(),
         origin: String::new(),
@@ -216,8 +232,14 @@ fn intake(request: &Request, redact: &Redact, key: Option<&HashKey>, name: &str)
         record_max_bytes: request.record_max_bytes,
         poll_interval: Duration::ZERO,
     };
-    let source = SourcePlan { name: name.to_owned(), ..source(request) };
-    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), Arc::new(Redactor::new(redact, key)), &[source])
+    let source = SourcePlan { name: by.source.to_owned(), ..source(request) };
+    Intake::new(
+        Arc::new(HostClock),
+        &agent,
+        &Classify::default(),
+        Arc::new(Redactor::new(by.redact, by.key)),
+        &[source],
+    )
 }
 
 fn source(request: &Request) -> SourcePlan {

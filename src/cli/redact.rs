@@ -10,7 +10,7 @@ use sealtrail::config;
 use sealtrail::config::format_name::Read as Named;
 use sealtrail::disk::RealDisk;
 use sealtrail::keys;
-use sealtrail::parse::SOURCE;
+use sealtrail::parse::{By, SOURCE};
 use sealtrail::redact::Redact;
 use sealtrail::redact::compare::compare;
 use sealtrail_parsers::postgres_prefix::Prefix;
@@ -99,9 +99,10 @@ pub fn main(args: RedactArgs) -> Result<Exit, CliError> {
     });
     let asked = Asked { format, prefix: args.log_line_prefix, timezone: args.timezone };
     let source = args.source.or(only).unwrap_or_else(|| SOURCE.to_owned());
+    let by = By { redact: &redact, key: key.as_ref(), source: &source };
     let mut input = open(&args.file)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    match compare(&asked.request(&args.file), &redact, key.as_ref(), &source, args.json, &mut input, &mut out) {
+    match compare(&asked.request(&args.file), by, args.json, &mut input, &mut out) {
         Ok(0) => Ok(Exit::No),
         Ok(_) => Ok(Exit::Yes),
         Err(error) => failed(error),

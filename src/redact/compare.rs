@@ -7,24 +7,20 @@ use std::io::{Read, Write};
 
 use serde_json::json;
 
-use super::Redact;
-use super::hash::HashKey;
 use crate::intake::Taken;
-use crate::parse::{Counts, ParseError, Request, each_taken};
+use crate::parse::{By, Counts, ParseError, Request, each_taken};
 use crate::words;
 
-/// Shows every row of `input` out of which something is taken; answers with how many these are. `source`: whose rules hold.
+/// Shows every row of `input` out of which something is taken; answers with how many these are.
 pub fn compare(
     request: &Request,
-    redact: &Redact,
-    key: Option<&HashKey>,
-    source: &str,
+    by: By<'_>,
     as_json: bool,
     input: &mut impl Read,
     out: &mut impl Write,
 ) -> Result<u64, ParseError> {
     let mut rows = 0;
-    let counts = each_taken(request, (redact, key), source, input, &mut |taken| {
+    let counts = each_taken(request, by, input, &mut |taken| {
         rows += 1;
         let text = if as_json { json_of(taken) } else { text_of(&request.path, taken) };
         out.write_all(text.as_bytes()).map_err(ParseError::Write)

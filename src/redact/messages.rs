@@ -85,8 +85,9 @@ const FRAMES: [Frame; 8] = [
     frame("JSON data, line ", b'\n', false),
 ];
 
-/// Words behind which a statement stands in a message.
-const STATEMENTS: [&[u8]; 5] = [b"statement \"", b"expression \"", b"assignment \"", b"prepare: ", b"query: "];
+/// Words behind which a statement stands in a message, in quotes or without.
+const STATEMENTS: [(&[u8], bool); 5] =
+    [(b"statement ", true), (b"expression ", true), (b"assignment ", true), (b"prepare:", false), (b"query:", false)];
 
 /// Takes the values out of a message, and what `values` knows.
 pub fn in_message(
@@ -141,16 +142,41 @@ fn near_number(text: &[u8], taker: Taker<'_>, found: &mut Found) {
     }
 }
 
+/// Where statements begin in a message. Their quotes are not doubled, so that each may reach to the end of the text.
+pub fn statements(text: &[u8]) -> impl Iterator<Item = usize> {
+    STATEMENTS.into_iter().filter_map(|(words, has_quote)| {
+        let behind = memchr::memmem::find(text, words)? + words.len();
+        let start = behind + text[behind..].iter().take_while(|byte| **byte == b' ').count();
+        if has_quote { (text.get(start) == Some(&b'"')).then_some(start + 1) } else { Some(start) }
+    })
+}
+
+/// A text in which quotes are escaped as JSON does it, with a blank in the place of each escape: all else stands where it stood. `None` where there are none.
+pub fn without_escapes(text: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(text, b"\\\"")?;
+    let mut out = text.to_vec();
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', &out[at..]) {
+        at += found;
+        let plain = match out.get(at + 1) {
+            Some(b'n' | b'r') => b'\n',
+            Some(b't') => b'\t',
+            Some(byte) => *byte,
+            None => break,
+        };
+        (out[at], out[at + 1]) = (b' ', plain);
+        at += 2;
+    }
+    Some(out)
+}
+
 /// `SQL statement "INSERT …"`: its quotes are not doubled, so that it is read to the end of the text.
 fn in_statements(text: &[u8], dialect: Option<Dialect>, taker: Taker<'_>, values: &mut Values, found: &mut Found) {
     let Some(dialect) = dialect else { return };
-    for words in STATEMENTS {
-        if let Some(at) = memchr::memmem::find(text, words) {
-            let from = at + words.len();
-            let mut part = Found::default();
-            literals::in_sql(dialect, &text[from..], &[], taker, &mut part, values);
-            found.absorb(&part, from);
-        }
+    for from in statements(text) {
+        let mut part = Found::default();
+        literals::in_sql(dialect, &text[from..], &[], taker, &mut part, values);
+        found.absorb(&part, from);
     }
     // It ends where somebody else's words begin, and may have been read beyond that.
     values.has_unknown = false;

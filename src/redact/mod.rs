@@ -425,10 +425,23 @@ fn statement(names: &Names, dialect: Dialect, text: &[u8], found: &mut Found) {
 fn free(names: &Names, dialect: Option<Dialect>, text: &[u8], found: &mut Found) {
     Walk::new(names, dialect, found).text(text, (0, text.len()));
     if let Some(dialect) = dialect {
-        Walk::new(names, Some(dialect), found).guess(dialect, text);
+        sql_within(names, dialect, text, found);
+        if let Some(plain) = messages::without_escapes(text) {
+            sql_within(names, dialect, &plain, found);
+        }
     }
     messages::in_key(names, text, found);
     shapes::scan(text, found);
+}
+
+/// The text may be SQL, or have some in it.
+fn sql_within(names: &Names, dialect: Dialect, text: &[u8], found: &mut Found) {
+    Walk::new(names, Some(dialect), found).guess(dialect, text);
+    for from in messages::statements(text) {
+        let mut part = Found::default();
+        Walk::new(names, Some(dialect), &mut part).guess(dialect, &text[from..]);
+        found.absorb(&part, from);
+    }
 }
 
 /// Of a text whose middle was taken out: what follows may be the end of a secret, whose beginning nobody saw.

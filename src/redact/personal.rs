@@ -145,7 +145,7 @@ const DOMAIN_BYTES_MAX: usize = 255;
 
 fn emails(text: &[u8], found: &mut Found) {
     for at in memchr::memchr_iter(b'@', text) {
-        let is_local = |byte: &u8| is_word(*byte) || matches!(byte, b'.' | b'+' | b'-' | b'%' | b'=' | b'&' | b'~');
+        let is_local = |byte: &u8| is_word(*byte) || matches!(byte, b'.' | b'+' | b'-' | b'%');
         let local = text[..at].iter().rev().take(LOCAL_BYTES_MAX + 1).take_while(|byte| is_local(byte)).count();
         // The user of a URL is an account.
         let is_url = local < at && text[..at - local].ends_with(b"//");

@@ -20,7 +20,7 @@ use super::rules::Rules;
 use super::slots::{self, Slot};
 use super::suspicion::Suspicion;
 use super::walk::Walk;
-use super::{ECHO_BYTES_MIN, ECHOES_MAX, Ends, NOTE, Redact, Redacted, echoes, needle, quote};
+use super::{ECHO_BYTES_MIN, ECHOES_MAX, Ends, NOTE, Redact, Redacted, echoes, needle, quote, sql_within};
 use crate::event::Oversize;
 use crate::shape::{Category, Told};
 
@@ -151,7 +151,7 @@ impl Privacy {
                 None => {
                     Walk::new(names, dialect, &mut by_name).text(text, (0, text.len()));
                     if let Some(dialect) = dialect {
-                        Walk::new(names, Some(dialect), &mut by_name).guess(dialect, text);
+                        sql_within(names, dialect, text, &mut by_name);
                     }
                     messages::in_key(names, text, &mut by_name);
                 }

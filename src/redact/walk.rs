@@ -489,7 +489,8 @@ impl<'w> Walk<'w> {
                 next = rest.next();
             }
             match next.filter(|next| next.what == What::Literal && (I::CODE || next.start > literal.end)) {
-                Some(next) if I::CODE => literal = next,
+                // Two strings with a line's end between them are one.
+                Some(next) if I::CODE || ends_line(&text[literal.end..next.start]) => literal = next,
                 _ => return,
             }
         }
@@ -895,6 +896,11 @@ fn is_column(bytes: &[u8]) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'(' | b')' | b','));
     let begins = bytes.first().is_some_and(u8::is_ascii_alphabetic);
     is_plain && begins && bytes.iter().any(|byte| matches!(byte, b'.' | b'(' | b'_'))
+}
+
+/// Also one that is written as `\n`.
+fn ends_line(blanks: &[u8]) -> bool {
+    memchr::memchr2(b'\n', b'\\', blanks).is_some()
 }
 
 /// `|| pw ||`, with what is left of the quotes around it.
