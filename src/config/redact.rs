@@ -20,8 +20,8 @@ use crate::shape::classify::fits;
 #[derive(Default)]
 pub(super) struct RedactTable {
     redact: Redact,
-    /// Where each rule begins.
-    spans: Vec<Span>,
+    /// Where each rule begins; `None` of one that is wrong: what it fits is not known.
+    spans: Vec<Option<Span>>,
 }
 
 pub(super) fn redact(mut section: Section<'_, '_>) -> RedactTable {
@@ -43,6 +43,7 @@ pub(super) fn redact(mut section: Section<'_, '_>) -> RedactTable {
 pub(super) fn plan(context: &Context<'_>, table: RedactTable, sources: &[String]) -> Redact {
     let rules = &table.redact.policy.rules;
     for (index, (rule, span)) in rules.iter().zip(&table.spans).enumerate() {
+        let Some(span) = span else { continue };
         let unknown =
             rule.sources.iter().find(|name| !sources.iter().any(|source| fits(name.as_bytes(), source.as_bytes())));
         if let Some(name) = unknown {
@@ -50,8 +51,10 @@ pub(super) fn plan(context: &Context<'_>, table: RedactTable, sources: &[String]
             let message = format!("no source is called {name:?}");
             context.wrong(span.clone(), keys::REDACT_RULE_TITLE, Some("sources"), message, Some(hint));
         }
-        if let Some(before) = rules[..index].iter().position(|before| holds_wherever(before, rule)) {
-            let line = context.line(table.spans[before].start);
+        let before =
+            rules[..index].iter().zip(&table.spans).filter_map(|(before, span)| Some((before, span.as_ref()?)));
+        if let Some((_, before)) = before.into_iter().find(|(before, _)| holds_wherever(before, rule)) {
+            let line = context.line(before.start);
             let hint = format!("the first rule that fits holds: put it before the one in line {line}, or leave it out");
             context.wrong(span.clone(), keys::REDACT_RULE_TITLE, None, "can never hold", Some(hint));
         }
@@ -77,7 +80,7 @@ fn treatment(section: &mut Section<'_, '_>, key: &str) -> Option<Treatment> {
     section.choice(key, &Treatment::ALL, &[]).map(|treatment| treatment.value)
 }
 
-fn rules(section: &mut Section<'_, '_>) -> Vec<(Rule, Span)> {
+fn rules(section: &mut Section<'_, '_>) -> Vec<(Rule, Option<Span>)> {
     let Some((span, value)) = section.take("rule") else { return Vec::new() };
     let hint = || Some("write [[redact.rule]], once for each".to_owned());
     let DeValue::Array(items) = value.into_inner() else {
@@ -99,7 +102,7 @@ fn rules(section: &mut Section<'_, '_>) -> Vec<(Rule, Span)> {
         match item.into_inner() {
             DeValue::Table(table) => {
                 let names = (keys::REDACT_RULE_TITLE.to_owned(), format!("redact.rule.{index}"));
-                rules.push((rule(Section::new(section.context(), names, at.clone(), table, keys::REDACT_RULE)), at));
+                rules.push(rule(Section::new(section.context(), names, at, table, keys::REDACT_RULE)));
             }
             _ => section.wrong(at, Some("rule"), "must be a table", hint()),
         }
@@ -107,15 +110,19 @@ fn rules(section: &mut Section<'_, '_>) -> Vec<(Rule, Span)> {
     rules
 }
 
-fn rule(mut section: Section<'_, '_>) -> Rule {
+fn rule(mut section: Section<'_, '_>) -> (Rule, Option<Span>) {
     section.require("literals", "literals = \"keep\", \"mask\" or \"hash\"");
     let sources = names(&mut section, "sources").unwrap_or_default();
     let categories = words(&mut section, "categories", &Category::ALL.map(|category| (category.name(), category)));
     let tables = tables(&mut section);
     let literals = treatment(&mut section, "literals").unwrap_or_default();
     let parameters = treatment(&mut section, "parameters").unwrap_or(literals);
+    let is_torn = section.has("sources") && sources.is_empty()
+        || section.has("categories") && categories.is_empty()
+        || section.has("tables") && tables.is_empty();
+    let span = (!is_torn).then(|| section.span());
     section.end("");
-    Rule { sources, categories, tables, treatments: Treatments { literals, parameters } }
+    (Rule { sources, categories, tables, treatments: Treatments { literals, parameters } }, span)
 }
 
 fn tables(section: &mut Section<'_, '_>) -> Vec<Table> {
