@@ -13,42 +13,14 @@ use serde_json::Value;
 
 #[path = "redaction/formats.rs"]
 mod formats;
+#[path = "redaction/planted.rs"]
+mod planted;
+
+use planted::{MARK, Planted, planted};
 
 use formats::{CSVLOG, FORMATS, Render, WHOLE, aurora, csv, csvlog, json, records};
 
-const MARK: &str = "[redacted]";
-
-/// A statement, what is secret in it, and what is to be left of it.
-struct Planted {
-    sql: String,
-    secrets: Vec<String>,
-    left: String,
-}
-
 impl Planted {
-    fn of(line: &str) -> Self {
-        let line = line.replace("\\n", "\n").replace("\\t", "\t");
-        let mut planted = Planted { sql: String::new(), secrets: Vec::new(), left: String::new() };
-        let mut rest = line.as_str();
-        while let Some(at) = rest.find(['«', '‹']) {
-            let is_bare = rest[at..].starts_with('‹');
-            let (open, close) = if is_bare { ('‹', '›') } else { ('«', '»') };
-            let inner = &rest[at + open.len_utf8()..];
-            let end = inner.find(close).unwrap();
-            let own = format!("Kx9qW{}vT7", planted.secrets.len());
-            let secret = if end == 0 { own } else { inner[..end].to_owned() };
-            planted.sql += &rest[..at];
-            planted.sql += &secret;
-            planted.left += &rest[..at];
-            planted.left += &if is_bare { format!("'{MARK}'") } else { MARK.to_owned() };
-            planted.secrets.push(secret);
-            rest = &inner[end + close.len_utf8()..];
-        }
-        planted.sql += rest;
-        planted.left += rest;
-        planted
-    }
-
     /// Panics where a secret is left in what became of it.
     fn is_gone_from(&self, format: Format, lines: &[u8]) {
         let lines = std::str::from_utf8(lines).unwrap();
@@ -73,11 +45,6 @@ fn holds(value: &Value, text: &str) -> bool {
         Value::Object(members) => members.iter().any(|(name, value)| name.contains(text) || holds(value, text)),
         _ => false,
     }
-}
-
-fn planted(engine: &str) -> Vec<Planted> {
-    let path = format!("{}/tests/redaction/{engine}.sql", env!("CARGO_MANIFEST_DIR"));
-    fs::read_to_string(path).unwrap().lines().map(Planted::of).collect()
 }
 
 #[test]
