@@ -28,7 +28,6 @@ use crate::journal::Head;
 use crate::journal::write::{Act, WriteError, Writer};
 use crate::limits::{GATHER_MS, HELD_CHUNK_MS, PAUSE_MS, RESCAN_MS, SETTLE_MS};
 use crate::lookout::Lookout;
-use crate::redact::Redactor;
 use crate::redact::hash::HashKey;
 use crate::sessions::Sessions;
 use crate::sessions::table::GivenUp as CountGivenUp;
@@ -117,8 +116,10 @@ impl Core {
     pub fn new(parts: Parts, acts: Vec<Act>) -> Self {
         let now = parts.host.clock.since_boot_ms();
         let (clock, plan) = (Arc::clone(&parts.host.clock), &parts.plan);
-        let redactor = Arc::new(Redactor::new(&plan.redact, parts.literals_key.as_ref()));
-        let mut intake = Intake::new(clock, &plan.agent, &plan.classify, redactor, &plan.sources);
+        let mut intake = Intake::new(clock, &plan.agent, &plan.classify, &plan.redact, &plan.sources);
+        if let Some(key) = &parts.literals_key {
+            intake.hash_by(&plan.redact, key);
+        }
         intake.block.acts = acts;
         let count_given_up = parts.sessions.iter().map(Sessions::given_up).collect();
         intake.count_rows(parts.sessions);

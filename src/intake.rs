@@ -19,8 +19,9 @@ use crate::held::{Held, Waiting};
 use crate::identity::{Carriers, Directory, Mapper};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
+use crate::redact::hash::HashKey;
 use crate::redact::privacy::Subject;
-use crate::redact::{Change, Ends, Private, Redacted, Redactor, Rules, Statement, merged};
+use crate::redact::{Change, Ends, Private, Redact, Redacted, Redactor, Rules, Statement, merged};
 use crate::sessions::Sessions;
 use crate::sessions::numbered::{FileId, Numbered, RowId};
 use crate::shape::memory::{SESSION_KEY_MAX, session_key};
@@ -103,9 +104,10 @@ impl Intake {
         clock: Arc<dyn WallClock>,
         agent: &AgentPlan,
         classify: &Classify,
-        redactor: Arc<Redactor>,
+        redact: &Redact,
         sources: &[SourcePlan],
     ) -> Self {
+        let redactor = Arc::new(Redactor::new(redact, None));
         let sources = sources.iter().map(|plan| SourceIntake {
             name: plan.name.clone(),
             labels: plan.labels.clone().into_iter().collect(),
@@ -134,6 +136,12 @@ impl Intake {
             chosen: None,
             taken: None,
         }
+    }
+
+    /// Makes hashes of literals with this key, the host's.
+    pub fn hash_by(&mut self, redact: &Redact, key: &HashKey) {
+        self.redactor = Arc::new(Redactor::new(redact, Some(key)));
+        self.readings = Readings::new(Arc::clone(&self.redactor));
     }
 
     /// Says who is behind the accounts from now on.

@@ -18,8 +18,8 @@ use crate::held::Held;
 use crate::intake::{Chosen, GivenUp, Intake, Taken};
 use crate::journal::write::Block;
 use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
+use crate::redact::Redact;
 use crate::redact::hash::HashKey;
-use crate::redact::{Redact, Redactor};
 use crate::shape::{Classify, Tally};
 use crate::tail::identity::first_line;
 
@@ -233,13 +233,11 @@ fn intake(request: &Request, by: By<'_>) -> Intake {
         poll_interval: Duration::ZERO,
     };
     let source = SourcePlan { name: by.source.to_owned(), ..source(request) };
-    Intake::new(
-        Arc::new(HostClock),
-        &agent,
-        &Classify::default(),
-        Arc::new(Redactor::new(by.redact, by.key)),
-        &[source],
-    )
+    let mut intake = Intake::new(Arc::new(HostClock), &agent, &Classify::default(), by.redact, &[source]);
+    if let Some(key) = by.key {
+        intake.hash_by(by.redact, key);
+    }
+    intake
 }
 
 fn source(request: &Request) -> SourcePlan {

@@ -70,6 +70,22 @@ fn no_planted_secret_is_in_a_record_of_any_format_and_the_rest_of_the_statement_
 }
 
 #[test]
+fn what_is_left_of_a_statement_is_left_alone() {
+    for engine in ["postgresql", "mysql", "oracle", "sqlserver"] {
+        for planted in planted(engine) {
+            let (_, format, render) = FORMATS.into_iter().find(|(of, ..)| *of == engine).unwrap();
+            let lines = records(format, render(&planted.left).as_bytes(), WHOLE);
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let line: Value = serde_json::from_slice(line).unwrap();
+                if let Some(text) = line["statement"]["text"].as_str() {
+                    assert_eq!(text.trim_end(), planted.left.trim_end());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn cut_anywhere_a_statement_shows_no_more_of_its_secrets_than_their_first_letters() {
     for (engine, format, render) in [FORMATS[0], ("mysql", Format::AuroraAudit, aurora), FORMATS[14], FORMATS[16]] {
         for planted in planted(engine) {
@@ -231,6 +247,22 @@ fn what_is_told_of_a_secret_elsewhere_in_the_row_goes_too() {
     );
     let lines = String::from_utf8(records(Format::PostgresCsvlog, log.as_bytes(), WHOLE)).unwrap();
     assert!(!lines.contains("W0vT7") && lines.contains("fine"), "{lines}");
+}
+
+#[test]
+fn a_quote_too_many_hides_no_secret() {
+    for sql in [
+        "SELECT 'it's'; ALTER ROLE a PASSWORD 'Kx9qW0vT7'",
+        "SELECT 'it's'; ALTER ROLE a PASSWORD 'Kx9qW0vT7' LOGIN; SELECT 'x'",
+        "UPDATE t SET a = 'O'Brien', password = 'Kx9qW0vT7' WHERE b = 'x'",
+        "SELECT \"a; ALTER ROLE a PASSWORD 'Kx9qW0vT7'; SELECT \"b\"",
+        "SELECT 'x\\'; ALTER ROLE a PASSWORD 'Kx9qW0vT7'; SELECT 'y'",
+    ] {
+        for (_, format, render) in FORMATS {
+            let lines = String::from_utf8(records(format, render(sql).as_bytes(), WHOLE)).unwrap();
+            assert!(!lines.contains("Kx9qW0vT7"), "{format:?}: {lines}");
+        }
+    }
 }
 
 #[test]

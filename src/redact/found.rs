@@ -168,11 +168,14 @@ impl Found {
     }
 }
 
-/// `*****`, `<secret>`, `<REDACTED>`, our own mark, or nothing.
+/// `*****`, `<secret>`, `<REDACTED>`, our own mark, with what is left of its quotes and brackets or without, or nothing.
 pub fn is_mark(value: &[u8]) -> bool {
+    let is_around = |byte: &u8| matches!(byte, b'\'' | b'"' | b'\\' | b'[' | b']' | b' ');
+    let own = value.iter().position(|byte| !is_around(byte)).unwrap_or(value.len());
+    let rest = value[own..].strip_prefix(b"redacted");
     let inner = value.strip_prefix(b"<").and_then(|value| value.strip_suffix(b">"));
     value.iter().all(|byte| *byte == b'*')
         || matches!(value, [b'%', b's' | b'L' | b'I'])
-        || value == MARKER
+        || rest.is_some_and(|rest| rest.iter().all(is_around))
         || inner.is_some_and(|inner| inner.eq_ignore_ascii_case(b"secret") || inner.eq_ignore_ascii_case(b"redacted"))
 }

@@ -26,7 +26,7 @@ mod walk;
 use std::borrow::Cow;
 
 use sealtrail_parsers::Record;
-use sealtrail_sql::{Dialect, Kind, Tokens};
+use sealtrail_sql::{Dialect, Kind, Tokens, Word};
 
 use crate::event::Oversize;
 use crate::shape::Told;
@@ -179,7 +179,8 @@ impl Redactor {
             return false;
         }
         let mut found = Found::default();
-        Walk::new(&self.names, Some(dialect), &mut found).any_number(dialect, text);
+        Walk::new(&self.names, Some(dialect), &mut found).with_any_number().statement(dialect, text);
+        torn(Walk::new(&self.names, Some(dialect), &mut found).with_any_number(), dialect, text);
         shapes::scan(text, &mut found);
         !found.is_empty() || !found.parameters.is_empty()
     }
@@ -418,7 +419,22 @@ impl Row<'_> {
 /// SQL.
 fn statement(names: &Names, dialect: Dialect, text: &[u8], found: &mut Found) {
     Walk::new(names, Some(dialect), found).statement(dialect, text);
+    torn(Walk::new(names, Some(dialect), found), dialect, text);
     shapes::scan(text, found);
+}
+
+/// Of a statement with a quote too many, or one too few, nobody knows what is in its strings and what between them: it is any text too.
+fn torn(mut walk: Walk<'_>, dialect: Dialect, text: &[u8]) {
+    let mut before = None;
+    let is_torn = Tokens::new(dialect, text).any(|token| {
+        let last = before.replace((token.kind, token.span.end));
+        let follows =
+            token.kind == Kind::Word && last == Some((Kind::String, token.span.start)) && token.word == Word::Other;
+        follows || token.open && token.kind != Kind::Comment
+    });
+    if is_torn {
+        walk.text(text, (0, text.len()));
+    }
 }
 
 /// A text of which nothing is known. There may be SQL in it: then that finds what only its grammar tells.
@@ -655,6 +671,19 @@ mod tests {
             if let Some(redacted) = redacted {
                 let left = redacted.record(&record);
                 prop_assert!(!redacted.rules.is_empty() && left.statement.is_some());
+            }
+            for planted in [&b" ALTER ROLE a PASSWORD 'Kx9qW0vT7' "[..], b" IDENTIFIED BY 'Kx9qW0vT7' ", b" x://u:Kx9qW0vT7@h "] {
+                let around = [&text[..], planted, &text].concat();
+                let (left, _) = redactor.bytes(&around, Some(dialect));
+                let holds = |text: &[u8]| memchr::memmem::find(text, b"Kx9qW0vT7").is_some();
+                prop_assert!(!holds(&left), "{}", String::from_utf8_lossy(&left));
+                let mut record = Record { error_message: Some(&around), ..Record::default() };
+                record.statement = Some(sealtrail_parsers::Statement { text: Some(&around), ..Default::default() });
+                let redacted = redactor.record(&record, || Some(dialect), Statement::Unknown, false, None).unwrap();
+                let left = redacted.record(&record);
+                prop_assert!(!left.error_message.is_some_and(holds), "{}", String::from_utf8_lossy(&around));
+                let text = left.statement.and_then(|statement| statement.text);
+                prop_assert!(!text.is_some_and(holds), "{:?}: {}", dialect, String::from_utf8_lossy(&around));
             }
         }
     }

@@ -67,10 +67,10 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// A statement that stands for all that differ from it in their numbers alone: any number may be a secret.
-    pub fn any_number(&mut self, dialect: Dialect, text: &[u8]) {
+    /// Of a text that stands for all that differ from it in their numbers alone: any number may be a secret.
+    pub fn with_any_number(mut self) -> Self {
         self.digits_min = 1;
-        self.statement(dialect, text);
+        self
     }
 
     /// Text that may be a statement.
