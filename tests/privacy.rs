@@ -69,7 +69,8 @@ fn literals_are_masked_and_what_the_statement_does_is_told_as_before() {
         // Broken quotes: nobody knows where a literal ends.
         ("SELECT * FROM t WHERE a = 'O'Brien Smith' AND b = 'D'Arcy'", "SELECT * FROM t WHERE a = ?"),
         ("SELECT * FROM t WHERE a = \"x AND b = 'secret' AND \"c\" = 1", "SELECT * FROM t WHERE a = ?"),
-        ("SELECT 'x' FROM t WHERE b = 'never closed", "SELECT ? FROM t WHERE b = ?"),
+        ("SELECT 'x' FROM t WHERE b = 'never closed", "SELECT ?"),
+        ("SELECT a FROM t WHERE b = ''' AND c = ' secret words '", "SELECT a FROM t WHERE b = ?"),
         ("SELECT * FROM t WHERE id = 550e8400-e29b-41d4", "SELECT * FROM t WHERE id = ?-e29b-??"),
         // By a setting of the server the first string ends at its second quote or at its third.
         ("SELECT 'x\\', 'secret', 'y'", "SELECT ?"),
@@ -174,7 +175,11 @@ fn what_the_server_says_repeats_nothing() {
             "relation \"t\" does not exist",
             "",
             "SQL statement \"SELECT 'jane@x', 7 FROM u\"\nPL/pgSQL function f() at EXECUTE",
-            ["relation \"t\" does not exist", "", "SQL statement \"SELECT ?, ? FROM u?"],
+            [
+                "relation \"t\" does not exist",
+                "",
+                "SQL statement \"SELECT ?, ? FROM u\"\nPL/pgSQL function f() at EXECUTE",
+            ],
         ),
         (
             "syntax error at or near \"'jane@x'\"",

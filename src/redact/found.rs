@@ -153,11 +153,17 @@ impl Found {
         out
     }
 
-    /// The text with a byte in the place of each that is taken out: all else stands where it stood.
-    pub fn blanked_in(&self, text: &[u8]) -> Vec<u8> {
+    /// The text with a byte in the place of each that is taken out: all else stands where it stood, and so do these names.
+    pub fn blanked_in(&self, text: &[u8], names: &[Span]) -> Vec<u8> {
         let mut out = text.to_vec();
         for place in &self.places {
             out[place.start..place.end].fill(b'*');
+        }
+        for name in names {
+            let (start, end) = (name.start as usize, name.end as usize);
+            if let (Some(blank), Some(name)) = (out.get_mut(start..end), text.get(start..end)) {
+                blank.copy_from_slice(name);
+            }
         }
         out
     }

@@ -1,7 +1,7 @@
 //! Literals of statements: what a statement says of somebody's data, apart from what it does.
 //!
 //! The lexer says where they are. It can be wrong where the text is broken or a setting of the server changes how quotes are read; then a name is taken
-//! out rather than a value left: what is never closed is taken to the end of the text, as is everything behind a string that no word may follow.
+//! out rather than a value left: where quotes do not match, everything from the first on is taken out.
 //! Literals that are names of accounts, or that a field of the record tells anyway, stay: see [`kept`].
 
 use std::borrow::Cow;
@@ -113,15 +113,21 @@ struct Sql<'s, 'k> {
 impl Sql<'_, '_> {
     fn take(&mut self) {
         let mut before: Option<Token> = None;
+        // Where quotes do not match, the first may be the wrong one.
+        let mut first = None;
         for token in Tokens::new(self.dialect, self.text) {
             let (start, end) = (token.span.start as usize, token.span.end as usize);
             let touches = before.filter(|before| before.span.end == token.span.start).map(|before| before.kind);
+            if token.kind == Kind::String {
+                first.get_or_insert(start);
+            }
             match token.kind {
-                _ if token.open => return self.take_rest(start),
-                Kind::Quoted if is_no_name(&self.text[start..end]) => return self.take_rest(start),
-                // `'O'Brien'`: which quotes belong together is not known from here on.
+                Kind::Comment | Kind::DollarString if token.open => return self.take_rest(start),
+                _ if token.open => return self.take_rest(first.unwrap_or(start)),
+                Kind::Quoted if is_no_name(&self.text[start..end]) => return self.take_rest(first.unwrap_or(start)),
+                // `'O'Brien'`: which quotes belong together is not known.
                 Kind::Word if touches == Some(Kind::String) && token.word == Word::Other => {
-                    return self.take_rest(before.map_or(start, |before| before.span.start as usize));
+                    return self.take_rest(first.unwrap_or(start));
                 }
                 Kind::String | Kind::DollarString => self.string(token),
                 Kind::Number => self.number(start, end),
@@ -330,7 +336,7 @@ pub fn kept(told: &Told<'_>) -> Vec<Span> {
     spans
 }
 
-/// Names that some dialects write as strings do: of accounts and their hosts, of objects, of settings.
+/// Names, which some dialects write as strings: of accounts and their hosts, of objects, of settings, of privileges.
 pub fn names(told: &Told<'_>) -> Vec<Span> {
     let mut spans = Vec::new();
     let reading = told.reading();
@@ -339,6 +345,7 @@ pub fn names(told: &Told<'_>) -> Vec<Span> {
         spans.extend(reading.relations(statement).iter().flat_map(|relation| relation.name.parts()));
         spans.extend(reading.objects(statement).iter().flat_map(|object| object.name.parts()));
         spans.extend(reading.settings(statement).iter().map(|setting| setting.parameter));
+        spans.extend(reading.privileges(statement).iter().flat_map(|privilege| [privilege.name, privilege.columns]));
     }
     spans.retain(|span| !span.is_empty());
     spans

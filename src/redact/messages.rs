@@ -98,7 +98,7 @@ pub fn in_message(
     values: &mut Values,
     found: &mut Found,
 ) {
-    if values.has_unknown {
+    if values.has_unknown || statements(text).nth(STATEMENTS_MAX - 1).is_some() {
         return taker.value(text, 0, text.len(), found);
     }
     for frame in &FRAMES {
@@ -144,12 +144,18 @@ fn near_number(text: &[u8], taker: Taker<'_>, found: &mut Found) {
 
 /// Where statements begin in a message. Their quotes are not doubled, so that each may reach to the end of the text.
 pub fn statements(text: &[u8]) -> impl Iterator<Item = usize> {
-    STATEMENTS.into_iter().filter_map(|(words, has_quote)| {
-        let behind = memchr::memmem::find(text, words)? + words.len();
-        let start = behind + text[behind..].iter().take_while(|byte| **byte == b' ').count();
-        if has_quote { (text.get(start) == Some(&b'"')).then_some(start + 1) } else { Some(start) }
-    })
+    let all = STATEMENTS.into_iter().flat_map(move |(words, has_quote)| {
+        memchr::memmem::find_iter(text, words).filter_map(move |at| {
+            let behind = at + words.len();
+            let start = behind + text[behind..].iter().take_while(|byte| **byte == b' ').count();
+            if has_quote { (text.get(start) == Some(&b'"')).then_some(start + 1) } else { Some(start) }
+        })
+    });
+    all.take(STATEMENTS_MAX)
 }
+
+/// A context is not nested deeper, as a rule; and each may be read to the end of the text.
+const STATEMENTS_MAX: usize = 8;
 
 /// A text in which quotes are escaped as JSON does it, with a blank in the place of each escape: all else stands where it stood. `None` where there are none.
 pub fn without_escapes(text: &[u8]) -> Option<Vec<u8>> {
@@ -170,16 +176,29 @@ pub fn without_escapes(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// `SQL statement "INSERT …"`: its quotes are not doubled, so that it is read to the end of the text.
+/// `SQL statement "INSERT …"`, each up to its last quote.
 fn in_statements(text: &[u8], dialect: Option<Dialect>, taker: Taker<'_>, values: &mut Values, found: &mut Found) {
     let Some(dialect) = dialect else { return };
     for from in statements(text) {
+        let end = statement_end(text, from);
         let mut part = Found::default();
-        literals::in_sql(dialect, &text[from..], &[], taker, &mut part, values);
+        literals::in_sql(dialect, &text[from..end], &[], taker, &mut part, values);
         found.absorb(&part, from);
     }
-    // It ends where somebody else's words begin, and may have been read beyond that.
+    // Something else is around what was read.
     values.has_unknown = false;
+}
+
+/// At the quote behind which a line of somebody else's begins, or the text ends.
+fn statement_end(text: &[u8], from: usize) -> usize {
+    const LINES: [&[u8]; 7] = [b"PL/", b"SQL ", b"COPY ", b"JSON ", b"unnamed ", b"portal ", b"parallel "];
+    let ends = |at: &usize| {
+        let behind = text.get(at + 2..).unwrap_or_default();
+        text[*at + 1] == b'\n' && LINES.iter().any(|line| behind.starts_with(line))
+    };
+    let mut quotes = memchr::memchr_iter(b'"', &text[from..]).map(|at| from + at).filter(|at| at + 1 < text.len());
+    let last = if text.ends_with(b"\"") { text.len() - 1 } else { text.len() };
+    quotes.find(ends).unwrap_or(last.max(from))
 }
 
 /// Takes the values out of a document: those of JSON members, their names stay. What is no JSON is taken for a message.

@@ -135,7 +135,7 @@ impl Redactor {
     /// By the rules that hold everywhere and those of the configuration. `key`: of the host, for hashes; without one they are made with a key that is nobody's.
     pub fn new(redact: &Redact, key: Option<&HashKey>) -> Self {
         let functions = redact.secret_arguments.iter().map(|(name, _)| name.clone());
-        let further: Vec<String> = redact.secret_names.iter().map(|name| needle(name)).chain(functions).collect();
+        let further: Vec<String> = redact.secret_names.iter().flat_map(|name| needles(name)).chain(functions).collect();
         let key = key.cloned().or_else(|| HashKey::new(&[0; 32]));
         Redactor {
             names: Names::new(&redact.secret_names, &redact.secret_arguments),
@@ -509,15 +509,22 @@ fn echoes(text: &[u8], (from, to): (usize, usize), secrets: &[Vec<u8>], found: &
     }
 }
 
-/// What stands in a text in which a name stands, whatever is between its parts: the longest of them; of a name that is written without any the end, since
-/// others may write it with some.
-fn needle(name: &str) -> String {
+/// Of which one stands in every text in which a name stands, whatever is between its parts: the longest part; of a name that is written without any its last
+/// letters, whole or with a mark between two of them.
+fn needles(name: &str) -> Vec<String> {
     let name = name.trim_start_matches('*');
-    match name.contains(['_', '-', ' ']) {
-        true => name.split(['_', '-', ' ']).max_by_key(|part| part.len()).unwrap_or_default().to_owned(),
-        false => name[name.len().saturating_sub(3)..].to_owned(),
+    let marks = ['_', '-', ' '];
+    if name.contains(marks) || name.len() <= NEEDLE_BYTES {
+        return vec![name.split(marks).max_by_key(|part| part.len()).unwrap_or_default().to_owned()];
     }
+    let last = &name[name.len() - NEEDLE_BYTES..];
+    let split = |(at, mark): (usize, char)| format!("{}{mark}{}", &last[..at], &last[at..]);
+    let places = (1..NEEDLE_BYTES).flat_map(|at| marks.map(|mark| (at, mark)));
+    std::iter::once(last.to_owned()).chain(places.map(split)).collect()
 }
+
+/// Long enough not to stand in every other text.
+const NEEDLE_BYTES: usize = 4;
 
 /// As pgAudit quotes a parameter.
 fn quote(out: &mut Vec<u8>, parameter: &[u8]) {
@@ -553,7 +560,7 @@ mod tests {
     #[test]
     fn names_and_functions_of_the_configuration_are_found() {
         let redact = Redact {
-            secret_names: vec!["pin_code".to_owned()],
+            secret_names: vec!["pin_code".to_owned(), "taxnumber".to_owned()],
             secret_arguments: vec![("my_login".to_owned(), vec![2])],
             ..Redact::default()
         };
@@ -561,6 +568,8 @@ mod tests {
         for (sql, left) in [
             ("SET user_pincode = '12345'", "SET user_pincode = '[redacted]'"),
             ("SET \"PIN-CODE\" = '12345'", "SET \"PIN-CODE\" = '[redacted]'"),
+            ("SET tax_number = '12345', b = 1", "SET tax_number = '[redacted]', b = 1"),
+            ("SET \"Tax Numb_er\" = '12345'", "SET \"Tax Numb_er\" = '[redacted]'"),
             ("SELECT my_login('a', 'b', 'c')", "SELECT my_login('a', '[redacted]', 'c')"),
             ("SELECT MY_LOGIN('a', 'b')", "SELECT MY_LOGIN('a', '[redacted]')"),
         ] {

@@ -20,7 +20,7 @@ use super::rules::Rules;
 use super::slots::{self, Slot};
 use super::suspicion::Suspicion;
 use super::walk::Walk;
-use super::{ECHO_BYTES_MIN, ECHOES_MAX, Ends, NOTE, Redact, Redacted, echoes, needle, quote, sql_within};
+use super::{ECHO_BYTES_MIN, ECHOES_MAX, Ends, NOTE, Redact, Redacted, echoes, needles, quote, sql_within};
 use crate::event::Oversize;
 use crate::shape::{Category, Told};
 
@@ -66,7 +66,7 @@ impl Privacy {
     /// `None` where nothing is asked for. `key`: of the host.
     pub fn new(redact: &Redact, key: HashKey) -> Option<Self> {
         let names = (!redact.personal_names.is_empty()).then(|| {
-            let needles: Vec<_> = redact.personal_names.iter().map(|name| needle(name)).collect();
+            let needles: Vec<_> = redact.personal_names.iter().flat_map(|name| needles(name)).collect();
             (Names::personal(&redact.personal_names), Suspicion::only(&needles))
         });
         let is_idle = redact.policy.keeps_all() && redact.detectors.is_empty() && names.is_none();
@@ -216,7 +216,7 @@ impl Row<'_> {
         if let Some(told) = self.subject.told.filter(|told| told.how.is_executed()) {
             let mut found = Found::default();
             self.sql(told.text, Some(told), &mut found);
-            self.private.blanked = (!found.is_empty()).then(|| found.blanked_in(told.text));
+            self.private.blanked = (!found.is_empty()).then(|| found.blanked_in(told.text, &literals::names(told)));
         }
         if let Some(frame) = self.subject.frame {
             let (left, rules) = self.privacy.bytes_by(frame, self.treatments, self.subject.dialect);
@@ -230,7 +230,7 @@ impl Row<'_> {
         let mut found = Found::default();
         self.sql(text, own, &mut found);
         if let Some(own) = own.filter(|_| !found.is_empty()) {
-            let mut blanked = found.blanked_in(text);
+            let mut blanked = found.blanked_in(text, &literals::names(own));
             blanked.truncate(own.text.len());
             self.private.blanked = Some(blanked);
         }
