@@ -187,7 +187,7 @@ fn is_no_name(name: &[u8]) -> bool {
     name.len() > NAME_BYTES_MAX || name.contains(&b'\'')
 }
 
-/// What stands between single quotes that begin where no word ends, without them. A quote that is never closed reaches to the end.
+/// What stands between single quotes that begin where no word ends, without them. Where they do not match it is all from the first on.
 pub fn quoted(text: &[u8], from: usize, to: usize) -> Vec<(usize, usize)> {
     let mut places = Vec::new();
     let mut at = from;
@@ -197,20 +197,29 @@ pub fn quoted(text: &[u8], from: usize, to: usize) -> Vec<(usize, usize)> {
         if !may_open(&text[..open]) {
             continue;
         }
-        let mut close = at;
-        loop {
-            close +=
-                text.get(close..to).and_then(|rest| memchr::memchr(b'\'', rest)).unwrap_or(to.saturating_sub(close));
-            if close >= to || text.get(close + 1) != Some(&b'\'') {
-                break;
-            }
-            close += 2;
+        let close = closing_quote(&text[..to], at);
+        let goes_on = text[..to].get(close + 1).is_some_and(|byte| super::items::is_word(*byte));
+        if close == to || goes_on {
+            let first = places.first().map_or(at, |(first, _)| *first);
+            return vec![(first, to)];
         }
-        let close = close.min(to);
         places.push((at, close));
         at = close + 1;
     }
     places
+}
+
+/// Two quotes are one that does not close.
+fn closing_quote(text: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr(b'\'', rest)) {
+        at += found;
+        if text.get(at + 1) != Some(&b'\'') {
+            return at;
+        }
+        at += 2;
+    }
+    text.len()
 }
 
 /// `can't` has no string in it, `E'x'` has.

@@ -111,7 +111,7 @@ pub fn in_message(
         taker.value(text, start, end, found);
     }
     near_number(text, taker, found);
-    in_statements(text, dialect, taker, values, found);
+    in_statements(&without_escapes(text).unwrap_or_else(|| text.to_vec()), dialect, taker, values, found);
     values.echoes(text, taker, found);
 }
 
