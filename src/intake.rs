@@ -566,7 +566,7 @@ impl Row<'_> {
         let told = self.readings.told(dialect, record, is_cut);
         let valid = frame.is_ascii() || std::str::from_utf8(frame).is_ok();
         let statement = Statement::of(told.as_ref());
-        let original = record;
+        let (original, bytes) = (record, frame);
         let Secrets { redacted, ends, mut rules } =
             Secrets::of(self.redactor, dialect, record, statement, Some(frame).filter(|_| !valid), oversize);
         let clean;
@@ -607,8 +607,13 @@ impl Row<'_> {
         if let Some(taken) = self.taken.as_mut().filter(|_| !rules.is_empty()) {
             let changes = |redacted: Option<&Redacted>, of| redacted.map(|it| it.changes(of)).unwrap_or_default();
             let of_private = private.as_ref().map(|private| &private.redacted);
-            let changes = merged(changes(redacted.as_ref(), original), changes(of_private, record));
-            taken.push(Taken::new(place, rules, self.redactor, changes));
+            let mut all = merged(changes(redacted.as_ref(), original), changes(of_private, record));
+            let left = of_private.map_or(frame, |private| private.frame(frame));
+            all.extend(Change::of("raw", bytes, left));
+            if let (Some(before), Some(ends)) = (oversize, &ends) {
+                all.extend(Change::of_ends(before, &ends.oversize()));
+            }
+            taken.push(Taken::new(place, rules, self.redactor, all));
         }
         let (shown, told_of);
         let (shown_record, frame) = match &private {
@@ -681,11 +686,13 @@ impl Row<'_> {
             }
             Kept::Nothing => (Kept::Nothing, Rules::default()),
         };
-        if let (Some(taken), Kept::All(before), Kept::All(after)) = (&mut *self.taken, why.kept, kept)
-            && !redacted.is_empty()
-        {
-            let change = Change { what: "raw".to_owned(), before: before.to_vec(), after: after.to_vec() };
-            taken.push(Taken::new(place, redacted, self.redactor, vec![change]));
+        if let Some(taken) = self.taken.as_mut().filter(|_| !redacted.is_empty()) {
+            let changes = match (why.kept, kept) {
+                (Kept::All(before), Kept::All(after)) => Change::of("raw", before, after).into_iter().collect(),
+                (Kept::Ends(before), Kept::Ends(after)) => Change::of_ends(before, after).collect(),
+                _ => Vec::new(),
+            };
+            taken.push(Taken::new(place, redacted, self.redactor, changes));
         }
         let why = Unparsed { kept, ..why };
         event::write_unparsed(

@@ -432,6 +432,14 @@ fn the_command_shows_what_the_configuration_takes_out_of_a_source() {
     assert!(shown.contains("  - statement.text        UPDATE t SET password = 'Kx9qW0vT7' WHERE a = 'x'\n"), "{shown}");
     assert!(shown.contains("  + statement.text        UPDATE t SET password = '[redacted]' WHERE a = ?\n"), "{shown}");
     assert!(shown.contains("  + raw                   ?\n"), "{shown}");
+    // Bytes that are kept because they are no text are shown too.
+    let mut bytes = format!("{CSVLOG}LOG,00000,\"statement: SELECT 'x'\",,,,,,,,,\"").into_bytes();
+    bytes.extend_from_slice(b"\xff\",\"client backend\",,0\n");
+    let whole = fs::read(&log).unwrap();
+    fs::write(&log, &bytes).unwrap();
+    let shown = run("a");
+    assert!(shown.contains("  + raw                   ?\n") && shown.contains("SELECT ?"), "{shown}");
+    fs::write(&log, &whole).unwrap();
     let shown = run("b");
     assert!(shown.contains("'[redacted]' WHERE a = 'x'\n") && !shown.contains("literal_mask"), "{shown}");
 }

@@ -110,6 +110,20 @@ pub struct Change {
     pub after: Vec<u8>,
 }
 
+impl Change {
+    /// `None`: they are alike.
+    pub fn of(what: &str, before: &[u8], after: &[u8]) -> Option<Self> {
+        let change = || Change { what: what.to_owned(), before: before.to_vec(), after: after.to_vec() };
+        (before != after).then(change)
+    }
+
+    /// Of the first and the last bytes of a row.
+    pub fn of_ends(before: &Oversize<'_>, after: &Oversize<'_>) -> impl Iterator<Item = Self> {
+        let ends = [("oversize.head", before.head, after.head), ("oversize.tail", before.tail, after.tail)];
+        ends.map(|(what, before, after)| Change::of(what, before, after)).into_iter().flatten()
+    }
+}
+
 /// What was changed first, and then again, as one change.
 pub fn merged(first: Vec<Change>, then: Vec<Change>) -> Vec<Change> {
     let mut all = first;
