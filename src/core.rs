@@ -28,6 +28,7 @@ use crate::journal::Head;
 use crate::journal::write::{Act, WriteError, Writer};
 use crate::limits::{GATHER_MS, HELD_CHUNK_MS, PAUSE_MS, RESCAN_MS, SETTLE_MS};
 use crate::lookout::Lookout;
+use crate::redact::hash::HashKey;
 use crate::sessions::Sessions;
 use crate::sessions::table::GivenUp as CountGivenUp;
 use crate::tail::archives::Unpacked;
@@ -98,6 +99,8 @@ pub struct Parts {
     pub writer: Writer,
     /// The count of the rows that the journal has: one a source.
     pub sessions: Vec<Sessions>,
+    /// For hashes of literals; `None` where none are made.
+    pub literals_key: Option<HashKey>,
     /// Filled in as it goes.
     pub health: Arc<Health>,
     /// Told after each block.
@@ -114,6 +117,9 @@ impl Core {
         let now = parts.host.clock.since_boot_ms();
         let (clock, plan) = (Arc::clone(&parts.host.clock), &parts.plan);
         let mut intake = Intake::new(clock, &plan.agent, &plan.classify, &plan.redact, &plan.sources);
+        if let Some(key) = &parts.literals_key {
+            intake.hash_by(&plan.redact, key);
+        }
         intake.block.acts = acts;
         let count_given_up = parts.sessions.iter().map(Sessions::given_up).collect();
         intake.count_rows(parts.sessions);

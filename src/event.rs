@@ -20,6 +20,7 @@ use crate::redact::Rules;
 use crate::sessions::numbered::{self, FileId};
 use crate::shape::readings::hash;
 use crate::shape::{Known, Meaning, UtcTime, authentication};
+pub use told::is_harmless;
 
 /// What all rows of one file share, encoded once.
 #[derive(Debug, Clone)]
@@ -157,6 +158,8 @@ pub struct Event<'e> {
     pub session_start: Option<UtcTime>,
     /// What took something out of it.
     pub redacted: Rules,
+    /// How the configuration's own patterns are called.
+    pub patterns: &'e [String],
     /// The whole of it, where it is larger than a record may be.
     pub oversize: Option<&'e Oversize<'e>>,
     /// Where its pieces stand, where it was made of several. The first of them stands where the row does.
@@ -190,6 +193,7 @@ pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
         time,
         session_start,
         redacted,
+        patterns,
         oversize,
         pieces,
     } = event;
@@ -218,7 +222,7 @@ pub fn write(out: &mut Vec<u8>, event: &Event<'_>) {
     line.session(record, session_start, session_length_ms(record, known, time));
     line.statement(record, meaning);
     line.derived(record, meaning);
-    line.redacted(*redacted);
+    line.redacted(*redacted, patterns);
     let added = [oversize.map(|_| "oversize"), meaning.audit_tampering.then_some("audit_tampering")];
     line.flags(record.flags.iter().copied().chain(added.into_iter().flatten()));
     line.out.extend_from_slice(&origin.labels);
@@ -272,7 +276,7 @@ pub fn write_unparsed(
     origin: &Origin,
     place: Place,
     why: Unparsed<'_>,
-    redacted: Rules,
+    redacted: (Rules, &[String]),
     time: &UtcTime,
     server: &str,
 ) {
@@ -284,7 +288,7 @@ pub fn write_unparsed(
     line.raw(",\"resource_type\":\"server\",\"outcome\":\"unknown\",\"category\":\"unparsed\",\"admin\":false");
     line.out.extend_from_slice(&origin.identity);
     line.raw(",\"derived\":{\"user\":\"fallback:unknown\",\"action\":\"fallback:unparsed\",\"resource\":\"fallback:server\"}");
-    line.redacted(redacted);
+    line.redacted(redacted.0, redacted.1);
     line.flags(why.flags.iter().copied());
     line.out.extend_from_slice(&origin.labels);
     line.raw(",\"extra\":{\"reason\":");
@@ -399,9 +403,9 @@ impl Line<'_> {
         self.raw("\"");
     }
 
-    fn redacted(&mut self, rules: Rules) {
+    fn redacted(&mut self, rules: Rules, patterns: &[String]) {
         if !rules.is_empty() {
-            self.list("redacted", rules.names(), |line, name| line.quoted(name.as_bytes()));
+            self.list("redacted", rules.names(patterns), |line, name| line.quoted(name.as_bytes()));
         }
     }
 

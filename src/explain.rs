@@ -26,7 +26,7 @@ pub enum Show {
 /// Explains every row of `input`; answers with how many there were.
 pub fn explain(request: &Request, show: Show, input: &mut impl Read, out: &mut impl Write) -> Result<u64, ParseError> {
     let mut rows = 0;
-    each_block(request, true, input, &mut |block, chosen| {
+    each_block(request, input, &mut |block, chosen| {
         let lines = block.lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         for (line, chosen) in lines.zip(chosen) {
             rows += 1;

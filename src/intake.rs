@@ -19,7 +19,9 @@ use crate::held::{Held, Waiting};
 use crate::identity::{Carriers, Directory, Mapper};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
-use crate::redact::{Change, Ends, Redact, Redacted, Redactor, Rules, Statement};
+use crate::redact::hash::HashKey;
+use crate::redact::privacy::Subject;
+use crate::redact::{Change, Ends, Private, Redact, Redacted, Redactor, Rules, Statement, merged};
 use crate::sessions::Sessions;
 use crate::sessions::numbered::{FileId, Numbered, RowId};
 use crate::shape::memory::{SESSION_KEY_MAX, session_key};
@@ -43,8 +45,8 @@ pub struct Chosen {
 pub struct Taken {
     /// Where it begins.
     pub offset: u64,
-    /// What took something out.
-    pub rules: Rules,
+    /// What took something out, as records call it.
+    pub names: Vec<String>,
     /// Its texts before and after.
     pub changes: Vec<Change>,
 }
@@ -105,7 +107,7 @@ impl Intake {
         redact: &Redact,
         sources: &[SourcePlan],
     ) -> Self {
-        let redactor = Arc::new(Redactor::new(redact));
+        let redactor = Arc::new(Redactor::new(redact, None));
         let sources = sources.iter().map(|plan| SourceIntake {
             name: plan.name.clone(),
             labels: plan.labels.clone().into_iter().collect(),
@@ -134,6 +136,12 @@ impl Intake {
             chosen: None,
             taken: None,
         }
+    }
+
+    /// Makes hashes of literals with this key, the host's.
+    pub fn hash_by(&mut self, redact: &Redact, key: &HashKey) {
+        self.redactor = Arc::new(Redactor::new(redact, Some(key)));
+        self.readings = Readings::new(Arc::clone(&self.redactor));
     }
 
     /// Says who is behind the accounts from now on.
@@ -558,13 +566,11 @@ impl Row<'_> {
         let told = self.readings.told(dialect, record, is_cut);
         let valid = frame.is_ascii() || std::str::from_utf8(frame).is_ok();
         let statement = Statement::of(told.as_ref());
-        let secrets = Secrets::of(self.redactor, dialect, record, statement, Some(frame).filter(|_| !valid), oversize);
-        if let (Some(taken), Some(redacted)) = (&mut *self.taken, &secrets.redacted) {
-            taken.push(Taken { offset: place.offset, rules: secrets.rules, changes: redacted.changes(record) });
-        }
-        let oversize = secrets.ends.as_ref().map(Ends::oversize).or(oversize.copied());
+        let (original, bytes) = (record, frame);
+        let Secrets { redacted, ends, mut rules } =
+            Secrets::of(self.redactor, dialect, record, statement, Some(frame).filter(|_| !valid), oversize);
         let clean;
-        let (record, frame, mut told) = match &secrets.redacted {
+        let (record, frame, mut told) = match &redacted {
             None => (record, frame, told),
             Some(redacted) => {
                 clean = redacted.record(record);
@@ -585,7 +591,43 @@ impl Row<'_> {
         });
         known.break_glass = who.is_some_and(|who| who.is_break_glass);
         let who = who.map_or(&[][..], |who| who.json);
-        let meaning = meaning(record, told, &known, self.server.as_bytes(), self.classify);
+        let mut meaning = meaning(record, told, &known, self.server.as_bytes(), self.classify);
+        let private = self.redactor.private(|| Subject {
+            record,
+            source: &self.source.name,
+            category: meaning.category,
+            told: told.as_ref(),
+            dialect: sql_dialect(dialect, record),
+            is_cut,
+            frame: Some(frame).filter(|_| !valid),
+        });
+        private.iter().for_each(|private| rules |= private.redacted.rules);
+        let ends = ends.map(|ends| self.redactor.private_ends(ends, &self.source.name, by_format(dialect)));
+        ends.iter().for_each(|ends| rules |= ends.rules);
+        if let Some(taken) = self.taken.as_mut().filter(|_| !rules.is_empty()) {
+            let changes = |redacted: Option<&Redacted>, of| redacted.map(|it| it.changes(of)).unwrap_or_default();
+            let of_private = private.as_ref().map(|private| &private.redacted);
+            let mut all = merged(changes(redacted.as_ref(), original), changes(of_private, record));
+            let left = of_private.map_or(frame, |private| private.frame(frame));
+            all.extend(Change::of("raw", bytes, left));
+            if let (Some(before), Some(ends)) = (oversize, &ends) {
+                all.extend(Change::of_ends(before, &ends.oversize()));
+            }
+            taken.push(Taken::new(place, rules, self.redactor, all));
+        }
+        let (shown, told_of);
+        let (shown_record, frame) = match &private {
+            None => (record, frame),
+            Some(Private { redacted, blanked }) => {
+                shown = redacted.record(record);
+                if let Some(blanked) = blanked {
+                    told_of = blanked.as_slice();
+                    meaning.read_in(told_of);
+                }
+                (&shown, redacted.frame(frame))
+            }
+        };
+        let oversize = ends.as_ref().map(Ends::oversize).or(oversize.copied());
         self.source.tally.event(&meaning, &time);
         if let Some(chosen) = self.chosen {
             chosen.push(Chosen { rule: Some(meaning.rule), dialect: told.map(|told| told.dialect) });
@@ -595,13 +637,14 @@ impl Row<'_> {
             place,
             frame,
             valid,
-            record,
+            record: shown_record,
             known,
             who,
             meaning,
             time,
             session_start,
-            redacted: secrets.rules,
+            redacted: rules,
+            patterns: self.redactor.patterns(),
             oversize: oversize.as_ref(),
             pieces,
         };
@@ -612,7 +655,7 @@ impl Row<'_> {
             self.source.accounts.ran(session, &told);
         }
         self.block.rows.read += 1;
-        self.block.rows.redacted += u64::from(!secrets.rules.is_empty());
+        self.block.rows.redacted += u64::from(!rules.is_empty());
     }
 
     /// Takes the row into account where its session's rows are counted.
@@ -626,27 +669,41 @@ impl Row<'_> {
 
     fn unparsed(&mut self, place: Place, why: Unparsed<'_>) {
         let time = self.source.stand_in_time(self.clock);
+        let (dialect, source) = (by_format(&self.origin.dialect), &self.source.name);
         let (bytes, ends, shown);
         let (kept, redacted) = match why.kept {
             Kept::All(all) => {
-                bytes = self.redactor.bytes(all, by_format(&self.origin.dialect));
-                (Kept::All(&bytes.0), bytes.1)
+                let (clean, mut rules) = self.redactor.bytes(all, dialect);
+                let (left, more) = self.redactor.private_bytes(&clean, source, dialect);
+                rules |= more;
+                bytes = left.into_owned();
+                (Kept::All(&bytes), rules)
             }
             Kept::Ends(oversize) => {
-                ends = self.redactor.ends(oversize, by_format(&self.origin.dialect));
+                ends = self.redactor.private_ends(self.redactor.ends(oversize, dialect), source, dialect);
                 shown = ends.oversize();
                 (Kept::Ends(&shown), ends.rules)
             }
             Kept::Nothing => (Kept::Nothing, Rules::default()),
         };
-        if let (Some(taken), Kept::All(before), Kept::All(after)) = (&mut *self.taken, why.kept, kept)
-            && !redacted.is_empty()
-        {
-            let change = Change { what: "raw".to_owned(), before: before.to_vec(), after: after.to_vec() };
-            taken.push(Taken { offset: place.offset, rules: redacted, changes: vec![change] });
+        if let Some(taken) = self.taken.as_mut().filter(|_| !redacted.is_empty()) {
+            let changes = match (why.kept, kept) {
+                (Kept::All(before), Kept::All(after)) => Change::of("raw", before, after).into_iter().collect(),
+                (Kept::Ends(before), Kept::Ends(after)) => Change::of_ends(before, after).collect(),
+                _ => Vec::new(),
+            };
+            taken.push(Taken::new(place, redacted, self.redactor, changes));
         }
         let why = Unparsed { kept, ..why };
-        event::write_unparsed(&mut self.block.lines, self.origin, place, why, redacted, &time, self.server);
+        event::write_unparsed(
+            &mut self.block.lines,
+            self.origin,
+            place,
+            why,
+            (redacted, self.redactor.patterns()),
+            &time,
+            self.server,
+        );
         self.block.rows.redacted += u64::from(!redacted.is_empty());
         self.source.tally.unparsed();
         if let Some(chosen) = self.chosen {
@@ -681,6 +738,13 @@ impl Secrets {
         let mut rules = ends.as_ref().map(|ends| ends.rules).unwrap_or_default();
         redacted.iter().for_each(|redacted| rules |= redacted.rules);
         Secrets { redacted, ends, rules }
+    }
+}
+
+impl Taken {
+    fn new(place: Place, rules: Rules, redactor: &Redactor, changes: Vec<Change>) -> Self {
+        let names = rules.names(redactor.patterns()).map(str::to_owned).collect();
+        Taken { offset: place.offset, names, changes }
     }
 }
 

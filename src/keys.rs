@@ -1,4 +1,4 @@
-//! The keys of a trail on this host's disk: `keys/signing.key`, and its public half beside it.
+//! The keys of a trail on this host's disk: `keys/signing.key`, and its public half beside it; `keys/literals.key`, where hashes of literals are made.
 //!
 //! Owns the folder `keys/` in the state directory. Hard here: a signing key that others can read is worth nothing, so it
 //! is refused and not repaired; a key that is lost or belongs to another trail is never replaced in silence, since a trail
@@ -13,6 +13,8 @@ use sealtrail_seal::{KeyError, Signer, VerifierKey, check_origin};
 
 use crate::disk::{self, Disk, Reader};
 use crate::durable;
+use crate::hex::hex;
+use crate::redact::hash::HashKey;
 
 /// Larger files are no keys.
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -38,6 +40,12 @@ pub enum KeysError {
         /// What is wrong with it.
         source: KeyError,
     },
+    /// The file does not hold a key for hashes.
+    #[error("no key in {}", path.display())]
+    NoHashKey {
+        /// The key file.
+        path: PathBuf,
+    },
     /// The key signs for another trail.
     #[error("key in {} is that of the trail {found}, not of {origin}", path.display())]
     OtherOrigin {
@@ -48,8 +56,8 @@ pub enum KeysError {
         /// As configured.
         origin: String,
     },
-    /// Others than the owner may read or write the signing key.
-    #[error("signing key {} is open to others (mode {mode:03o})", path.display())]
+    /// Others than the owner may read or write the key.
+    #[error("key {} is open to others (mode {mode:03o})", path.display())]
     Open {
         /// The key file.
         path: PathBuf,
@@ -69,12 +77,15 @@ impl KeysError {
                 "run as the user that owns the state directory, and look whether the disk is full".into()
             }
             Self::Malformed { source, .. } => format!("{}; or restore the file from a backup", source.hint()),
+            Self::NoHashKey { .. } => {
+                "64 hex digits: restore it from a backup, or remove it: then hashes of literals are other ones from now on".into()
+            }
             Self::OtherOrigin { found, .. } => {
                 format!("set origin = \"{found}\" again, or give the other trail a state directory of its own")
             }
             Self::Open { path, .. } => {
                 format!(
-                    "`chmod 600 {}`; if others could have read it, start a new trail with a new key",
+                    "`chmod 600 {}`; if others could have read it, start anew with a new key: a new trail, if it signs",
                     path.display()
                 )
             }
@@ -86,6 +97,44 @@ impl KeysError {
 /// The folder of the keys.
 pub fn dir(state_dir: &Path) -> PathBuf {
     state_dir.join("keys")
+}
+
+/// The key of the hashes that stand in the place of literals; made when the first is needed. Whoever has it can try values against them.
+pub fn literals_key(disk: &dyn Disk, state_dir: &Path) -> Result<HashKey, KeysError> {
+    let path = literals_path(state_dir);
+    let bytes = match read_private(disk, &path)? {
+        Some(text) => literals_bytes(&text),
+        None => {
+            let bytes = random(&path)?;
+            create_private(disk, &path, &format!("{}\n", hex(&bytes)))?;
+            Some(bytes)
+        }
+    };
+    let malformed = || KeysError::NoHashKey { path: path.clone() };
+    bytes.and_then(|bytes| HashKey::new(&bytes)).ok_or_else(malformed)
+}
+
+/// The same, where it is there and may be read.
+pub fn literals_key_if_any(disk: &dyn Disk, state_dir: &Path) -> Option<HashKey> {
+    let text = read_private(disk, &literals_path(state_dir)).ok()??;
+    HashKey::new(&literals_bytes(&text)?)
+}
+
+fn literals_path(state_dir: &Path) -> PathBuf {
+    dir(state_dir).join("literals.key")
+}
+
+/// 64 hex digits.
+fn literals_bytes(text: &str) -> Option<[u8; 32]> {
+    let text = text.trim_end();
+    let mut bytes = [0; 32];
+    if text.len() != 2 * bytes.len() || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..text.len()).step_by(2)) {
+        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// Where the public key of this trail is.
@@ -138,6 +187,13 @@ pub fn read_public(path: &Path) -> Result<VerifierKey, KeysError> {
 }
 
 fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Signer>, KeysError> {
+    let Some(text) = read_private(disk, path)? else { return Ok(None) };
+    let signer = Signer::from_text(text.trim_end());
+    signer.map(Some).map_err(|source| KeysError::Malformed { path: path.to_owned(), source })
+}
+
+/// A file that nobody else may read.
+fn read_private(disk: &dyn Disk, path: &Path) -> Result<Option<String>, KeysError> {
     let failed = |source| KeysError::Io { what: "read", path: path.to_owned(), source };
     let file = match disk.open(path) {
         Ok(file) => file,
@@ -148,28 +204,34 @@ fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Signer>, KeysError> {
     if mode & 0o077 != 0 {
         return Err(KeysError::Open { path: path.to_owned(), mode });
     }
-    // It may be from a run that ended before its name was durable; what is signed with it from now on is.
+    // It may be from a run that ended before its name was durable; what is made with it from now on is.
     durable::sync(disk, path).map_err(failed)?;
-    let text = read(Ok(Reader::new(file, 0)), path)?;
-    let signer = Signer::from_text(text.trim_end());
-    signer.map(Some).map_err(|source| KeysError::Malformed { path: path.to_owned(), source })
+    read(Ok(Reader::new(file, 0)), path).map(Some)
 }
 
 /// A new key from the kernel's random source. Its file appears whole or not at all.
 fn create(disk: &dyn Disk, path: &Path, origin: &str) -> Result<Signer, KeysError> {
+    let signer = Signer::from_seed(origin, random(path)?).map_err(KeysError::Origin)?;
+    create_private(disk, path, &format!("{}\n", signer.to_secret_text()))?;
+    Ok(signer)
+}
+
+fn random(path: &Path) -> Result<[u8; 32], KeysError> {
     let failed = |source| KeysError::Io { what: "create", path: path.to_owned(), source };
-    if let Some(dir) = path.parent() {
-        durable::create_dir(disk, dir).map_err(failed)?;
-    }
     let mut seed = [0u8; 32];
     let filled = getrandom(&mut seed, GetRandomFlags::empty()).map_err(|errno| failed(errno.into()))?;
     if filled != seed.len() {
         return Err(failed(io::Error::other("the kernel gave too few random bytes")));
     }
-    let signer = Signer::from_seed(origin, seed).map_err(KeysError::Origin)?;
-    let text = format!("{}\n", signer.to_secret_text());
-    durable::write_atomic(disk, path, text.as_bytes(), 0o600).map_err(failed)?;
-    Ok(signer)
+    Ok(seed)
+}
+
+fn create_private(disk: &dyn Disk, path: &Path, text: &str) -> Result<(), KeysError> {
+    let failed = |source| KeysError::Io { what: "create", path: path.to_owned(), source };
+    if let Some(dir) = path.parent() {
+        durable::create_dir(disk, dir).map_err(failed)?;
+    }
+    durable::write_atomic(disk, path, text.as_bytes(), 0o600).map_err(failed)
 }
 
 fn publish(disk: &dyn Disk, path: &Path, key: &VerifierKey) -> Result<(), KeysError> {
@@ -208,6 +270,25 @@ mod tests {
         assert_eq!((mode(""), mode("signing.key"), mode("acme_prod_db.pub")), (0o700, 0o600, 0o644));
         let listed = public_keys(&dir(state.path())).unwrap();
         assert_eq!(listed, [(public_path(state.path(), "acme/prod/db"), first.verifier().clone())]);
+    }
+
+    #[test]
+    fn the_key_of_hashes_is_made_once_and_is_private() {
+        let state = tempfile::tempdir().unwrap();
+        assert!(literals_key_if_any(&RealDisk, state.path()).is_none());
+        let first = literals_key(&RealDisk, state.path()).unwrap();
+        let again = literals_key(&RealDisk, state.path()).unwrap();
+        let read = literals_key_if_any(&RealDisk, state.path()).unwrap();
+        assert_eq!(first.hash(b"x"), again.hash(b"x"));
+        assert_eq!(first.hash(b"x"), read.hash(b"x"));
+        let path = dir(state.path()).join("literals.key");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let other = tempfile::tempdir().unwrap();
+        assert_ne!(first.hash(b"x"), literals_key(&RealDisk, other.path()).unwrap().hash(b"x"));
+        durable::write_atomic(&RealDisk, &path, b"short\n", 0o600).unwrap();
+        assert!(matches!(literals_key(&RealDisk, state.path()), Err(KeysError::NoHashKey { .. })));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(literals_key(&RealDisk, state.path()), Err(KeysError::Open { .. })));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::intake::{Chosen, GivenUp, Intake, Taken};
 use crate::journal::write::Block;
 use crate::limits::{BLOCK_BYTES_MAX, DETECT_BYTES_MAX, HEAD_BYTES_MAX, READ_BYTES};
 use crate::redact::Redact;
+use crate::redact::hash::HashKey;
 use crate::shape::{Classify, Tally};
 use crate::tail::identity::first_line;
 
@@ -76,10 +77,32 @@ pub enum ParseError {
     },
 }
 
+/// By what rows lose what must not leave the host.
+#[derive(Debug, Clone, Copy)]
+pub struct By<'b> {
+    /// What is asked for beside secrets.
+    pub redact: &'b Redact,
+    /// For hashes of literals.
+    pub key: Option<&'b HashKey>,
+    /// The source whose rules hold.
+    pub source: &'b str,
+}
+
 /// Writes a line for every row of `input`.
 pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> Result<Counts, ParseError> {
-    let counts =
-        each_block(request, false, input, &mut |block, _| out.write_all(&block.lines).map_err(ParseError::Write))?;
+    parse_by(request, By { redact: &Redact::default(), key: None, source: SOURCE }, input, out)
+}
+
+/// The same with what a configuration takes out of rows.
+pub fn parse_by(
+    request: &Request,
+    by: By<'_>,
+    input: &mut impl Read,
+    out: &mut impl Write,
+) -> Result<Counts, ParseError> {
+    let counts = each(request, intake(request, by), input, &mut |intake| {
+        out.write_all(&intake.block.lines).map_err(ParseError::Write)
+    })?;
     out.flush().map_err(ParseError::Write)?;
     Ok(counts)
 }
@@ -87,26 +110,21 @@ pub fn parse(request: &Request, input: &mut impl Read, out: &mut impl Write) -> 
 /// Takes the lines of a block, and what chose the category of each.
 pub(crate) type Take<'t> = dyn FnMut(&Block, &[Chosen]) -> Result<(), ParseError> + 't;
 
-/// Hands out the lines of all rows of `input`, block by block; if `asks`, with what chose each line's category.
-pub(crate) fn each_block(
-    request: &Request,
-    asks: bool,
-    input: &mut impl Read,
-    take: &mut Take<'_>,
-) -> Result<Counts, ParseError> {
-    let mut intake = intake(request, &Redact::default());
-    intake.chosen = asks.then(Vec::new);
+/// Hands out the lines of all rows of `input`, block by block, with what chose each line's category.
+pub(crate) fn each_block(request: &Request, input: &mut impl Read, take: &mut Take<'_>) -> Result<Counts, ParseError> {
+    let mut intake = intake(request, By { redact: &Redact::default(), key: None, source: SOURCE });
+    intake.chosen = Some(Vec::new());
     each(request, intake, input, &mut |intake| take(&intake.block, intake.chosen.as_deref().unwrap_or_default()))
 }
 
 /// Hands out the rows of `input` out of which something is taken.
 pub(crate) fn each_taken(
     request: &Request,
-    redact: &Redact,
+    by: By<'_>,
     input: &mut impl Read,
     take: &mut dyn FnMut(&Taken) -> Result<(), ParseError>,
 ) -> Result<Counts, ParseError> {
-    let mut intake = intake(request, redact);
+    let mut intake = intake(request, by);
     intake.taken = Some(Vec::new());
     each(request, intake, input, &mut |intake| intake.taken.iter().flatten().try_for_each(&mut *take))
 }
@@ -202,9 +220,10 @@ fn identify(
     Ok(Some(intake.new_origin(0, id, dialect, &request.path)))
 }
 
-const SOURCE: &str = "parse";
+/// What a log counts as that no source has.
+pub const SOURCE: &str = "parse";
 
-fn intake(request: &Request, redact: &Redact) -> Intake {
+fn intake(request: &Request, by: By<'_>) -> Intake {
     let agent = AgentPlan {
         name: request.server.clone(),
         origin: String::new(),
@@ -213,7 +232,12 @@ fn intake(request: &Request, redact: &Redact) -> Intake {
         record_max_bytes: request.record_max_bytes,
         poll_interval: Duration::ZERO,
     };
-    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), redact, &[source(request)])
+    let source = SourcePlan { name: by.source.to_owned(), ..source(request) };
+    let mut intake = Intake::new(Arc::new(HostClock), &agent, &Classify::default(), by.redact, &[source]);
+    if let Some(key) = by.key {
+        intake.hash_by(by.redact, key);
+    }
+    intake
 }
 
 fn source(request: &Request) -> SourcePlan {

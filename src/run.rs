@@ -136,6 +136,7 @@ pub fn run(plan: Plan, How { drain, adopt_state }: How) -> Result<Ended, RunErro
         tail: started.tail,
         writer: started.writer,
         sessions: started.sessions,
+        literals_key: started.literals_key,
         health: Arc::clone(&health),
         head: head.clone(),
         wakes,
@@ -159,6 +160,8 @@ pub struct Started {
     pub writer: Writer,
     /// The count of the rows that the journal has: one a source.
     pub sessions: Vec<Sessions>,
+    /// For hashes of literals; `None` where none are made.
+    pub literals_key: Option<crate::redact::hash::HashKey>,
     /// What is to be said first.
     pub acts: Vec<Act>,
     /// Why nobody can vouch that this is all of the trail that there was.
@@ -174,6 +177,10 @@ pub fn open_trail(host: &Host, plan: &Plan, drain: bool, watch: Watch) -> Result
     durable::create_dir(disk, &journal).map_err(failed)?;
     let past = Past::look(host, &plan.agent)?;
     let signer = keys::load_or_create(disk, state, &plan.agent.origin)?;
+    let literals_key = match plan.redact.policy.hashes() {
+        true => Some(keys::literals_key(disk, state)?),
+        false => None,
+    };
     let mut recovered = recover(disk, &journal, &plan.agent.origin, signer.verifier())?;
     let continued = past.go_on(host, &mut recovered, signer.verifier())?;
     let mut acts = [continued.acts, recovered.acts].concat();
@@ -186,7 +193,7 @@ pub fn open_trail(host: &Host, plan: &Plan, drain: bool, watch: Watch) -> Result
     let writer = writer.anchored(continued.keeper);
     let tail =
         Tail::new(host, &plan.sources, recovered.files, recovered.spent, recovered.held, recovered.sealed_at, watch);
-    Ok(Started { tail, writer, sessions, acts, problem: continued.problem })
+    Ok(Started { tail, writer, sessions, literals_key, acts, problem: continued.problem })
 }
 
 /// `anew`: why the count of rows does not go on.

@@ -446,14 +446,17 @@ fn example() -> String {
 
 /// The example's keys and headers, commented out or not, that `keep` keeps. A key is `#` and a word, a remark `#` and a blank.
 fn example_lines(keep: impl Fn(&str) -> bool) -> String {
-    lines_of(&without_rule(&example()), keep)
+    lines_of(&without_rules(&example()), keep)
 }
 
 /// A rule has no defaults: it is there or it is not.
-fn without_rule(example: &str) -> String {
-    let start = example.find("#[[identity.rule]]").unwrap();
-    let end = start + example[start..].find("\n\n\n").unwrap();
-    format!("{}{}", &example[..start], &example[end..])
+fn without_rules(example: &str) -> String {
+    let without = |example: String, rule: &str| {
+        let start = example.find(rule).unwrap();
+        let end = start + example[start..].find("\n\n\n").unwrap();
+        format!("{}{}", &example[..start], &example[end..])
+    };
+    ["#[[identity.rule]]", "#[[redact.rule]]"].into_iter().fold(example.to_owned(), without)
 }
 
 fn lines_of(text: &str, keep: impl Fn(&str) -> bool) -> String {

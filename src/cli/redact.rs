@@ -8,6 +8,9 @@ use clap::{Args, Subcommand};
 
 use sealtrail::config;
 use sealtrail::config::format_name::Read as Named;
+use sealtrail::disk::RealDisk;
+use sealtrail::keys;
+use sealtrail::parse::{By, SOURCE};
 use sealtrail::redact::Redact;
 use sealtrail::redact::compare::compare;
 use sealtrail_parsers::postgres_prefix::Prefix;
@@ -17,8 +20,8 @@ use super::{CliError, Exit};
 
 /// What is taken out of rows before they are sealed
 ///
-/// Passwords, keys, tokens and connection strings never reach the trail. What counts as one beside those that always do is
-/// said in the configuration, [redact].
+/// Passwords, keys, tokens and connection strings never reach the trail. What counts as one beside those that always do, and what else
+/// is taken out, literals and personal data, is said in the configuration, [redact].
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     sealtrail redact test /var/log/postgresql/postgresql.csv\n\n\
@@ -38,7 +41,8 @@ enum Command {
 
 /// Show what is taken out of a log, each text before and after
 ///
-/// Reads one audit log and keeps no state. What it prints holds the secrets as the log has them.
+/// Reads one audit log and keeps no state. What it prints holds the secrets as the log has them. Hashes of literals
+/// are those of the agent where its key may be read.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     sealtrail redact test /var/log/postgresql/postgresql.csv\n  \
@@ -65,6 +69,10 @@ struct TestArgs {
     #[arg(long, value_name = "ZONE", value_parser = super::parse::timezone)]
     timezone: Option<String>,
 
+    /// The source of the configuration that the log is of: whose rules hold. Without it the only one that there is, else none.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    source: Option<String>,
+
     /// One JSON object a row, for a machine.
     #[arg(long)]
     json: bool,
@@ -77,18 +85,24 @@ struct TestArgs {
 /// Runs it.
 pub fn main(args: RedactArgs) -> Result<Exit, CliError> {
     let Command::Test(args) = args.command;
-    let redact = match &args.config {
-        Some(path) => config::load(path)?.redact,
-        None => Redact::default(),
+    let (redact, key, only) = match &args.config {
+        Some(path) => {
+            let mut plan = config::load(path)?;
+            let only = plan.sources.pop().filter(|_| plan.sources.is_empty()).map(|source| source.name);
+            (plan.redact, keys::literals_key_if_any(&RealDisk, &plan.agent.state_dir), only)
+        }
+        None => (Redact::default(), None, None),
     };
     let format = args.format.and_then(|named| match named {
         Named::Format(format) => Some(format),
         Named::Other => None,
     });
     let asked = Asked { format, prefix: args.log_line_prefix, timezone: args.timezone };
+    let source = args.source.or(only).unwrap_or_else(|| SOURCE.to_owned());
+    let by = By { redact: &redact, key: key.as_ref(), source: &source };
     let mut input = open(&args.file)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    match compare(&asked.request(&args.file), &redact, args.json, &mut input, &mut out) {
+    match compare(&asked.request(&args.file), by, args.json, &mut input, &mut out) {
         Ok(0) => Ok(Exit::No),
         Ok(_) => Ok(Exit::Yes),
         Err(error) => failed(error),

@@ -61,6 +61,12 @@ pub(super) const NAMES_MAX: usize = 256;
 /// A shorter name would be found at the end of too many others.
 pub(super) const SECRET_NAME_MIN_BYTES: usize = 4;
 
+/// Shorter ones stand in too many words.
+pub(super) const PERSONAL_NAME_MIN_BYTES: usize = 3;
+
+/// A pattern of a few thousand states. Each text is held against all.
+pub(super) const PATTERN_BYTES_MAX: usize = 1 << 20;
+
 /// Each is looked at every two seconds.
 pub(super) const IDENTITY_FILES_MAX: usize = 64;
 

@@ -104,6 +104,26 @@ pub(super) fn secret_names(section: &mut Section<'_, '_>) -> Vec<String> {
     at_most(section, KEY, list.span, names)
 }
 
+/// The same, of three letters and more; with `*` in front how names end.
+pub(super) fn personal_names(section: &mut Section<'_, '_>) -> Vec<String> {
+    const KEY: &str = "personal_names";
+    let Some(list) = section.list(KEY) else { return Vec::new() };
+    let mut names = Vec::new();
+    for text in list.value {
+        let name = text.value.value;
+        let plain = name.strip_prefix('*').unwrap_or(&name);
+        let is_name = plain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        if !is_name || plain.chars().filter(char::is_ascii_alphanumeric).count() < bounds::PERSONAL_NAME_MIN_BYTES {
+            let hint =
+                "three letters and digits or more: \"email\" is that name, \"*email\" all that end so".to_owned();
+            section.wrong(text.span, Some(KEY), format!("{name:?} cannot be a column's name"), Some(hint));
+        } else {
+            names.push(name);
+        }
+    }
+    at_most(section, KEY, list.span, names)
+}
+
 /// `my_encrypt(2)`, `my_login(1, 3)`.
 pub(super) fn secret_arguments(section: &mut Section<'_, '_>) -> Vec<(String, Vec<u8>)> {
     const KEY: &str = "secret_arguments";

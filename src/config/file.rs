@@ -15,13 +15,14 @@ use toml::de::{DeTable, DeValue};
 use super::bounds;
 use super::fields::{
     bucket, exclude, filled, format, headers, labels, listen, log_line_prefix, name, names, origin, paths, quiet_after,
-    secret_arguments, secret_names, timezone, url,
+    timezone, url,
 };
 use super::format_name::FormatName;
 use super::identity::{IdentityTable, identity};
 use super::keys;
 use super::nearest;
 use super::plan::{Compression, QuietAfter, StartAt};
+use super::redact::{RedactTable, redact};
 use super::secret::Secret;
 use super::section::{At, Section, Span};
 use super::text::Context;
@@ -73,13 +74,6 @@ pub(super) struct ClassifyTable {
     pub break_glass_roles: Option<Vec<String>>,
     pub break_glass_applications: Option<Vec<String>>,
     pub bulk_rows: Option<u64>,
-}
-
-/// `[redact]`.
-#[derive(Default)]
-pub(super) struct RedactTable {
-    pub secret_names: Vec<String>,
-    pub secret_arguments: Vec<(String, Vec<u8>)>,
 }
 
 /// `[seal]`.
@@ -351,13 +345,6 @@ fn classify(mut section: Section<'_, '_>) -> ClassifyTable {
         break_glass_applications: names(&mut section, "break_glass_applications"),
         bulk_rows: section.count("bulk_rows").map(|rows| rows.value),
     };
-    section.end("");
-    table
-}
-
-fn redact(mut section: Section<'_, '_>) -> RedactTable {
-    let table =
-        RedactTable { secret_names: secret_names(&mut section), secret_arguments: secret_arguments(&mut section) };
     section.end("");
     table
 }

@@ -26,7 +26,14 @@ pub const CLASSIFY: &[&str] = &[
 ];
 
 /// Keys of `[redact]`.
-pub const REDACT: &[&str] = &["secret_names", "secret_arguments"];
+pub const REDACT: &[&str] =
+    &["secret_names", "secret_arguments", "literals", "parameters", "rule", "detectors", "patterns", "personal_names"];
+
+/// Keys of `[[redact.rule]]`.
+pub const REDACT_RULE: &[&str] = &["sources", "categories", "tables", "literals", "parameters"];
+
+/// How a rule of it is called in what is said of it.
+pub(super) const REDACT_RULE_TITLE: &str = "[[redact.rule]]";
 
 /// Keys of `[identity]`.
 pub const IDENTITY: &[&str] =
@@ -70,8 +77,6 @@ pub const TLS: &[(&str, &[&str])] = &[("http", &["ca_file", "cert_file", "key_fi
 
 /// Names that the documentation of later releases uses: said so, instead of a guess at a spelling.
 const LATER: &[(&str, &str)] = &[
-    ("redact", "literals"),
-    ("redact", "detectors"),
     ("destination", "only"),
     ("destination", "schema"),
     ("destination", "object_lock"),
@@ -97,18 +102,13 @@ pub(super) const LATER_TYPES: &[&str] = &[
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
 pub fn all() -> Vec<String> {
-    let plain = [
-        ("agent", AGENT),
-        ("source", SOURCE),
-        ("classify", CLASSIFY),
-        ("redact", REDACT),
-        ("seal", SEAL),
-        ("health", HEALTH),
-    ];
+    let plain = [("agent", AGENT), ("source", SOURCE), ("classify", CLASSIFY), ("seal", SEAL), ("health", HEALTH)];
     let mut names: Vec<String> = Vec::new();
     for (section, keys) in plain {
         names.extend(keys.iter().map(|key| format!("{section}.{key}")));
     }
+    names.extend(REDACT.iter().filter(|key| **key != "rule").map(|key| format!("redact.{key}")));
+    names.extend(REDACT_RULE.iter().map(|key| format!("redact.rule.{key}")));
     names.extend(IDENTITY.iter().filter(|key| **key != "rule").map(|key| format!("identity.{key}")));
     names.extend(identity::rule::KEYS.iter().map(|key| format!("identity.rule.{key}")));
     for (kind, keys) in DESTINATION_TYPES {

@@ -14,6 +14,7 @@ pub mod keys;
 mod matches;
 pub(crate) mod nearest;
 pub mod plan;
+mod redact;
 mod resolve;
 pub mod secret;
 mod section;

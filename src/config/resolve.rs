@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use super::Whereabouts;
 use super::bounds;
 use super::file::{
-    AgentTable, ClassifyTable, DestinationTable, File, HealthTable, HttpTable, KindTable, RedactTable, S3Table,
-    SealTable, SourceTable, TlsTable,
+    AgentTable, ClassifyTable, DestinationTable, File, HealthTable, HttpTable, KindTable, S3Table, SealTable,
+    SourceTable, TlsTable,
 };
 use super::identity;
 use super::plan::{
     AgentPlan, DestinationKind, DestinationPlan, FilePlan, HealthPlan, HttpPlan, Plan, S3Credentials, S3Plan, SealPlan,
     SourcePlan, TlsPlan,
 };
+use super::redact;
 use super::section::{At, Span};
 use super::text::Context;
 use super::units;
-use crate::redact::Redact;
 use crate::shape::Classify;
 
 /// `[agent] state_dir` when it is not written.
@@ -38,7 +38,9 @@ pub(super) fn plan(context: &Context<'_>, file: File, sha256: String) -> Option<
     check_socket(context, &file.health, state_dir.as_ref());
     check_folders(context, &file, state_dir.as_ref());
     let agent = agent(context, file.agent);
-    let names = file.sources.iter().filter_map(|source| source.name.as_ref().map(|name| name.value.clone())).collect();
+    let names: Vec<String> =
+        file.sources.iter().filter_map(|source| source.name.as_ref().map(|name| name.value.clone())).collect();
+    let redact = redact::plan(context, file.redact, &names);
     let identity = identity::plan(context, file.identity, &agent.name, names);
     let sources = file.sources.into_iter().map(source).collect::<Option<Vec<_>>>();
     let destinations = destinations(file.destinations, &agent.state_dir);
@@ -48,7 +50,7 @@ pub(super) fn plan(context: &Context<'_>, file: File, sha256: String) -> Option<
         destinations: destinations?,
         classify: classify(file.classify),
         identity,
-        redact: redact(file.redact),
+        redact,
         seal: seal(file.seal),
         health,
         agent,
@@ -99,10 +101,6 @@ fn classify(table: ClassifyTable) -> Classify {
         break_glass_applications: table.break_glass_applications.unwrap_or(default.break_glass_applications),
         bulk_rows: table.bulk_rows.unwrap_or(default.bulk_rows),
     }
-}
-
-fn redact(table: RedactTable) -> Redact {
-    Redact { secret_names: table.secret_names, secret_arguments: table.secret_arguments }
 }
 
 fn seal(table: SealTable) -> SealPlan {

@@ -14,6 +14,7 @@ use super::plan::{
 };
 use super::units::{show_about, show_duration, show_size};
 use super::{Matches, Reading, Warning};
+use crate::redact::policy::{Rule, Table as Named};
 
 /// For a person: every value, `(default)` beside those that the file did not write.
 pub fn human(reading: &Reading, found: &[Matches], warnings: &[Warning]) -> String {
@@ -110,7 +111,7 @@ fn tables(reading: &Reading) -> Vec<Table> {
     tables.extend(plan.sources.iter().enumerate().map(source));
     tables.push(classify(plan));
     tables.extend(plan.identity.as_ref().map(identity));
-    tables.push(redact(plan));
+    tables.extend(redact(plan));
     tables.push(seal(plan));
     tables.push(health(plan));
     tables.extend((0..plan.destinations.len()).map(|index| destination(reading, index)));
@@ -168,17 +169,41 @@ fn classify(plan: &Plan) -> Table {
     Table { title: "[classify]".to_owned(), path: "classify".to_owned(), rows }
 }
 
-fn redact(plan: &Plan) -> Table {
+fn redact(plan: &Plan) -> Vec<Table> {
     let redact = &plan.redact;
     let arguments = redact.secret_arguments.iter().map(|(name, arguments)| {
         let numbers: Vec<_> = arguments.iter().map(u8::to_string).collect();
         format!("{name}({})", numbers.join(", "))
     });
+    let detectors: Vec<_> = redact.detectors.kinds.iter().map(|kind| kind.name()).collect();
+    let patterns: serde_json::Map<_, _> = redact
+        .detectors
+        .patterns
+        .iter()
+        .map(|pattern| (pattern.name().to_owned(), json!(pattern.regex.as_str())))
+        .collect();
     let rows = vec![
         row("secret_names", json!(redact.secret_names)),
         row("secret_arguments", json!(arguments.collect::<Vec<_>>())),
+        row("literals", json!(redact.policy.otherwise.literals.name())),
+        row("parameters", json!(redact.policy.otherwise.parameters.name())),
+        row("detectors", json!(detectors)),
+        row("patterns", json!(patterns)),
+        row("personal_names", json!(redact.personal_names)),
     ];
-    Table { title: "[redact]".to_owned(), path: "redact".to_owned(), rows }
+    let whole = Table { title: "[redact]".to_owned(), path: "redact".to_owned(), rows };
+    std::iter::once(whole).chain(redact.policy.rules.iter().enumerate().map(redact_rule)).collect()
+}
+
+fn redact_rule((index, rule): (usize, &Rule)) -> Table {
+    let rows = vec![
+        row("sources", json!(rule.sources)),
+        row("categories", json!(rule.categories.iter().map(|category| category.name()).collect::<Vec<_>>())),
+        row("tables", json!(rule.tables.iter().map(Named::name).collect::<Vec<_>>())),
+        row("literals", json!(rule.treatments.literals.name())),
+        row("parameters", json!(rule.treatments.parameters.name())),
+    ];
+    Table { title: "[[redact.rule]]".to_owned(), path: format!("redact.rule.{index}"), rows }
 }
 
 fn identity(identity: &IdentityPlan) -> Table {

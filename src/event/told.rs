@@ -278,7 +278,7 @@ fn unquoted(text: &[u8]) -> &[u8] {
 
 /// Whether a parameter's value may be shown apart from its statement: one that is known to the server, and whose name does not say that it
 /// holds a secret, or a command or an address in which one may be.
-fn is_harmless(name: &[u8]) -> bool {
+pub fn is_harmless(name: &[u8]) -> bool {
     const SECRETS: [&str; 11] =
         ["pass", "secret", "token", "key", "cred", "auth", "conninfo", "command", "_url", "dsn", "cert"];
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();

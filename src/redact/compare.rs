@@ -7,21 +7,20 @@ use std::io::{Read, Write};
 
 use serde_json::json;
 
-use super::Redact;
 use crate::intake::Taken;
-use crate::parse::{Counts, ParseError, Request, each_taken};
+use crate::parse::{By, Counts, ParseError, Request, each_taken};
 use crate::words;
 
 /// Shows every row of `input` out of which something is taken; answers with how many these are.
 pub fn compare(
     request: &Request,
-    redact: &Redact,
+    by: By<'_>,
     as_json: bool,
     input: &mut impl Read,
     out: &mut impl Write,
 ) -> Result<u64, ParseError> {
     let mut rows = 0;
-    let counts = each_taken(request, redact, input, &mut |taken| {
+    let counts = each_taken(request, by, input, &mut |taken| {
         rows += 1;
         let text = if as_json { json_of(taken) } else { text_of(&request.path, taken) };
         out.write_all(text.as_bytes()).map_err(ParseError::Write)
@@ -38,8 +37,7 @@ fn sum(rows: u64, counts: &Counts) -> String {
 }
 
 fn text_of(path: &str, taken: &Taken) -> String {
-    let rules: Vec<_> = taken.rules.names().collect();
-    let mut text = format!("{path}:{}  {}\n", taken.offset, rules.join(", "));
+    let mut text = format!("{path}:{}  {}\n", taken.offset, taken.names.join(", "));
     for change in &taken.changes {
         for (sign, bytes) in [('-', &change.before), ('+', &change.after)] {
             // Writing to a string cannot fail.
@@ -56,8 +54,8 @@ fn json_of(taken: &Taken) -> String {
         .changes
         .iter()
         .map(|change| json!({ "what": change.what, "before": lossy(&change.before), "after": lossy(&change.after) }));
-    let rules: Vec<_> = taken.rules.names().collect();
-    format!("{}\n", json!({ "offset": taken.offset, "redacted": rules, "changes": changes.collect::<Vec<_>>() }))
+
+    format!("{}\n", json!({ "offset": taken.offset, "redacted": taken.names, "changes": changes.collect::<Vec<_>>() }))
 }
 
 /// On one line, and without what a terminal would obey.

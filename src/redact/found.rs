@@ -1,18 +1,22 @@
-//! Where secrets stand in a text, and the text without them.
+//! Where something is to be taken out of a text, and the text without it.
 
+use sealtrail_sql::Span;
+
+use super::hash::Hash;
 use super::rules::Rules;
 
 /// What stands in the place of a secret.
 pub const MARKER: &[u8] = b"[redacted]";
-/// The same where it must be one token of SQL, and the secret had no quotes.
-const QUOTED_MARKER: &[u8] = b"'[redacted]'";
+
+/// What stands in the place of a literal that is masked.
+pub const MASK: &[u8] = b"?";
 
 /// Places of one text, and the parameters that are secret.
 #[derive(Debug, Default)]
 pub struct Found {
     places: Vec<Place>,
-    /// Numbers of parameters, from 1, that take a secret's place in the statement.
-    pub parameters: Vec<usize>,
+    /// Numbers of parameters, from 1, that take a secret's place in the statement, and what found them.
+    pub parameters: Vec<(usize, Rules)>,
     /// What found them.
     pub rules: Rules,
 }
@@ -21,7 +25,37 @@ pub struct Found {
 struct Place {
     start: usize,
     end: usize,
-    is_bare: bool,
+    mark: Mark,
+    rule: Rules,
+}
+
+/// What is put in a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// `[redacted]`
+    Redacted,
+    /// The same where it must be one token of SQL, and what stood there had no quotes.
+    Quoted,
+    /// `?`
+    Masked,
+    /// `[hmac:…]`
+    Hashed(Hash),
+    /// The same as one token of SQL.
+    HashedQuoted(Hash),
+}
+
+impl Mark {
+    /// Puts it behind `out`.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let quote: &[u8] = if matches!(self, Mark::Quoted | Mark::HashedQuoted(_)) { b"'" } else { b"" };
+        out.extend_from_slice(quote);
+        match self {
+            Mark::Redacted | Mark::Quoted => out.extend_from_slice(MARKER),
+            Mark::Masked => out.extend_from_slice(MASK),
+            Mark::Hashed(hash) | Mark::HashedQuoted(hash) => hash.write(out),
+        }
+        out.extend_from_slice(quote);
+    }
 }
 
 impl Found {
@@ -40,17 +74,18 @@ impl Found {
 
     /// Takes out what stands between `start` and `end`.
     pub fn take(&mut self, start: usize, end: usize, rule: Rules) {
-        self.put(start, end, rule, false);
+        self.put(start, end, rule, Mark::Redacted);
     }
 
     /// The same for what has no quotes in SQL.
     pub fn take_bare(&mut self, start: usize, end: usize, rule: Rules) {
-        self.put(start, end, rule, true);
+        self.put(start, end, rule, Mark::Quoted);
     }
 
-    fn put(&mut self, start: usize, end: usize, rule: Rules, is_bare: bool) {
+    /// The same with a mark of one's choice.
+    pub fn put(&mut self, start: usize, end: usize, rule: Rules, mark: Mark) {
         if start < end {
-            self.places.push(Place { start, end, is_bare });
+            self.places.push(Place { start, end, mark, rule });
             self.rules |= rule;
         }
     }
@@ -69,21 +104,36 @@ impl Found {
         }
     }
 
-    /// A parameter stands where a secret does.
-    pub fn parameter(&mut self, number: usize) {
-        if !self.parameters.contains(&number) {
-            self.parameters.push(number);
+    /// Leaves what touches one of these places where it is.
+    pub fn spare(&mut self, spans: &[Span]) {
+        if spans.is_empty() || self.places.is_empty() {
+            return;
+        }
+        let touches = |place: &Place, span: &Span| (span.start as usize) < place.end && place.start < span.end as usize;
+        self.places.retain(|place| !spans.iter().any(|span| touches(place, span)));
+        self.rules = Rules::default();
+        for place in &self.places {
+            self.rules |= place.rule;
         }
     }
 
-    /// In order, and without overlaps.
+    /// A parameter stands where a secret does.
+    pub fn parameter(&mut self, number: usize, rule: Rules) {
+        if !self.parameters.contains(&(number, rule)) {
+            self.parameters.push((number, rule));
+        }
+    }
+
+    /// In order, and without overlaps: of two that overlap the mark of the first is left.
     fn settle(&mut self) {
-        self.places.sort_unstable_by_key(|place| (place.start, place.end));
+        self.places.sort_unstable_by_key(|place| (place.start, std::cmp::Reverse(place.end)));
         self.places.dedup_by(|next, before| {
             let is_within = next.start < before.end;
             if is_within {
                 before.end = before.end.max(next.end);
-                before.is_bare &= next.is_bare;
+                // One of them stood between quotes, which are there.
+                let is_between = before.mark == Mark::Quoted && next.mark == Mark::Redacted;
+                before.mark = if is_between { Mark::Redacted } else { before.mark };
             }
             is_within
         });
@@ -96,10 +146,25 @@ impl Found {
         let mut from = 0;
         for place in &self.places {
             out.extend_from_slice(&text[from..place.start]);
-            out.extend_from_slice(if place.is_bare { QUOTED_MARKER } else { MARKER });
+            place.mark.write(&mut out);
             from = place.end;
         }
         out.extend_from_slice(&text[from..]);
+        out
+    }
+
+    /// The text with a byte in the place of each that is taken out: all else stands where it stood, and so do these names.
+    pub fn blanked_in(&self, text: &[u8], names: &[Span]) -> Vec<u8> {
+        let mut out = text.to_vec();
+        for place in &self.places {
+            out[place.start..place.end].fill(b'*');
+        }
+        for name in names {
+            let (start, end) = (name.start as usize, name.end as usize);
+            if let (Some(blank), Some(name)) = (out.get_mut(start..end), text.get(start..end)) {
+                blank.copy_from_slice(name);
+            }
+        }
         out
     }
 
@@ -109,11 +174,14 @@ impl Found {
     }
 }
 
-/// `*****`, `<secret>`, `<REDACTED>`, our own mark, or nothing.
-fn is_mark(value: &[u8]) -> bool {
+/// `*****`, `<secret>`, `<REDACTED>`, our own mark, with what is left of its quotes and brackets or without, or nothing.
+pub fn is_mark(value: &[u8]) -> bool {
+    let is_around = |byte: &u8| matches!(byte, b'\'' | b'"' | b'\\' | b'[' | b']' | b' ');
+    let own = value.iter().position(|byte| !is_around(byte)).unwrap_or(value.len());
+    let rest = value[own..].strip_prefix(b"redacted");
     let inner = value.strip_prefix(b"<").and_then(|value| value.strip_suffix(b">"));
     value.iter().all(|byte| *byte == b'*')
         || matches!(value, [b'%', b's' | b'L' | b'I'])
-        || value == MARKER
+        || rest.is_some_and(|rest| rest.iter().all(is_around))
         || inner.is_some_and(|inner| inner.eq_ignore_ascii_case(b"secret") || inner.eq_ignore_ascii_case(b"redacted"))
 }

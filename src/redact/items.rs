@@ -157,6 +157,10 @@ impl<'a> Loose<'a> {
                 (Some(b' ' | b'\t' | b'\n' | b'\r'), _) => self.at += 1,
                 // As JSON and its like write a line's end.
                 (Some(b'\\'), Some(b'n' | b't' | b'r')) => self.at += 2,
+                (Some(b'-'), Some(b'-')) => match line_end(&self.text[self.at..]) {
+                    Some(len) => self.at += len,
+                    None => return,
+                },
                 (Some(b'/'), Some(b'*')) => {
                     let rest = &self.text[self.at + 2..];
                     self.at += 2 + memchr::memmem::find(rest, b"*/").map_or(rest.len(), |len| len + 2);
@@ -199,6 +203,16 @@ impl Iterator for Loose<'_> {
         Some(found)
     }
 }
+
+/// The end of a comment that ends with its line; also of one whose line's end is written as `\n`.
+fn line_end(text: &[u8]) -> Option<usize> {
+    let text = &text[..text.len().min(COMMENT_BYTES_MAX)];
+    let plain = memchr::memchr(b'\n', text).map(|len| len + 1);
+    plain.or_else(|| memchr::memmem::find(text, b"\\n").map(|len| len + 2))
+}
+
+/// A longer comment before a secret is not looked through.
+const COMMENT_BYTES_MAX: usize = 1024;
 
 fn sign(text: &[u8], at: usize) -> Item {
     match (text[at], text.get(at + 1)) {

@@ -1,16 +1,22 @@
-//! Takes out of a row what must not leave the host: passwords, keys, tokens.
+//! Takes out of a row what must not leave the host: passwords, keys, tokens; literals and personal data where the configuration says so.
 //!
 //! It comes before anything is made of the record, so that nothing that is read from a statement, derived from it or kept of it can hold what was taken
 //! out. What makes it hard: a secret stands in a row in many ways, in statements that fail, are cut, or do not parse, in strings within strings, in what the
 //! server says of them; and nearly no row has one, so that looking for it must cost next to nothing.
 //!
 //! [`Suspicion`] asks whether there can be any; of a statement it is asked once, and the answer kept with what was read from it. Only then [`Walk`] goes through each text, `shapes` looks for what is known by its look, and
-//! what was found in one text is searched for in the others.
+//! what was found in one text is searched for in the others. [`Privacy`] comes later, when the row's meaning is read, and only where it is asked for.
 
 pub mod compare;
 mod found;
+pub mod hash;
 mod items;
+pub mod literals;
+mod messages;
 mod names;
+pub mod personal;
+pub mod policy;
+pub mod privacy;
 mod rules;
 mod shapes;
 mod slots;
@@ -20,32 +26,46 @@ mod walk;
 use std::borrow::Cow;
 
 use sealtrail_parsers::Record;
-use sealtrail_sql::{Dialect, Kind, Tokens};
+use sealtrail_sql::{Dialect, Kind, Tokens, Word};
 
 use crate::event::Oversize;
 use crate::shape::Told;
 use found::Found;
 pub use found::MARKER;
+use hash::HashKey;
 use names::Names;
+use personal::Detectors;
+use policy::Policy;
+pub use privacy::Private;
+use privacy::{Privacy, Subject};
 pub use rules::Rules;
 use slots::Slot;
 use suspicion::Suspicion;
 use walk::Walk;
 
 /// What the configuration adds to the rules that hold everywhere.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Redact {
     /// Names of secrets: how they end.
     pub secret_names: Vec<String>,
     /// Functions, with the numbers of their arguments that are secret, from 1.
     pub secret_arguments: Vec<(String, Vec<u8>)>,
+    /// What becomes of literals and parameters.
+    pub policy: Policy,
+    /// What is looked for by its look.
+    pub detectors: Detectors,
+    /// Names of columns, parameters and members in which something personal stands; with `*` in front how they end.
+    pub personal_names: Vec<String>,
 }
 
-/// Finds secrets and takes them out.
+/// Finds secrets and takes them out; and what else is asked for.
 #[derive(Debug, Clone)]
 pub struct Redactor {
     names: Names,
     suspicion: Suspicion,
+    /// How the configuration's own patterns are called.
+    patterns: Vec<String>,
+    privacy: Option<Box<Privacy>>,
 }
 
 /// What is left of a record, and what took the rest.
@@ -90,6 +110,32 @@ pub struct Change {
     pub after: Vec<u8>,
 }
 
+impl Change {
+    /// `None`: they are alike.
+    pub fn of(what: &str, before: &[u8], after: &[u8]) -> Option<Self> {
+        let change = || Change { what: what.to_owned(), before: before.to_vec(), after: after.to_vec() };
+        (before != after).then(change)
+    }
+
+    /// Of the first and the last bytes of a row.
+    pub fn of_ends(before: &Oversize<'_>, after: &Oversize<'_>) -> impl Iterator<Item = Self> {
+        let ends = [("oversize.head", before.head, after.head), ("oversize.tail", before.tail, after.tail)];
+        ends.map(|(what, before, after)| Change::of(what, before, after)).into_iter().flatten()
+    }
+}
+
+/// What was changed first, and then again, as one change.
+pub fn merged(first: Vec<Change>, then: Vec<Change>) -> Vec<Change> {
+    let mut all = first;
+    for change in then {
+        match all.iter_mut().find(|it| it.what == change.what && it.after == change.before) {
+            Some(before) => before.after = change.after,
+            None => all.push(change),
+        }
+    }
+    all
+}
+
 /// Shorter secrets are not searched for in other texts: they would be found everywhere.
 const ECHO_BYTES_MIN: usize = 4;
 
@@ -100,17 +146,44 @@ const ECHOES_MAX: usize = 64;
 const NOTE: (&[u8], &[u8]) = (b"[... ", b" ...]");
 
 impl Redactor {
-    /// By the rules that hold everywhere and those of the configuration.
-    pub fn new(redact: &Redact) -> Self {
+    /// By the rules that hold everywhere and those of the configuration. `key`: of the host, for hashes; without one they are made with a key that is nobody's.
+    pub fn new(redact: &Redact, key: Option<&HashKey>) -> Self {
         let functions = redact.secret_arguments.iter().map(|(name, _)| name.clone());
-        // Names are compared without the marks between their parts: the longest part stands for all.
-        let part =
-            |name: &String| name.split(['_', '-', ' ']).max_by_key(|part| part.len()).unwrap_or_default().to_owned();
-        let further: Vec<String> = redact.secret_names.iter().map(part).chain(functions).collect();
+        let further: Vec<String> = redact.secret_names.iter().flat_map(|name| needles(name)).chain(functions).collect();
+        let key = key.cloned().or_else(|| HashKey::new(&[0; 32]));
         Redactor {
             names: Names::new(&redact.secret_names, &redact.secret_arguments),
             suspicion: Suspicion::new(&further),
+            patterns: redact.detectors.patterns.iter().map(|pattern| pattern.label.clone()).collect(),
+            privacy: key.and_then(|key| Privacy::new(redact, key)).map(Box::new),
         }
+    }
+
+    /// How the configuration's own patterns are called in records.
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+
+    /// The row without what the configuration takes out beside secrets; `None` where nothing is, which costs one question where nothing is asked for.
+    #[inline]
+    pub fn private<'s>(&self, subject: impl FnOnce() -> Subject<'s>) -> Option<Private> {
+        self.privacy.as_ref()?.record(subject())
+    }
+
+    /// The same for bytes that are no row.
+    pub fn private_bytes<'b>(&self, bytes: &'b [u8], source: &str, dialect: Option<Dialect>) -> (Cow<'b, [u8]>, Rules) {
+        match &self.privacy {
+            Some(privacy) => privacy.bytes(bytes, source, dialect),
+            None => (bytes.into(), Rules::default()),
+        }
+    }
+
+    /// The same for the first and the last bytes of a row.
+    pub fn private_ends(&self, ends: Ends, source: &str, dialect: Option<Dialect>) -> Ends {
+        let Some(privacy) = &self.privacy else { return ends };
+        let mut left = privacy.ends(&ends.oversize(), source, dialect);
+        left.rules |= ends.rules;
+        left
     }
 
     /// Whether there may be a secret in a statement. False also where there is a word that announces one, and none follows it. The answer holds of
@@ -120,7 +193,8 @@ impl Redactor {
             return false;
         }
         let mut found = Found::default();
-        Walk::new(&self.names, Some(dialect), &mut found).any_number(dialect, text);
+        Walk::new(&self.names, Some(dialect), &mut found).with_any_number().statement(dialect, text);
+        torn(Walk::new(&self.names, Some(dialect), &mut found).with_any_number(), dialect, text);
         shapes::scan(text, &mut found);
         !found.is_empty() || !found.parameters.is_empty()
     }
@@ -241,7 +315,7 @@ struct Row<'n> {
     /// What was found, as it stood there.
     secrets: Vec<Vec<u8>>,
     /// Numbers of the statement's parameters that are secret.
-    parameters: Vec<usize>,
+    parameters: Vec<(usize, Rules)>,
     redacted: Redacted,
 }
 
@@ -257,7 +331,8 @@ impl Row<'_> {
                 _ => "",
             };
             let mut found = Found::default();
-            let sql = (slot == Slot::Statement || is_statement(name)).then_some(self.dialect).flatten();
+            let is_statement = slot == Slot::Statement || messages::kind_of(name) == messages::Kind::Statement;
+            let sql = self.dialect.filter(|_| is_statement);
             match sql {
                 Some(dialect) => statement(self.names, dialect, text, &mut found),
                 None => free(self.names, self.dialect, text, &mut found),
@@ -269,7 +344,7 @@ impl Row<'_> {
                 self.parameters.append(&mut found.parameters);
             }
             if name == "detail" {
-                secret_details(text, &self.parameters, &mut found);
+                messages::in_parameters(text, &self.parameters, &mut found);
             }
             self.put(slot, text, found);
         }
@@ -297,8 +372,8 @@ impl Row<'_> {
         let (mut out, mut any) = (Vec::new(), false);
         for (index, parameter) in parameters.iter().enumerate() {
             let mut found = Found::default();
-            if self.parameters.contains(&(index + 1)) {
-                found.value(&parameter, 0, parameter.len(), Rules::PASSWORD);
+            for (_, rule) in self.parameters.iter().filter(|(number, _)| *number == index + 1) {
+                found.value(&parameter, 0, parameter.len(), *rule);
             }
             free(self.names, self.dialect, &parameter, &mut found);
             any |= !found.is_empty();
@@ -358,21 +433,45 @@ impl Row<'_> {
 /// SQL.
 fn statement(names: &Names, dialect: Dialect, text: &[u8], found: &mut Found) {
     Walk::new(names, Some(dialect), found).statement(dialect, text);
+    torn(Walk::new(names, Some(dialect), found), dialect, text);
     shapes::scan(text, found);
+}
+
+/// Of a statement with a quote too many, or one too few, nobody knows what is in its strings and what between them: it is any text too.
+fn torn(mut walk: Walk<'_>, dialect: Dialect, text: &[u8]) {
+    let mut before = None;
+    let is_torn = Tokens::new(dialect, text).any(|token| {
+        let last = before.replace((token.kind, token.span.end));
+        let follows =
+            token.kind == Kind::Word && last == Some((Kind::String, token.span.start)) && token.word == Word::Other;
+        follows || token.open && token.kind != Kind::Comment
+    });
+    if is_torn {
+        walk.text(text, (0, text.len()));
+    }
 }
 
 /// A text of which nothing is known. There may be SQL in it: then that finds what only its grammar tells.
 fn free(names: &Names, dialect: Option<Dialect>, text: &[u8], found: &mut Found) {
     Walk::new(names, dialect, found).text(text, (0, text.len()));
     if let Some(dialect) = dialect {
-        Walk::new(names, Some(dialect), found).guess(dialect, text);
+        sql_within(names, dialect, text, found);
+        if let Some(plain) = messages::without_escapes(text) {
+            sql_within(names, dialect, &plain, found);
+        }
     }
+    messages::in_key(names, text, found);
     shapes::scan(text, found);
 }
 
-/// Columns that hold statements.
-fn is_statement(name: &str) -> bool {
-    matches!(name, "internal_query" | "query" | "sql_text" | "sqltext" | "commandText")
+/// The text may be SQL, or have some in it.
+fn sql_within(names: &Names, dialect: Dialect, text: &[u8], found: &mut Found) {
+    Walk::new(names, Some(dialect), found).guess(dialect, text);
+    for from in messages::statements(text) {
+        let mut part = Found::default();
+        Walk::new(names, Some(dialect), &mut part).guess(dialect, &text[from..]);
+        found.absorb(&part, from);
+    }
 }
 
 /// Of a text whose middle was taken out: what follows may be the end of a secret, whose beginning nobody saw.
@@ -395,24 +494,6 @@ fn end_of_secret(text: &[u8], from: usize) -> usize {
             from + len
         }
         _ => from,
-    }
-}
-
-/// `parameters: $1 = 'a', $2 = 'b'`
-fn secret_details(text: &[u8], parameters: &[usize], found: &mut Found) {
-    for number in parameters {
-        let name = format!("${number} = '");
-        let Some(at) = memchr::memmem::find(text, name.as_bytes()) else { continue };
-        let from = at + name.len();
-        let mut end = from;
-        while let Some(len) = text.get(end..).and_then(|rest| memchr::memchr(b'\'', rest)) {
-            end += len;
-            if text.get(end + 1) != Some(&b'\'') {
-                break;
-            }
-            end += 2;
-        }
-        found.value(text, from, if text.get(end) == Some(&b'\'') { end } else { text.len() }, Rules::PASSWORD);
     }
 }
 
@@ -442,6 +523,23 @@ fn echoes(text: &[u8], (from, to): (usize, usize), secrets: &[Vec<u8>], found: &
     }
 }
 
+/// Of which one stands in every text in which a name stands, whatever is between its parts: the longest part; of a name that is written without any its last
+/// letters, whole or with a mark between two of them.
+fn needles(name: &str) -> Vec<String> {
+    let name = name.trim_start_matches('*');
+    let marks = ['_', '-', ' '];
+    if name.contains(marks) || name.len() <= NEEDLE_BYTES {
+        return vec![name.split(marks).max_by_key(|part| part.len()).unwrap_or_default().to_owned()];
+    }
+    let last = &name[name.len() - NEEDLE_BYTES..];
+    let split = |(at, mark): (usize, char)| format!("{}{mark}{}", &last[..at], &last[at..]);
+    let places = (1..NEEDLE_BYTES).flat_map(|at| marks.map(|mark| (at, mark)));
+    std::iter::once(last.to_owned()).chain(places.map(split)).collect()
+}
+
+/// Long enough not to stand in every other text.
+const NEEDLE_BYTES: usize = 4;
+
 /// As pgAudit quotes a parameter.
 fn quote(out: &mut Vec<u8>, parameter: &[u8]) {
     if !parameter.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
@@ -462,7 +560,7 @@ mod tests {
 
     #[test]
     fn whatever_announces_a_secret_arouses_suspicion() {
-        let redactor = Redactor::new(&Redact::default());
+        let redactor = Redactor::new(&Redact::default(), None);
         for word in Names::all() {
             for word in [word.clone(), word.to_ascii_uppercase(), format!("x_{word}")] {
                 // Wherever it begins in the text.
@@ -476,13 +574,16 @@ mod tests {
     #[test]
     fn names_and_functions_of_the_configuration_are_found() {
         let redact = Redact {
-            secret_names: vec!["pin_code".to_owned()],
+            secret_names: vec!["pin_code".to_owned(), "taxnumber".to_owned()],
             secret_arguments: vec![("my_login".to_owned(), vec![2])],
+            ..Redact::default()
         };
-        let redactor = Redactor::new(&redact);
+        let redactor = Redactor::new(&redact, None);
         for (sql, left) in [
             ("SET user_pincode = '12345'", "SET user_pincode = '[redacted]'"),
             ("SET \"PIN-CODE\" = '12345'", "SET \"PIN-CODE\" = '[redacted]'"),
+            ("SET tax_number = '12345', b = 1", "SET tax_number = '[redacted]', b = 1"),
+            ("SET \"Tax Numb_er\" = '12345'", "SET \"Tax Numb_er\" = '[redacted]'"),
             ("SELECT my_login('a', 'b', 'c')", "SELECT my_login('a', '[redacted]', 'c')"),
             ("SELECT MY_LOGIN('a', 'b')", "SELECT MY_LOGIN('a', '[redacted]')"),
         ] {
@@ -498,7 +599,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_all_announcements_is_gone_through_to_its_end() {
-        let redactor = Redactor::new(&Redact::default());
+        let redactor = Redactor::new(&Redact::default(), None);
         for piece in [
             "crypt(",
             "password='",
@@ -572,7 +673,7 @@ mod tests {
             dialect in 0usize..4,
             is_cut in any::<bool>(),
         ) {
-            let redactor = Redactor::new(&Redact::default());
+            let redactor = Redactor::new(&Redact::default(), None);
             let dialect = [Dialect::POSTGRES, Dialect::MYSQL, Dialect::ORACLE, Dialect::TSQL][dialect];
             let mut text = Vec::new();
             for (piece, byte) in pieces {
@@ -593,6 +694,19 @@ mod tests {
             if let Some(redacted) = redacted {
                 let left = redacted.record(&record);
                 prop_assert!(!redacted.rules.is_empty() && left.statement.is_some());
+            }
+            for planted in [&b" ALTER ROLE a PASSWORD 'Kx9qW0vT7' "[..], b" IDENTIFIED BY 'Kx9qW0vT7' ", b" x://u:Kx9qW0vT7@h "] {
+                let around = [&text[..], planted, &text].concat();
+                let (left, _) = redactor.bytes(&around, Some(dialect));
+                let holds = |text: &[u8]| memchr::memmem::find(text, b"Kx9qW0vT7").is_some();
+                prop_assert!(!holds(&left), "{}", String::from_utf8_lossy(&left));
+                let mut record = Record { error_message: Some(&around), ..Record::default() };
+                record.statement = Some(sealtrail_parsers::Statement { text: Some(&around), ..Default::default() });
+                let redacted = redactor.record(&record, || Some(dialect), Statement::Unknown, false, None).unwrap();
+                let left = redacted.record(&record);
+                prop_assert!(!left.error_message.is_some_and(holds), "{}", String::from_utf8_lossy(&around));
+                let text = left.statement.and_then(|statement| statement.text);
+                prop_assert!(!text.is_some_and(holds), "{:?}: {}", dialect, String::from_utf8_lossy(&around));
             }
         }
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use sealtrail_sql::{Dialect, Engine};
 
+use super::rules::Rules;
+
 /// How names of secrets end, in small letters; what stands between their parts may be left out or be a dash.
 const NAME_ENDS: [&str; 26] = [
     "password",
@@ -106,7 +108,9 @@ pub enum Announced<'n> {
 /// The names and functions that hold everywhere, and those of the configuration.
 #[derive(Debug, Clone)]
 pub struct Names {
+    rule: Rules,
     ends: Vec<String>,
+    whole: Vec<String>,
     functions: BTreeMap<String, Vec<u8>>,
 }
 
@@ -116,11 +120,23 @@ const WORD_BYTES_MAX: usize = 64;
 impl Names {
     /// With more names, and more functions with the arguments of theirs that are secret.
     pub fn new(names: &[String], functions: &[(String, Vec<u8>)]) -> Self {
-        let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-', ' '], "");
-        let ends = NAME_ENDS.iter().copied().chain(names.iter().map(String::as_str)).map(plain).collect();
+        let ends = NAME_ENDS.iter().copied().chain(names.iter().map(String::as_str)).map(in_plain).collect();
         let own = FUNCTIONS.iter().map(|(name, arguments)| ((*name).to_owned(), arguments.to_vec()));
         let more = functions.iter().map(|(name, arguments)| (name.to_ascii_lowercase(), arguments.clone()));
-        Names { ends, functions: own.chain(more).collect() }
+        let whole = NAMES.map(str::to_owned).to_vec();
+        Names { rule: Rules::PASSWORD, ends, whole, functions: own.chain(more).collect() }
+    }
+
+    /// Names of columns, parameters and members in which something personal stands; with `*` in front how such names end.
+    pub fn personal(names: &[String]) -> Self {
+        let (ends, whole): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.starts_with('*'));
+        let plain = |names: Vec<&String>| names.iter().map(|name| in_plain(name.trim_start_matches('*'))).collect();
+        Names { rule: Rules::PERSONAL_NAME, ends: plain(ends), whole: plain(whole), functions: BTreeMap::new() }
+    }
+
+    /// Of what stands behind a name.
+    pub fn rule(&self) -> Rules {
+        self.rule
     }
 
     /// Every word of the rules that hold everywhere, as it may be written: what announces a secret must arouse suspicion.
@@ -135,13 +151,22 @@ impl Names {
     pub fn is_secret(&self, name: &[u8]) -> bool {
         let mut room = [0; WORD_BYTES_MAX];
         let name = plain(name, &mut room);
-        NAMES.iter().any(|it| it.as_bytes() == name) || self.ends.iter().any(|end| name.ends_with(end.as_bytes()))
+        self.whole.iter().any(|it| it.as_bytes() == name) || self.ends.iter().any(|end| name.ends_with(end.as_bytes()))
     }
 
     /// What a word announces.
     pub fn announced(&self, word: &[u8], dialect: Option<Dialect>) -> Announced<'_> {
         let mut room = [0; WORD_BYTES_MAX];
         let lower = lower(word, &mut room);
+        if self.rule == Rules::PERSONAL_NAME {
+            return match lower {
+                b"format" => Announced::Format,
+                b"set_config" => Announced::SetConfig,
+                b"into" => Announced::Into,
+                _ if self.is_secret(word) => Announced::Name { clause: false },
+                _ => Announced::Nothing,
+            };
+        }
         match lower {
             b"password" => return Announced::Name { clause: true },
             b"identified" => return Announced::Identified,
@@ -174,6 +199,10 @@ impl Names {
         };
         Some(own)
     }
+}
+
+fn in_plain(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['_', '-', ' '], "")
 }
 
 fn lower<'r>(word: &[u8], room: &'r mut [u8; WORD_BYTES_MAX]) -> &'r [u8] {

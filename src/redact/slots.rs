@@ -116,7 +116,7 @@ pub fn any_from_clients(record: &Record<'_>, with_statement: bool, holds: impl F
 const TEXT_BYTES_MIN: usize = 5;
 
 /// Columns of which the server alone says what is in them, on rows that are many.
-fn is_the_servers(name: &str) -> bool {
+pub fn is_the_servers(name: &str) -> bool {
     matches!(
         name,
         "command_tag"

@@ -94,13 +94,15 @@ pub struct Suspicion {
     needles: Vec<Needle>,
     known: Vec<Known>,
     /// Where in `known` those of each bucket begin.
-    from: Box<[u16; BUCKETS + 1]>,
+    from: Box<[u32; BUCKETS + 1]>,
 }
 
 #[derive(Debug, Clone)]
 struct Needle {
     text: Vec<u8>,
     has_case: bool,
+    /// Of the configuration: anything may follow it.
+    is_further: bool,
 }
 
 /// Three bytes of a needle, and how far behind its beginning they are.
@@ -118,9 +120,19 @@ const BUCKETS: usize = 1 << 10;
 impl Suspicion {
     /// With the words of the configuration, of three bytes or more.
     pub fn new(further: &[String]) -> Self {
-        let words = WORDS.iter().copied().chain(further.iter().map(String::as_str)).map(|text| (text, false));
-        let needles = words.chain(MARKS.into_iter().map(|text| (text, true)));
-        let needles = needles.map(|(text, has_case)| Needle { text: text.as_bytes().to_vec(), has_case }).collect();
+        let needle = |text: &str, has_case, is_further| Needle { text: text.as_bytes().to_vec(), has_case, is_further };
+        let words = WORDS.iter().map(|text| needle(text, false, false));
+        let further = further.iter().map(|text| needle(text, false, true));
+        Suspicion::of(words.chain(further).chain(MARKS.iter().map(|text| needle(text, true, false))).collect())
+    }
+
+    /// Of these words alone.
+    pub fn only(words: &[String]) -> Self {
+        let needle = |text: &String| Needle { text: text.as_bytes().to_vec(), has_case: false, is_further: true };
+        Suspicion::of(words.iter().map(needle).collect())
+    }
+
+    fn of(needles: Vec<Needle>) -> Self {
         let mut all = Suspicion {
             bits: Box::new([0; PLACES / 64]),
             needles,
@@ -133,7 +145,7 @@ impl Suspicion {
         all.known.sort_unstable();
         all.known.dedup();
         for bucket in 0..=BUCKETS {
-            all.from[bucket] = all.known.partition_point(|known| known.bucket < bucket) as u16;
+            all.from[bucket] = all.known.partition_point(|known| known.bucket < bucket) as u32;
         }
         all
     }
@@ -145,6 +157,9 @@ impl Suspicion {
             return self.set(&text[1..], index, 1);
         }
         self.set(&text, index, 0);
+        if self.needles[index].is_further {
+            return (0..=u8::MAX).for_each(|byte| self.set(&[text[1], text[2], byte], index, 1));
+        }
         let following = FOLLOWING.iter().find(|(begins, _)| text.starts_with(begins.as_bytes()));
         for byte in following.map_or(&b""[..], |(_, bytes)| bytes) {
             self.set(&[text[1], text[2], *byte], index, 1);
@@ -196,7 +211,7 @@ impl Suspicion {
     #[inline(never)]
     fn compare(&self, text: &[u8], at: usize, three: u32) -> bool {
         let bucket = bucket(three);
-        let known = &self.known[usize::from(self.from[bucket])..usize::from(self.from[bucket + 1])];
+        let known = &self.known[self.from[bucket] as usize..self.from[bucket + 1] as usize];
         known.iter().filter(|known| known.three == three).any(|known| {
             let needle = &self.needles[usize::from(known.needle)];
             let start = at.checked_sub(usize::from(known.behind));

@@ -151,6 +151,18 @@ impl ResourceName<'_> {
     }
 }
 
+impl<'a> Meaning<'a> {
+    /// Takes what was read from the statement out of this text from now on: one in which all that is left stands where it stood.
+    pub fn read_in(&mut self, text: &'a [u8]) {
+        if let Some(told) = &mut self.told {
+            told.text = text;
+        }
+        if let ResourceName::Told { told, .. } = &mut self.resource.name {
+            told.text = text;
+        }
+    }
+}
+
 impl<'a> Field<'a> {
     fn own(value: &'a [u8]) -> Self {
         Field { value, derived: None }

@@ -93,7 +93,7 @@ impl Kept {
 
 impl Default for Readings {
     fn default() -> Self {
-        Readings::new(Arc::new(Redactor::new(&Redact::default())))
+        Readings::new(Arc::new(Redactor::new(&Redact::default(), None)))
     }
 }
 
@@ -321,7 +321,7 @@ mod tests {
                     let kept = readings.of(dialect, text.as_bytes());
                     prop_assert_eq!(&kept.reading, &fresh.reading, "{}", text);
                     prop_assert_eq!(&kept.facts, &fresh.facts, "{}", text);
-                    let is_suspect = Redactor::new(&Redact::default()).suspects(dialect, text.as_bytes());
+                    let is_suspect = Redactor::new(&Redact::default(), None).suspects(dialect, text.as_bytes());
                     prop_assert_eq!(kept.is_suspect, is_suspect, "{}", text);
                 }
             }

@@ -19,6 +19,8 @@ pub struct Collector {
 struct Shared {
     /// Every line it said yes to, in the order in which they came.
     lines: Mutex<Vec<String>>,
+    /// Every line that came, also what it said no to.
+    seen: Mutex<Vec<String>>,
     requests: AtomicUsize,
     /// Answer with this; 0 is yes, [`NEVER`] is no answer at all.
     answer: AtomicU16,
@@ -67,6 +69,11 @@ impl Collector {
         self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Every line that came, whatever it said to it.
+    pub fn seen(&self) -> Vec<String> {
+        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn serve(&mut self, listener: TcpListener) {
         listener.set_nonblocking(true).unwrap();
         let shared = Arc::clone(&self.shared);
@@ -100,6 +107,7 @@ fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut stream = stream;
     while let Some(lines) = request(&mut reader)? {
         shared.requests.fetch_add(1, Ordering::Relaxed);
+        shared.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(lines.iter().cloned());
         match shared.answer.load(Ordering::Relaxed) {
             NEVER => {
                 while !shared.stop.load(Ordering::Relaxed) && shared.answer.load(Ordering::Relaxed) == NEVER {

@@ -37,6 +37,7 @@ mod mounts;
 mod pieces;
 mod read_relations;
 mod rotation;
+mod secrets;
 mod segments;
 mod silence;
 mod state;

@@ -548,6 +548,7 @@ fn opened(host: &Host, place: &Place) -> Result<Core, RunError> {
         tail: started.tail,
         writer: started.writer,
         sessions: started.sessions,
+        literals_key: started.literals_key,
         wakes: sync_channel(1).1,
         stop: Arc::new(AtomicBool::new(false)),
     };

@@ -87,6 +87,7 @@ impl Agent {
             tail: started.tail,
             writer: started.writer,
             sessions: started.sessions,
+            literals_key: started.literals_key,
             health: Arc::clone(&health),
             head,
             // Nobody waits here: the schedule wakes the core itself.
