@@ -80,6 +80,9 @@ DEALLOCATE one;
 EXECUTE one(4);
 PREPARE one (int) AS DELETE FROM shop.items WHERE id = $1;
 EXECUTE one(5);
+EXPLAIN (ANALYZE, COSTS off) EXECUTE one(6);
+PREPARE four AS SELECT id FROM shop.orders;
+CREATE TEMP TABLE copied AS EXECUTE four;
 DEALLOCATE ALL;
 EXECUTE three(6);
 PREPARE last AS SELECT price / 0 FROM shop.orders;
@@ -105,6 +108,16 @@ SELECT 'the end';
     assert_eq!(only("EXECUTE three('x')"), by_session("INSERT", "items"), "what failed was an INSERT");
     assert_eq!(only("EXECUTE one(4)"), unknown("one"));
     assert_eq!(only("EXECUTE one(5)"), by_session("DELETE", "items"));
+    let explained = rows(trail.events(), "EXPLAIN (ANALYZE, COSTS off) EXECUTE one(6)");
+    assert!(
+        explained.contains(&["EXPLAIN", "postgres.shop.items", "own", "session"].map(str::to_owned)),
+        "{explained:?}"
+    );
+    let is_change = |event: &&Value| event["statement"]["text"] == "EXPLAIN (ANALYZE, COSTS off) EXECUTE one(6);";
+    let categories: Vec<&Value> = trail.events().filter(is_change).map(|event| &event["category"]).collect();
+    assert!(categories.iter().all(|category| *category == "data_write"), "{categories:?}");
+    let copied = rows(trail.events(), "CREATE TEMP TABLE copied AS EXECUTE four");
+    assert!(copied.iter().any(|row| row[0] == "CREATE TABLE AS" && row[2] == "own"), "{copied:?}");
     assert_eq!(only("EXECUTE three(6)"), unknown("three"));
     assert_eq!(only("EXECUTE last"), by_session("SELECT", "orders"));
     // pgAudit's own rows of what was executed have the text of the PREPARE, and its command.
