@@ -195,6 +195,121 @@ fn what_an_application_says_names_the_person_and_is_never_more_than_asserted() {
     assert_eq!(lines[7]["identity"]["claim"], "42");
 }
 
+/// Person, carrier, reason, rule and ticket of each row.
+fn told(lines: &[Value]) -> Vec<String> {
+    let schema = serde_json::from_str(include_str!("../docs/record.schema.json")).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let of = |line: &Value| {
+        if let Some(error) = schema.iter_errors(line).next() {
+            panic!("{error}: {line}");
+        }
+        let identity = &line["identity"];
+        let words =
+            [&line["person"], &identity["carrier"], &identity["reason"], &identity["rule"], &identity["ticket"]];
+        words.map(|word| word.as_str().unwrap_or("-")).join(" ")
+    };
+    lines.iter().filter(|line| line["type"] == "event").map(of).collect()
+}
+
+#[test]
+fn access_that_was_given_for_a_time_names_the_person_and_of_two_at_once_nobody() {
+    let site = Site::new("");
+    let grants = site.folder.path().join("grants.csv");
+    let people = "Requester,DB User,Database,Starts At,Expires At,Approved By,Ticket\n\
+                  Jane,app,appdb,2026-11-20T20:00:00Z,2026-11-20T20:20:00Z,John,CHG-1\n\
+                  Joan,app,appdb,2026-11-20T20:10:00Z,2026-11-20T20:30:00Z,John,CHG-2\n\
+                  Mary,web,other,2026-11-20T20:00:00Z,2026-11-20T21:00:00Z,John,CHG-3\n";
+    fs::write(&grants, people).unwrap();
+    let rules = "[[identity.rule]]\nname = 'app'\naccount = 'app'\nkind = 'break_glass'\nteam = 'shop'\nticket = 'OLD'\n\
+                 [[identity.rule]]\nname = 'web'\naccount = 'web'\nperson = 'Bob'\nticket = 'OLD'\n";
+    site.configure(&format!("[identity]\ngrants = [{grants:?}]\n{rules}"));
+    let at =
+        |account: &str, minute: u32| row(account, 1).replacen("20:28:31.135", &format!("20:{minute:02}:00.000"), 1);
+    let log = [at("app", 0), at("app", 10), at("app", 20), at("app", 30), at("web", 5), at("crm", 5)];
+    fs::write(site.log(), log.concat()).unwrap();
+    let lines = site.drain();
+    assert_eq!(
+        told(&lines),
+        [
+            "Jane grant - app CHG-1",
+            "- - ambiguous_grant app -",
+            "Joan grant - app CHG-2",
+            "- - not_valid app OLD",
+            "Bob - - web OLD",
+            "- - no_rule - -",
+        ]
+    );
+    let first = lines.iter().find(|line| line["type"] == "event").unwrap();
+    let identity = &first["identity"];
+    assert_eq!(identity["grant"], format!("{}:2", grants.display()));
+    assert_eq!((&identity["team"], &identity["kind"]), (&"shop".into(), &"break_glass".into()));
+    assert_eq!((&first["break_glass"], &identity["approved_by"]), (&true.into(), &"John".into()));
+    assert_eq!((&identity["trust"], &identity["valid_to"]), (&"mapped".into(), &"2026-11-20T20:20:00.000Z".into()));
+    let output = site.run(&["check"]);
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(
+        said.contains(&format!("Jane in {0}:2 and Joan in {0}:3 had the same account", grants.display())),
+        "{said}"
+    );
+    let ask = |time: &str| {
+        let output = site.run(&["identity", "test", "--account", "app", "--database", "appdb", "--time", time]);
+        (output.status.code().unwrap(), text(&output.stdout).lines().next().unwrap().to_owned())
+    };
+    assert_eq!(ask("2026-11-20T20:05:00Z"), (0, "Jane".to_owned()));
+    assert_eq!(
+        ask("2026-11-20T20:15:00Z"),
+        (1, "nobody: several people had access to this account at once".to_owned())
+    );
+    assert_eq!(ask("2026-11-20T20:45:00Z"), (0, "no person: the rule names none, and no grant covers it".to_owned()));
+}
+
+/// A session that Teleport began for somebody.
+fn teleport(person: &str, account: &str, time: &str, pid: u64) -> String {
+    format!(
+        "{{\"event\":\"db.session.start\",\"time\":\"{time}\",\"code\":\"TDB00I\",\"user\":\"{person}\",\"sid\":\"{person}\",\"db_user\":\"{account}\",\
+         \"db_service\":\"orders\",\"db_name\":\"appdb\",\"postgres_pid\":{pid},\"success\":true}}\n"
+    )
+}
+
+const THROUGH_TELEPORT: &str =
+    "[[identity.access]]\nsource = 'teleport'\nsources = ['pg']\naddress = ['10.0.0.1']\nservice = ['orders']\n
+    [[identity.rule]]\nname = 'any'\naccount = '*'\npriority = 999\nperson = 'Somebody'\n";
+
+#[test]
+fn a_session_is_whose_the_layer_before_the_database_says_and_nobodys_before_it_is_read() {
+    for (teleport_first, expected) in [
+        (true, ["jane access - any -", "- - no_access_event any -", "Somebody - - any -"]),
+        (false, ["- - no_access_event any -", "- - no_access_event any -", "Somebody - - any -"]),
+    ] {
+        let site = Site::new("");
+        let events = site.folder.path().join("events.log");
+        fs::write(&events, teleport("jane", "app", "2026-11-20T20:28:30.500Z", 17061)).unwrap();
+        let source = format!("[[source]]\nname = 'teleport'\npaths = [{events:?}]\nformat = 'teleport-audit'\n");
+        let (before, after) = if teleport_first { (source.as_str(), "") } else { ("", source.as_str()) };
+        site.configure_with(before, &format!("{after}{THROUGH_TELEPORT}"));
+        let log = [
+            row("app", 1),
+            row("app", 1).replace("17061", "17062").replace("6b00ad6f.1", "6b00ad6f.2"),
+            row("app", 1).replace("10.0.0.1", "10.0.0.2").replace("6b00ad6f.1", "6b00ad6f.3"),
+        ];
+        fs::write(site.log(), log.concat()).unwrap();
+        let lines = site.drain();
+        let of_database: Vec<Value> = lines.iter().filter(|line| line["source"] == "pg").cloned().collect();
+        assert_eq!(told(&of_database), expected, "teleport first: {teleport_first}");
+        if teleport_first {
+            let event = lines.iter().find(|line| line["source"] == "teleport").unwrap();
+            let identity = &of_database[0]["identity"];
+            assert_eq!((&identity["claimed_in"], &identity["trust"]), (&event["id"], &"mapped".into()));
+            // A start later the same session goes on, and nobody knows whose it was.
+            let mut log = fs::OpenOptions::new().append(true).open(site.log()).unwrap();
+            log.write_all(row("app", 2).as_bytes()).unwrap();
+            let lines = site.drain();
+            let last = lines.iter().rfind(|line| line["source"] == "pg").unwrap();
+            assert_eq!(told(std::slice::from_ref(last)), ["- - no_access_event any -"]);
+        }
+    }
+}
+
 #[test]
 fn a_start_with_a_file_that_is_wrong_is_refused() {
     let site = Site::new("");
@@ -276,7 +391,7 @@ fn every_row_is_mapped_by_one_version_and_says_which_while_the_directory_changes
     };
     write(0);
     let loader =
-        Loader { files: files.to_vec(), inline: Vec::new(), server: "db1".to_owned(), sources: vec!["pg".to_owned()] };
+        Loader { files: files.to_vec(), server: "db1".to_owned(), sources: vec!["pg".to_owned()], ..Loader::default() };
     let loaded = loader.load().unwrap();
     let mut versions = BTreeMap::from([(loaded.directory.version.clone(), 0)]);
     let mut intake = intake();
@@ -446,9 +561,14 @@ impl Site {
     }
 
     fn configure(&self, identity: &str) {
+        self.configure_with("", identity);
+    }
+
+    /// `before` stands before the source of the database.
+    fn configure_with(&self, before: &str, identity: &str) {
         let state = self.folder.path().join("state");
         let config = format!(
-            "[agent]\nname = \"db1\"\norigin = \"acme/test/db1\"\nstate_dir = {state:?}\n[[source]]\nname = \"pg\"\npaths = [{:?}]\ntimezone = \"UTC\"\n{identity}",
+            "[agent]\nname = \"db1\"\norigin = \"acme/test/db1\"\nstate_dir = {state:?}\n{before}[[source]]\nname = \"pg\"\npaths = [{:?}]\ntimezone = \"UTC\"\n{identity}",
             self.log()
         );
         fs::write(self.config(), config).unwrap();

@@ -64,6 +64,9 @@ pub(super) const SECRET_NAME_MIN_BYTES: usize = 4;
 /// Each is looked at every two seconds.
 pub(super) const IDENTITY_FILES_MAX: usize = 64;
 
+/// Below a second no two logs agree about the time; within ten minutes too many sessions begin to be told apart.
+pub(super) const ACCESS_WITHIN: Bound<Duration> = millis(1_000, 10_000, 600_000);
+
 /// Labels are on every record.
 pub(super) const LABELS_MAX: usize = 32;
 

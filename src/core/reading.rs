@@ -29,6 +29,7 @@ impl Core {
     /// Gives each source its share; true when some file has more.
     pub(super) fn read_all(&mut self, now: u64) -> Result<bool, WriteError> {
         let mut busy = false;
+        let began_ms = self.host.clock.unix_ms();
         let mut caught_up = Vec::with_capacity(self.caught_up.len());
         for source in 0..self.plan.sources.len() {
             let more = self.read_source(source, now)?;
@@ -39,6 +40,9 @@ impl Core {
             }
         }
         self.caught_up = caught_up;
+        for source in (0..self.caught_up.len()).filter(|source| self.caught_up[*source]) {
+            self.intake.caught_up(source, began_ms);
+        }
         self.give_up_overdue(now)?;
         self.end_files(now)?;
         Ok(busy)

@@ -93,6 +93,8 @@ struct Session {
     settings: Settings,
     /// What MySQL's variables say: they outlast transactions.
     variables: Vec<Claim>,
+    /// What its client said when it connected.
+    attribute: Option<Claim>,
     begun: Option<Begun>,
     /// Where its prepared statements are, if it has any.
     prepared: Option<Group>,
@@ -187,7 +189,15 @@ impl Memory {
                 self.enter(id, |session| *session = Session { received: Some(row), ..Session::new() });
             }
             Act::Authenticated => self.enter(id, |session| session.authenticated(record, row)),
-            Act::Login => self.enter(id, |session| session.logged_in(time)),
+            Act::Login => {
+                let variables = Arc::clone(&self.variables);
+                self.enter(id, |session| {
+                    session.logged_in(time);
+                    if !variables.attributes.is_empty() {
+                        session.attribute = claims::of_attributes(&variables, record, row);
+                    }
+                });
+            }
             Act::LoginFailed | Act::Logout => {
                 self.newer.remove(id);
                 self.older.remove(id);
@@ -408,7 +418,12 @@ impl Session {
                 identity: &it.identity,
                 row: it.row,
             }),
-            claim: self.settings.claim().or_else(|| claims::first(&self.variables)).map(|it| (&*it.value, it.row)),
+            claim: self
+                .settings
+                .claim()
+                .or_else(|| claims::first(&self.variables))
+                .or(self.attribute.as_ref())
+                .map(|it| (&*it.value, it.row)),
             break_glass: false,
         }
     }
