@@ -311,6 +311,66 @@ fn a_session_is_whose_the_layer_before_the_database_says_and_nobodys_before_it_i
 }
 
 #[test]
+fn what_clients_say_to_mysql_when_they_connect_and_to_oracle_names_the_person() {
+    let site = Site::new("");
+    let (my, oracle) = (site.folder.path().join("my.json"), site.folder.path().join("oracle.log"));
+    let event = |number: u32, connection: u32, class: &str, event: &str, data: &str| {
+        format!(
+            "{{\"timestamp\": \"2026-11-20 17:28:58\", \"id\": {number}, \"class\": \"{class}\", \"event\": \"{event}\", \"connection_id\": {connection},\
+             \"account\": {{\"user\": \"app\", \"host\": \"\"}}, \"login\": {{\"user\": \"app\", \"os\": \"\", \"ip\": \"192.0.2.1\", \"proxy\": \"\"}},\
+             \"{class}_data\": {{{data}}}}}"
+        )
+    };
+    let connect = |number: u32, connection: u32, attributes: &str| {
+        let data = format!(
+            "\"connection_type\": \"tcp/ip\", \"status\": 0, \"db\": \"shop\", \"connection_attributes\": {{{attributes}}}"
+        );
+        event(number, connection, "connection", "connect", &data)
+    };
+    let query = |number: u32, connection: u32, text: &str| {
+        let data = format!("\"command\": \"Query\", \"sql_command\": \"x\", \"query\": \"{text}\", \"status\": 0");
+        event(number, connection, "general", "status", &data)
+    };
+    let events = [
+        connect(0, 41, "\"_app_user\": \"jane\", \"program_name\": \"shop\""),
+        connect(1, 42, "\"program_name\": \"shop\""),
+        query(2, 41, "SELECT 1"),
+        query(3, 42, "SELECT 2"),
+        query(4, 41, "SET @app_user = 'joan'"),
+        query(5, 41, "SELECT 3"),
+        event(6, 41, "connection", "disconnect", "\"connection_type\": \"tcp/ip\""),
+        connect(7, 41, ""),
+        query(8, 41, "SELECT 4"),
+    ];
+    fs::write(&my, format!("[\n{}\n]\n", events.join(",\n"))).unwrap();
+    let row = |client: &str| {
+        format!(
+            "2026-11-20T15:52:56+00:00 host journal: Oracle Unified Audit[23128]: LENGTH: '{}' TYPE:\"4\" DBID:\"1\" SESID:\"7\" CLIENTID:\"{client}\" ENTRYID:\"1\" STMTID:\"9\" \
+             DBUSER:\"APP\" CURUSER:\"APP\" ACTION:\"3\" RETCODE:\"0\" SCHEMA:\"APP\" OBJNAME:\"T\" PDB_GUID:\"00\"\n",
+            150 + client.len()
+        )
+    };
+    fs::write(&oracle, row("mary") + &row("")).unwrap();
+    let source = |name: &str, path: &Path, format: &str| {
+        format!("[[source]]\nname = '{name}'\npaths = [{path:?}]\nformat = '{format}'\ntimezone = 'UTC'\n")
+    };
+    site.configure(&format!(
+        "{}{}[identity]\nvariables = ['@app_user', 'client_identifier']\nconnection_attributes = ['_app_user']\n",
+        source("my", &my, "mysql-audit-json"),
+        source("oracle", &oracle, "oracle-syslog")
+    ));
+    let lines = site.drain();
+    let of = |name: &str| told(&lines.iter().filter(|line| line["source"] == name).cloned().collect::<Vec<_>>());
+    let (nobody, person) = ("- - no_rule - -", |name: &str| format!("{name} session - - -"));
+    let found = of("my");
+    assert_eq!(found[..6], [nobody, nobody, &person("jane"), nobody, &person("jane"), &person("joan")]);
+    assert_eq!(found[7..], [nobody, nobody], "another connection of the same number");
+    assert_eq!(of("oracle"), [person("mary"), nobody.to_owned()]);
+    let my: Vec<&Value> = lines.iter().filter(|line| line["source"] == "my").collect();
+    assert_eq!((&my[2]["identity"]["claimed_in"], &my[2]["identity"]["trust"]), (&my[0]["id"], &"asserted".into()));
+}
+
+#[test]
 fn a_start_with_a_file_that_is_wrong_is_refused() {
     let site = Site::new("");
     let people = site.folder.path().join("people.csv");
