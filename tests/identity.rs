@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+#[path = "support/rows.rs"]
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
@@ -10,16 +13,12 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sealtrail::clock::HostClock;
-use sealtrail::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
 use sealtrail::event;
-use sealtrail::frames::Frames;
 use sealtrail::health::SourceHealth;
 use sealtrail::held::Held;
 use sealtrail::identity::{Carrier, Carriers, Loader, Watch};
 use sealtrail::intake::Intake;
 use sealtrail::limits::{BLOCK_BYTES_MAX, IDENTITY_LOOK_MS};
-use sealtrail::shape::Classify;
 use sealtrail_parsers::{Dialect, Format};
 use serde_json::Value;
 
@@ -454,7 +453,7 @@ fn every_row_is_mapped_by_one_version_and_says_which_while_the_directory_changes
         Loader { files: files.to_vec(), server: "db1".to_owned(), sources: vec!["pg".to_owned()], ..Loader::default() };
     let loaded = loader.load().unwrap();
     let mut versions = BTreeMap::from([(loaded.directory.version.clone(), 0)]);
-    let mut intake = intake();
+    let mut intake = rows::intake("pg", &Format::PostgresCsvlog.into(), None, 1 << 20);
     intake.name_people(Arc::clone(&loaded.directory), Carriers { trust: Carrier::ALL.to_vec(), ..Carriers::default() });
     let (mut watch, mut now) = (Watch::new(loader, &loaded, 0), 0);
     let rows: String = (0..100).map(|at| row(if at % 2 == 0 { "app" } else { "web" }, at)).collect();
@@ -567,39 +566,9 @@ fn row(account: &str, number: u64) -> String {
     )
 }
 
-fn intake() -> Intake {
-    let agent = AgentPlan {
-        name: "db1".to_owned(),
-        origin: String::new(),
-        state_dir: PathBuf::new(),
-        journal_max_bytes: 0,
-        record_max_bytes: 1 << 20,
-        poll_interval: std::time::Duration::ZERO,
-    };
-    let source = SourcePlan {
-        name: "pg".to_owned(),
-        paths: Vec::new(),
-        exclude: Vec::new(),
-        format: Some(Format::PostgresCsvlog),
-        prefix: None,
-        inside: None,
-        start_at: StartAt::Beginning,
-        timezone: None,
-        quiet_after: QuietAfter::Off,
-        labels: BTreeMap::new(),
-    };
-    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &Default::default(), &[source])
-}
-
 fn take(intake: &mut Intake, log: &[u8]) -> Vec<Value> {
     let dialect = Dialect::from(Format::PostgresCsvlog);
-    let mut frames = Frames::new(0, Vec::new());
-    frames.set_dialect(dialect.clone(), true);
-    let read = |room: &mut [u8], _| {
-        room.copy_from_slice(log);
-        Ok::<_, ()>(log.len())
-    };
-    frames.fill(log.len(), read).unwrap();
+    let mut frames = rows::frames(&dialect, log);
     let origin = Arc::new(intake.new_origin(0, &event::file_id("pg", b"first line", 0), dialect, "log"));
     intake.take(0, &origin, &mut frames, &mut Held::default(), true, BLOCK_BYTES_MAX, &SourceHealth::default());
     values(&std::mem::take(&mut intake.block.lines))

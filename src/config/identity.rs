@@ -101,16 +101,17 @@ fn carriers(section: &mut Section<'_, '_>) -> Carriers {
     let lasts = [("session", false), ("transaction", true)];
     let (client_identifier, variables): (Vec<String>, Vec<String>) =
         lower(names(section, "variables")).into_iter().partition(|name| name == CLIENT_IDENTIFIER);
+    let end_with_transaction = section.choice("variables_last", &lasts, &[]).is_some_and(|last| last.value);
     Carriers {
         client_identifier: !client_identifier.is_empty(),
         variables: Variables {
             names: variables,
             attributes: names(section, "connection_attributes").unwrap_or_default(),
-            end_with_transaction: section.choice("variables_last", &lasts, &[]).is_some_and(|last| last.value),
+            end_with_transaction,
         },
         comment_keys: lower(names(section, "comment_keys")),
         applications: applications(section),
-        trust: trust(section),
+        trust: trust(section, end_with_transaction),
         layers: Vec::new(),
     }
 }
@@ -254,8 +255,13 @@ fn applications(section: &mut Section<'_, '_>) -> Vec<Pattern> {
     patterns
 }
 
-fn trust(section: &mut Section<'_, '_>) -> Vec<Carrier> {
-    let Some(list) = section.list("trust") else { return Carrier::ALL.to_vec() };
+/// Behind a pool that hands sessions on, a client without an application's name runs under that of the client before: there it counts only where
+/// somebody says so.
+fn trust(section: &mut Section<'_, '_>, sessions_are_handed_on: bool) -> Vec<Carrier> {
+    let Some(list) = section.list("trust") else {
+        let counts = |carrier: &Carrier| !(sessions_are_handed_on && *carrier == Carrier::Application);
+        return Carrier::ALL.into_iter().filter(counts).collect();
+    };
     let mut trust = Vec::new();
     for text in list.value {
         let word = text.value.value.as_str();

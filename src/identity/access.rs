@@ -49,6 +49,9 @@ struct Heard {
     /// The same as they came: the first goes when there is no more room.
     order: VecDeque<(Arc<[u8]>, Began)>,
     told: u64,
+    /// Who approved which request: the first goes when there is no more room.
+    approvals: HashMap<Vec<u8>, Vec<u8>, foldhash::fast::RandomState>,
+    approved: VecDeque<Vec<u8>>,
     /// All that was told of times between these is known, but for what comes late.
     known_from_ms: Option<u64>,
     read_to_ms: u64,
@@ -67,16 +70,32 @@ struct Session {
     /// Of its id at the layer.
     id: Option<u64>,
     ended_ms: Option<u64>,
+    /// The request that it rests on, where that is one.
+    ticket: Option<Vec<u8>>,
+    approver: Option<Vec<u8>>,
     row: RowId,
 }
 
 /// Who is behind a row that came through a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Behind {
-    /// This person, by that record.
-    Person(Vec<u8>, RowId),
+    /// Somebody.
+    Person(Person),
     /// It cannot be said.
     Unknown(Reason),
+}
+
+/// Whose a session is, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their name.
+    pub name: Vec<u8>,
+    /// The record that tells it.
+    pub row: RowId,
+    /// The request that the session rests on, where it is one.
+    pub ticket: Option<Vec<u8>>,
+    /// Who approved it.
+    pub approver: Option<Vec<u8>>,
 }
 
 /// A row of a database, as far as a layer can know it.
@@ -107,6 +126,8 @@ impl Access {
             sessions: HashMap::default(),
             order: VecDeque::new(),
             told: 0,
+            approvals: HashMap::default(),
+            approved: VecDeque::new(),
             known_from_ms: None,
             read_to_ms: 0,
         };
@@ -130,6 +151,7 @@ impl Access {
             match record.command {
                 Some(b"db.session.start") if record.status == Status::Success => heard.began(record, row, time_ms),
                 Some(b"db.session.end") => heard.ended(record, time_ms),
+                Some(b"access_request.review" | b"access_request.update") => heard.approved(record),
                 _ => {}
             }
         }
@@ -168,13 +190,31 @@ impl Heard {
         let began = (time_ms, self.told);
         self.told += 1;
         let account: Arc<[u8]> = account.into();
-        let session = Session { person, database, pid, id, ended_ms: None, row };
+        let ticket = text(record, "access_requests").and_then(the_only_request);
+        let approver = ticket.as_ref().and_then(|ticket| self.approvals.get(ticket)).cloned();
+        let session = Session { person, database, pid, id, ended_ms: None, ticket, approver, row };
         self.sessions.entry(Arc::clone(&account)).or_default().insert(began, session);
         self.order.push_back((account, began));
         if self.order.len() > ACCESS_SESSIONS_MAX
             && let Some((account, began)) = self.order.pop_front()
         {
             self.forget(&account, began);
+        }
+    }
+
+    fn approved(&mut self, record: &Record<'_>) {
+        let is_approval = text(record, "state") == Some(b"APPROVED") && record.status != Status::Failure;
+        let (Some(request), Some(approver)) = (record.object, record.user.filter(|_| is_approval)) else { return };
+        if request.len() > NAME_BYTES_MAX || approver.len() > NAME_BYTES_MAX {
+            return;
+        }
+        if self.approvals.insert(request.to_vec(), approver.to_vec()).is_none() {
+            self.approved.push_back(request.to_vec());
+        }
+        if self.approved.len() > ACCESS_SESSIONS_MAX
+            && let Some(first) = self.approved.pop_front()
+        {
+            self.approvals.remove(&first);
         }
     }
 
@@ -233,7 +273,16 @@ fn the_only<'s>(mut sessions: impl Iterator<Item = &'s Session>) -> Behind {
     if first.person.is_empty() || sessions.any(|other| other.person != first.person) {
         return Behind::Unknown(Reason::AmbiguousAccess);
     }
-    Behind::Person(first.person.clone(), first.row)
+    let (ticket, approver) = (first.ticket.clone(), first.approver.clone());
+    Behind::Person(Person { name: first.person.clone(), row: first.row, ticket, approver })
+}
+
+/// `["3ba8…"]`; of several none is the one.
+fn the_only_request(list: &[u8]) -> Option<Vec<u8>> {
+    match serde_json::from_slice::<Vec<String>>(list).ok()?.as_slice() {
+        [one] if !one.is_empty() && one.len() <= NAME_BYTES_MAX => Some(one.clone().into_bytes()),
+        _ => None,
+    }
 }
 
 fn text<'a>(record: &Record<'a>, wanted: &str) -> Option<&'a [u8]> {
@@ -302,7 +351,7 @@ mod tests {
     fn said(behind: Option<Behind>) -> String {
         match behind {
             None => "not through it".to_owned(),
-            Some(Behind::Person(person, _)) => String::from_utf8(person).unwrap(),
+            Some(Behind::Person(person)) => String::from_utf8(person.name).unwrap(),
             Some(Behind::Unknown(reason)) => reason.word().to_owned(),
         }
     }
@@ -394,6 +443,33 @@ mod tests {
         }
         tell(&mut access, "db.session.start", &"x".repeat(300), TEN, "\"postgres_pid\":9,");
         assert_eq!(said(access.behind("pg", &Through { pid: Some(9), ..row })), "ambiguous_access");
+    }
+
+    #[test]
+    fn the_request_that_a_session_rests_on_is_told_with_who_approved_it() {
+        let mut access = access();
+        let rest = |state: &str| format!("\"id\":\"r-1\",\"reviewer\":\"{state}-john\",\"state\":\"{state}\",");
+        tell(&mut access, "access_request.review", "jane", TEN - 9000, &rest("APPROVED"));
+        tell(&mut access, "access_request.review", "jane", TEN - 8000, &rest("DENIED"));
+        tell(&mut access, "db.session.start", "jane", TEN, "\"postgres_pid\":7,\"access_requests\":[\"r-1\"],");
+        tell(&mut access, "db.session.start", "joan", TEN, "\"postgres_pid\":8,\"access_requests\":[\"r-1\",\"r-2\"],");
+        let request = |pid| {
+            let row = Through {
+                account: b"dba",
+                address: Some(b"10.0.5.7"),
+                pid: Some(pid),
+                began_ms: Some(TEN),
+                ..Through::default()
+            };
+            match access.behind("pg", &row) {
+                Some(Behind::Person(person)) => {
+                    [person.ticket, person.approver].map(|it| it.map(|it| String::from_utf8(it).unwrap()))
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(request(7), [Some("r-1".to_owned()), Some("APPROVED-john".to_owned())]);
+        assert_eq!(request(8), [None, None]);
     }
 
     #[test]

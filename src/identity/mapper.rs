@@ -11,7 +11,7 @@ use sealtrail_parsers::Record;
 use sealtrail_sql::Dialect;
 use serde_json::Value;
 
-use super::access::{Access, Behind, Through};
+use super::access::{Access, Behind, Person, Through};
 use super::carriers::{Carried, Carrier, Carriers};
 use super::directory::{Directory, Found, Reason};
 use super::grant::{Given, Grant};
@@ -201,8 +201,8 @@ impl Mapper {
         // What proves a program is its own.
         let proven = proven.filter(|_| answer.kind != Some(Kind::Service));
         let seen = behind.and_then(|behind| match behind {
-            Behind::Person(person, row) => {
-                Some(Carried { carrier: Carrier::Access, value: person.as_slice().into(), row: Some(*row) })
+            Behind::Person(person) => {
+                Some(Carried { carrier: Carrier::Access, value: person.name.as_slice().into(), row: Some(person.row) })
             }
             Behind::Unknown(_) => None,
         });
@@ -228,11 +228,15 @@ impl Mapper {
                 &self.line
             }
             (None, Some(carried), _) => {
-                put_together(&mut self.line, answer, carried, true, asked, version);
+                let approval = match behind {
+                    Some(Behind::Person(person)) if carried.carrier == Carrier::Access => Some(person),
+                    _ => None,
+                };
+                put_together(&mut self.line, answer, carried, (true, approval), asked, version);
                 &self.line
             }
             (None, None, Some(claim)) => {
-                put_together(&mut self.line, answer, claim, false, asked, version);
+                put_together(&mut self.line, answer, claim, (false, None), asked, version);
                 &self.line
             }
             (None, None, None) => &answer.json,
@@ -357,12 +361,12 @@ fn nobody(out: &mut Vec<u8>, beside: &[u8], reason: Reason, trust: &str, version
     close(out, version);
 }
 
-/// What the directory says, and what the row carries: as its person, or as what a rule asked for.
+/// What the directory says, and what the row carries: as its person, or as what a rule asked for; and what its session rests on.
 fn put_together(
     out: &mut Vec<u8>,
     answer: &Answer,
     carried: &Carried<'_>,
-    is_person: bool,
+    (is_person, approval): (bool, Option<&Person>),
     asked: &Asked<'_>,
     version: &[u8],
 ) {
@@ -386,7 +390,14 @@ fn put_together(
     }
     // Of another person's address and ticket nothing is said.
     let is_another = is_person && !answer.person.is_empty();
-    out.extend_from_slice(if is_another { &answer.beside } else { &answer.fields });
+    let has_own = approval.is_some_and(|it| it.ticket.is_some());
+    out.extend_from_slice(if is_another || has_own { &answer.beside } else { &answer.fields });
+    if let Some(Person { ticket: Some(ticket), approver, .. }) = approval {
+        text(out, "ticket", ticket);
+        if let Some(approver) = approver {
+            text(out, "approved_by", approver);
+        }
+    }
     let trust = match carried.carrier {
         Carrier::Authentication => "verified",
         Carrier::Access => trust_of(asked, false),

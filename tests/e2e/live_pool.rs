@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -22,6 +23,9 @@ variables_last = 'transaction'
 comment_keys = ['user']
 applications = ['/shop:(\\w+)/']
 ";
+
+/// Each client names its application.
+const TRUST: &str = "trust = ['session', 'comment', 'application']\n";
 
 /// What each of several people does; `{who}` is the person. `named`: the person is known. `unknown`: nobody can know it. `either`: nobody needs to.
 const STORY: &str = "
@@ -69,12 +73,8 @@ SELECT 'truth pat unknown';
 
 #[test]
 fn behind_a_pool_each_row_is_of_who_really_acted_or_of_nobody() {
-    let mut server = Postgres::start();
-    server.psql("postgres", "postgres", "CREATE ROLE app LOGIN PASSWORD 's3cret'; CREATE DATABASE appdb OWNER app;");
-    server.psql("app", "appdb", "CREATE TABLE orders (id int);");
-    let host = Host::empty();
-    let source = format!("[[source]]\nname = \"csv\"\npaths = [\"{}/*.csv\"]\n{IDENTITY}", server.log().display());
-    host.configure_with("interval = \"100ms\"\nsegment_max_bytes = \"256KiB\"", &source, &host.archive());
+    let (mut server, host) = (with_orders(), Host::empty());
+    configure(&host, &server, TRUST);
     let mut agent = host.run();
     agent.wait_ready();
     let pool = Pool::start(&server);
@@ -139,6 +139,65 @@ fn behind_a_pool_each_row_is_of_who_really_acted_or_of_nobody() {
     assert!(wrong.is_empty(), "{} of {others}: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
     eprintln!("{} rows, of them {counted:?}, and {others} without the truth in them that have a person", rows.len());
     assert!(counted["named"] > 200 && counted["unknown"] > 200 && counted["either"] > 20, "{counted:?}");
+}
+
+#[test]
+fn behind_a_pool_a_client_without_a_name_is_not_taken_for_the_one_before() {
+    let (mut server, host) = (with_orders(), Host::empty());
+    configure(&host, &server, "");
+    let mut agent = host.run();
+    agent.wait_ready();
+    let pool = Pool::start(&server);
+    let (mut amy, mut nameless) = (pool.raw(Some("shop:amy")), pool.raw(None));
+    for _ in 0..5 {
+        query(&mut amy, "SELECT 'truth amy either'");
+        query(&mut nameless, "SELECT 'truth pat unknown'");
+    }
+    drop((amy, nameless, pool));
+    server.stop();
+    agent.wait_settled();
+    agent.stop();
+    let trail = host.drain();
+    let rows: Vec<&Value> = trail.events().filter(|row| truth(row).is_some()).collect();
+    assert_eq!(rows.len(), 10);
+    let taken = rows.iter().filter(|row| truth(row).unwrap().0 == "pat" && row["client"]["application"] == "shop:amy");
+    assert!(taken.count() > 0, "the pool has become careful: then the name may count");
+    for row in rows {
+        assert_eq!(row["identity"]["reason"], "no_rule", "{row}");
+    }
+}
+
+fn with_orders() -> Postgres {
+    let server = Postgres::start();
+    server.psql("postgres", "postgres", "CREATE ROLE app LOGIN PASSWORD 's3cret'; CREATE DATABASE appdb OWNER app;");
+    server.psql("app", "appdb", "CREATE TABLE orders (id int);");
+    server
+}
+
+fn configure(host: &Host, server: &Postgres, trust: &str) {
+    let paths = format!("{}/*.csv", server.log().display());
+    let source = format!("[[source]]\nname = \"csv\"\npaths = [{paths:?}]\n{IDENTITY}{trust}");
+    host.configure_with("interval = \"100ms\"\nsegment_max_bytes = \"256KiB\"", &source, &host.archive());
+}
+
+/// One statement, by the simple protocol, until the server is ready for the next.
+fn query(client: &mut TcpStream, text: &str) {
+    let length = u32::try_from(text.len() + 5).unwrap();
+    client.write_all(&[b"Q", &length.to_be_bytes()[..], text.as_bytes(), b"\0"].concat()).unwrap();
+    until_ready(client);
+}
+
+fn until_ready(client: &mut TcpStream) {
+    loop {
+        let mut head = [0; 5];
+        client.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize;
+        client.read_exact(&mut vec![0; length - 4]).unwrap();
+        assert_ne!(head[0], b'E', "the server refused");
+        if head[0] == b'Z' {
+            return;
+        }
+    }
 }
 
 fn text_of(row: &Value) -> &str {
@@ -206,6 +265,18 @@ impl Pool {
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "app"]).stdin(Stdio::null());
         command.env("PGDATABASE", "appdb").env("PGAPPNAME", application);
         command
+    }
+
+    /// A client that says no more of itself than it must.
+    fn raw(&self, application: Option<&str>) -> TcpStream {
+        let mut words = "user\0app\0database\0appdb\0".to_owned();
+        words.extend(application.map(|name| format!("application_name\0{name}\0")));
+        words.push('\0');
+        let mut client = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let (length, version) = (u32::try_from(words.len() + 8).unwrap(), 3_u32 << 16);
+        client.write_all(&[&length.to_be_bytes()[..], &version.to_be_bytes(), words.as_bytes()].concat()).unwrap();
+        until_ready(&mut client);
+        client
     }
 
     /// Runs a script in one session; statements in it may fail.
