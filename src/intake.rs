@@ -143,11 +143,14 @@ impl Intake {
         self.identity = Some(Mapper::new(directory, carriers));
     }
 
+    /// Whether a layer before the database is listened to.
+    pub fn hears_layers(&mut self) -> bool {
+        self.identity.as_mut().is_some_and(|mapper| !mapper.access().is_empty())
+    }
+
     /// All files of a source were read to their ends at that time, in milliseconds since 1970.
     pub fn caught_up(&mut self, source: usize, at_ms: u64) {
-        if let Some(mapper) = &mut self.identity
-            && !mapper.access().is_empty()
-        {
+        if let Some(mapper) = &mut self.identity {
             mapper.access().caught_up(&self.sources[source].name, at_ms);
         }
     }

@@ -310,6 +310,42 @@ fn a_session_is_whose_the_layer_before_the_database_says_and_nobodys_before_it_i
 }
 
 #[test]
+fn a_session_of_mysql_is_joined_by_the_time_when_it_began() {
+    let site = Site::new("");
+    let (events, log) = (site.folder.path().join("events.log"), site.folder.path().join("audit.log"));
+    let event = |person: &str, time: &str| {
+        let event = teleport(person, "app", time, 0).replace(",\"postgres_pid\":0", "");
+        assert!(!event.contains("pid"));
+        event
+    };
+    let all = event("mary", "2026-11-20T10:00:00Z") + &event("jane", "2026-11-20T20:28:30.500Z");
+    fs::write(&events, all + &event("joan", "2026-11-20T21:00:00Z") + &event("jane", "2026-11-20T21:00:02Z")).unwrap();
+    let row = |time: &str, connection: u32, operation: &str, object: &str| {
+        format!("20261120 {time},db1,app,10.0.0.1,{connection},0,{operation},appdb,{object},0\n")
+    };
+    let rows = [
+        row("20:28:31", 17, "CONNECT", ""),
+        row("20:28:40", 17, "QUERY", "'SELECT 1'"),
+        row("20:28:50", 18, "QUERY", "'SELECT 2'"),
+        row("21:00:01", 19, "CONNECT", ""),
+        row("21:00:05", 19, "QUERY", "'SELECT 3'"),
+        row("22:00:01", 20, "CONNECT", ""),
+        row("22:00:05", 20, "QUERY", "'SELECT 4'"),
+    ];
+    fs::write(&log, rows.concat()).unwrap();
+    let source = |name: &str, path: &Path, format: &str| {
+        format!("[[source]]\nname = '{name}'\npaths = [{path:?}]\nformat = '{format}'\ntimezone = 'UTC'\n")
+    };
+    let database = source("maria", &log, "mariadb-audit") + &THROUGH_TELEPORT.replace("'pg'", "'maria'");
+    site.configure_with(&source("teleport", &events, "teleport-audit"), &database);
+    let lines = site.drain();
+    let found = told(&lines.iter().filter(|line| line["source"] == "maria").cloned().collect::<Vec<_>>());
+    let (jane, nobody) = ("jane access - any -", |reason: &str| format!("- - {reason} any -"));
+    let (ambiguous, no_event) = (nobody("ambiguous_access"), nobody("no_access_event"));
+    assert_eq!(found, [jane, jane, &no_event, &ambiguous, &ambiguous, &no_event, &no_event]);
+}
+
+#[test]
 fn what_clients_say_to_mysql_when_they_connect_and_to_oracle_names_the_person() {
     let site = Site::new("");
     let (my, oracle) = (site.folder.path().join("my.json"), site.folder.path().join("oracle.log"));

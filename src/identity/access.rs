@@ -142,7 +142,7 @@ impl Access {
     /// Takes a row of a layer's log into account.
     pub fn saw(&mut self, source: &str, record: &Record<'_>, row: RowId, time: &UtcTime) {
         // Its time must be its own: it is what is joined by.
-        if time.source.is_some() {
+        if !time.is_certain() {
             return;
         }
         for heard in self.layers.iter_mut().filter(|heard| heard.layer.source == source) {

@@ -7,7 +7,7 @@ use std::hash::BuildHasher;
 use std::io::Write;
 use std::sync::Arc;
 
-use sealtrail_parsers::Record;
+use sealtrail_parsers::{Act, Record};
 use sealtrail_sql::Dialect;
 use serde_json::Value;
 
@@ -168,12 +168,15 @@ impl Mapper {
     }
 
     fn behind(&self, record: &Record<'_>, known: &Known<'_>, site: Site<'_>, time: &UtcTime) -> Option<Behind> {
+        // The row of a login is when its session begins.
+        let begins = (record.act == Act::Login && time.is_certain()).then(|| time.unix_ms());
+        let began = site.session_start.filter(|it| it.is_certain()).map(UtcTime::unix_ms);
         let row = Through {
             account: record.user.filter(|account| !account.is_empty())?,
             address: record.client.address,
             database: record.database.filter(|name| !name.is_empty()),
             pid: record.session.pid,
-            began_ms: site.session_start.filter(|it| it.source.is_none()).map(UtcTime::unix_ms).or(known.logged_in_ms),
+            began_ms: began.or(begins).or(known.began_ms),
             time_ms: time.unix_ms(),
         };
         self.access.behind(site.source, &row)

@@ -55,6 +55,8 @@ pub struct Known<'a> {
     pub identity: Option<&'a [u8]>,
     /// When it logged in, Unix milliseconds.
     pub logged_in_ms: Option<u64>,
+    /// The same for whoever joins it to another log, also where its zone is the configuration's.
+    pub began_ms: Option<u64>,
     /// Whom the server proved it to be, for as long as it lasts.
     pub authenticated: Option<Authenticated<'a>>,
     /// Whom its application says that it is for, and the record that tells.
@@ -88,6 +90,7 @@ struct Session {
     method: Option<Vec<u8>>,
     identity: Option<Vec<u8>>,
     logged_in_ms: Option<u64>,
+    began_ms: Option<u64>,
     /// Unlike these it outlives the login.
     proven: Option<Proven>,
     settings: Settings,
@@ -413,6 +416,7 @@ impl Session {
             method: self.method.as_deref(),
             identity: self.identity.as_deref(),
             logged_in_ms: self.logged_in_ms,
+            began_ms: self.began_ms,
             authenticated: self.proven.as_ref().map(|it| Authenticated {
                 method: &it.method,
                 identity: &it.identity,
@@ -445,7 +449,8 @@ impl Session {
     /// The row of the login has what came before it.
     fn logged_in(&mut self, time: &UtcTime) {
         let (proven, logged_in_ms) = (self.proven.take(), time.source.is_none().then(|| time.unix_ms()));
-        *self = Session { logged_in_ms, proven, ..Session::new() };
+        let began_ms = time.is_certain().then(|| time.unix_ms());
+        *self = Session { logged_in_ms, began_ms, proven, ..Session::new() };
     }
 
     /// More rows of the same statement: the first one is referred to.

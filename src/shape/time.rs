@@ -35,6 +35,11 @@ impl UtcTime {
         text.parse::<jiff::Timestamp>().map_or(0, |time| u64::try_from(time.as_millisecond()).unwrap_or(0))
     }
 
+    /// Whether it is the server's own, zone included, by the row or by the configuration.
+    pub fn is_certain(&self) -> bool {
+        matches!(self.source, None | Some("config:timezone"))
+    }
+
     /// The same time, derived from `source`.
     pub fn derived(self, source: &'static str) -> Self {
         UtcTime { source: Some(source), ..self }
