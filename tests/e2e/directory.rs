@@ -45,7 +45,8 @@ fn while_the_directory_changes_every_row_is_of_the_version_that_it_names() {
     let seconds = begun.elapsed().as_secs_f64();
     wait_until("all rows", || (host.status()?["sources"][0]["rows_sealed"].as_u64()? == written).then_some(()));
     let behind = begun.elapsed().as_secs_f64() - seconds;
-    agent.stop();
+    // All lines at once may be more than fits into memory.
+    assert!(agent.term().0.success());
     host.assert_verifies();
 
     let mut round_of: BTreeMap<String, u64> = BTreeMap::new();
