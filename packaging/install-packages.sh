@@ -2,7 +2,7 @@
 # Installs with apt what a Debian-like machine lacks, as root or through sudo. Says what; says nothing when all is there.
 #   build   a C compiler: ring and zstd have C and assembly in them
 #   test    build, and: python3 with venv, zstd, systemd (systemd-analyze), logrotate, bindfs, PostgreSQL 15 with pgAudit,
-#           MariaDB 10.11; libclang, bzip2 and Debian's keys for the judge of the statement reader
+#           pgbouncer, MariaDB 10.11; libclang, bzip2 and Debian's keys for the judge of the statement reader
 set -euo pipefail
 
 main() {
@@ -30,6 +30,7 @@ tests() {
   if [ ! -x /usr/lib/postgresql/15/bin/pgbench ] || [ ! -e /usr/share/postgresql/15/extension/pgaudit.control ]; then
     missing+=(postgresql-15 postgresql-15-pgaudit)
   fi
+  [ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer)
   if [ ! -x /usr/sbin/mariadbd ] || [ ! -e /usr/lib/mysql/plugin/server_audit.so ]; then missing+=(mariadb-server); fi
   # Not libclang-cpp, which is another library.
   compgen -G '/usr/lib/*/libclang-[0-9]*.so*' >/dev/null || missing+=(libclang1)

@@ -16,7 +16,7 @@ use crate::event::{self, At, Event, Kept, Origin, Oversize, Place, Unparsed};
 use crate::frames::{Frames, Next, Passed};
 use crate::health::SourceHealth;
 use crate::held::{Held, Waiting};
-use crate::identity::{Carriers, Directory, Mapper};
+use crate::identity::{Carriers, Directory, Mapper, Site};
 use crate::journal::write::Block;
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::redact::hash::HashKey;
@@ -149,6 +149,18 @@ impl Intake {
         let variables = Arc::new(carriers.variables.clone());
         self.sources.iter_mut().for_each(|source| source.memory.variables = Arc::clone(&variables));
         self.identity = Some(Mapper::new(directory, carriers));
+    }
+
+    /// Whether a layer before the database is listened to.
+    pub fn hears_layers(&mut self) -> bool {
+        self.identity.as_mut().is_some_and(|mapper| !mapper.access().is_empty())
+    }
+
+    /// All files of a source were read to their ends at that time, in milliseconds since 1970.
+    pub fn caught_up(&mut self, source: usize, at_ms: u64) {
+        if let Some(mapper) = &mut self.identity {
+            mapper.access().caught_up(&self.sources[source].name, at_ms);
+        }
     }
 
     /// Counts the rows of each session from now on, on from where `sessions` stand: one a source, in their order.
@@ -586,8 +598,9 @@ impl Row<'_> {
         }
         let mut known = self.source.memory.known(session, record);
         let who = self.identity.as_mut().map(|mapper| {
-            let places = (self.server, self.source.name.as_str());
-            mapper.who(record, &known, told.as_ref().map(|told| told.dialect), places, &time)
+            let source = self.source.name.as_str();
+            let site = Site { server: self.server, source, session_start: session_start.as_ref() };
+            mapper.who(record, &known, told.as_ref().map(|told| told.dialect), site, &time)
         });
         known.break_glass = who.is_some_and(|who| who.is_break_glass);
         let who = who.map_or(&[][..], |who| who.json);
@@ -650,6 +663,11 @@ impl Row<'_> {
         };
         event::write(&mut self.block.lines, &event);
         let row = RowId { file: self.origin.file, offset: place.offset, part: place.part };
+        if let Some(mapper) = self.identity
+            && !mapper.access().is_empty()
+        {
+            mapper.access().saw(&self.source.name, record, row, &time);
+        }
         self.source.memory.learn(session, record, told.as_ref(), row, &time);
         if let (Some(session), Some(told)) = (session, told.filter(|_| record.follows)) {
             self.source.accounts.ran(session, &told);

@@ -185,7 +185,10 @@ pub const RESOURCES_MAX: usize = 64;
 /// Rules of a directory, some 500 bytes each. More are a mistake of the configuration.
 pub const IDENTITY_RULES_MAX: usize = 20_000;
 
-/// Of these, rules that do not write their accounts out: each is held against all others when the directory is read, and asked for each new account.
+/// Grants of access to this server that a directory holds, some 500 bytes each. More are a mistake of the configuration: an export has those of the last weeks.
+pub const IDENTITY_GRANTS_MAX: usize = 20_000;
+
+/// Of the rules, those that do not write their accounts out: each is held against all others when the directory is read, and asked for each new account.
 pub const IDENTITY_PATTERN_RULES_MAX: usize = 1_000;
 
 /// What one regular expression of a rule may take when it is compiled. At it the rule is a mistake.
@@ -199,6 +202,10 @@ pub const IDENTITY_FILE_BYTES_MAX: u64 = 16 * MIB as u64;
 
 /// How often the files of rules are looked at. A change counts after the second look that finds the file the same.
 pub const IDENTITY_LOOK_MS: u64 = 2_000;
+
+/// Sessions that a layer before the database let in of which it is known whose they are, some 300 bytes each, for each layer. Past it those told first are
+/// forgotten, and their rows have no person.
+pub const ACCESS_SESSIONS_MAX: usize = 10_000;
 
 /// Answers of the directory that are kept for when the same is asked again: accounts, with what else rules ask for.
 pub const IDENTITY_ANSWERS: usize = 1024;

@@ -246,6 +246,35 @@ fn rules_come_from_the_configuration_and_from_files_of_each_form() {
 }
 
 #[test]
+fn grants_come_from_files_and_access_that_two_had_at_once_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one.csv"), folder.path().join("two.json"));
+    let head = "who,account,database,server,from,to,note\n";
+    fs::write(
+        &one,
+        format!(
+            "{head}Jane,dba,shop,orders-db-1,2026-11-01,2026-11-02,x\nMary,dba,shop,other,2026-11-01,2026-11-02,\n"
+        ),
+    )
+    .unwrap();
+    fs::write(&two, "[{\"person\": \"Joan\", \"account\": \"dba\", \"from\": \"2026-11-02\", \"to\": \"2026-11-03\"}]")
+        .unwrap();
+    let columns = "grants_columns = { who = 'person', note = '' }";
+    let text = format!("{SOURCE}[identity]\ngrants = [{one:?}, {two:?}]\n");
+    let reading = read_text(&format!("{text}{columns}\n")).unwrap();
+    assert_eq!(reading.plan.identity.as_ref().unwrap().loaded.directory.grants.len(), 2);
+    assert!(config::human(&reading, &[], &[]).contains("(2 grants for this server)"));
+    assert_warned(
+        &format!("{text}{columns}\n"),
+        "had the same account from 2026-11-02T00:00:00.000Z to 2026-11-03T00:00:00.000Z",
+    );
+    let error = read_text(&text).unwrap_err();
+    let told: Vec<String> =
+        error.mistakes().iter().map(|mistake| format!("{} {}", mistake.line, mistake.message)).collect();
+    assert!(told[0].starts_with("5 ") && told[0].contains("one.csv:2: who: unknown column"), "{told:?}");
+}
+
+#[test]
 fn what_is_wrong_in_a_file_of_rules_is_told_with_both_places() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (folder.path().join("one.csv"), folder.path().join("two.csv"));
@@ -449,14 +478,14 @@ fn example_lines(keep: impl Fn(&str) -> bool) -> String {
     lines_of(&without_rules(&example()), keep)
 }
 
-/// A rule has no defaults: it is there or it is not.
+/// A rule has no defaults, nor has a layer: it is there or it is not.
 fn without_rules(example: &str) -> String {
     let without = |example: String, rule: &str| {
         let start = example.find(rule).unwrap();
         let end = start + example[start..].find("\n\n\n").unwrap();
         format!("{}{}", &example[..start], &example[end..])
     };
-    ["#[[identity.rule]]", "#[[redact.rule]]"].into_iter().fold(example.to_owned(), without)
+    ["#[[identity.access]]", "#[[redact.rule]]"].into_iter().fold(example.to_owned(), without)
 }
 
 fn lines_of(text: &str, keep: impl Fn(&str) -> bool) -> String {
@@ -482,7 +511,8 @@ fn key_names(text: &str) -> Vec<String> {
             let kind = table.get("type").and_then(|kind| kind.as_str());
             let section = kind.map_or(section.clone(), |kind| format!("{section}({kind})"));
             for (key, value) in table.as_table().unwrap() {
-                let rules = value.as_array().filter(|_| key == "rule").and_then(|rules| rules[0].as_table());
+                let rules =
+                    value.as_array().filter(|_| key == "rule" || key == "access").and_then(|rules| rules[0].as_table());
                 match value.as_table().filter(|_| key == "tls").or(rules) {
                     Some(inner) => names.extend(inner.keys().map(|inner| format!("{section}.{key}.{inner}"))),
                     None => names.push(format!("{section}.{key}")),

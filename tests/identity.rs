@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+#[path = "support/rows.rs"]
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
@@ -10,16 +13,12 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sealtrail::clock::HostClock;
-use sealtrail::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
 use sealtrail::event;
-use sealtrail::frames::Frames;
 use sealtrail::health::SourceHealth;
 use sealtrail::held::Held;
 use sealtrail::identity::{Carrier, Carriers, Loader, Watch};
 use sealtrail::intake::Intake;
 use sealtrail::limits::{BLOCK_BYTES_MAX, IDENTITY_LOOK_MS};
-use sealtrail::shape::Classify;
 use sealtrail_parsers::{Dialect, Format};
 use serde_json::Value;
 
@@ -195,6 +194,217 @@ fn what_an_application_says_names_the_person_and_is_never_more_than_asserted() {
     assert_eq!(lines[7]["identity"]["claim"], "42");
 }
 
+/// Person, carrier, reason, rule and ticket of each row.
+fn told(lines: &[Value]) -> Vec<String> {
+    let schema = serde_json::from_str(include_str!("../docs/record.schema.json")).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let of = |line: &Value| {
+        if let Some(error) = schema.iter_errors(line).next() {
+            panic!("{error}: {line}");
+        }
+        let identity = &line["identity"];
+        let words =
+            [&line["person"], &identity["carrier"], &identity["reason"], &identity["rule"], &identity["ticket"]];
+        words.map(|word| word.as_str().unwrap_or("-")).join(" ")
+    };
+    lines.iter().filter(|line| line["type"] == "event").map(of).collect()
+}
+
+#[test]
+fn access_that_was_given_for_a_time_names_the_person_and_of_two_at_once_nobody() {
+    let site = Site::new("");
+    let grants = site.folder.path().join("grants.csv");
+    let people = "Requester,DB User,Database,Starts At,Expires At,Approved By,Ticket\n\
+                  Jane,app,appdb,2026-11-20T20:00:00Z,2026-11-20T20:20:00Z,John,CHG-1\n\
+                  Joan,app,appdb,2026-11-20T20:10:00Z,2026-11-20T20:30:00Z,John,CHG-2\n\
+                  Mary,web,other,2026-11-20T20:00:00Z,2026-11-20T21:00:00Z,John,CHG-3\n";
+    fs::write(&grants, people).unwrap();
+    let rules = "[[identity.rule]]\nname = 'app'\naccount = 'app'\nkind = 'break_glass'\nteam = 'shop'\nticket = 'OLD'\n\
+                 [[identity.rule]]\nname = 'web'\naccount = 'web'\nperson = 'Bob'\nticket = 'OLD'\n";
+    site.configure(&format!("[identity]\ngrants = [{grants:?}]\n{rules}"));
+    let at =
+        |account: &str, minute: u32| row(account, 1).replacen("20:28:31.135", &format!("20:{minute:02}:00.000"), 1);
+    let log = [at("app", 0), at("app", 10), at("app", 20), at("app", 30), at("web", 5), at("crm", 5)];
+    fs::write(site.log(), log.concat()).unwrap();
+    let lines = site.drain();
+    assert_eq!(
+        told(&lines),
+        [
+            "Jane grant - app CHG-1",
+            "- - ambiguous_grant app -",
+            "Joan grant - app CHG-2",
+            "- - not_valid app OLD",
+            "Bob - - web OLD",
+            "- - no_rule - -",
+        ]
+    );
+    let first = lines.iter().find(|line| line["type"] == "event").unwrap();
+    let identity = &first["identity"];
+    assert_eq!(identity["grant"], format!("{}:2", grants.display()));
+    assert_eq!((&identity["team"], &identity["kind"]), (&"shop".into(), &"break_glass".into()));
+    assert_eq!((&first["break_glass"], &identity["approved_by"]), (&true.into(), &"John".into()));
+    assert_eq!((&identity["trust"], &identity["valid_to"]), (&"mapped".into(), &"2026-11-20T20:20:00.000Z".into()));
+    let output = site.run(&["check"]);
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(
+        said.contains(&format!("Jane in {0}:2 and Joan in {0}:3 had the same account", grants.display())),
+        "{said}"
+    );
+    let ask = |time: &str| {
+        let output = site.run(&["identity", "test", "--account", "app", "--database", "appdb", "--time", time]);
+        (output.status.code().unwrap(), text(&output.stdout).lines().next().unwrap().to_owned())
+    };
+    assert_eq!(ask("2026-11-20T20:05:00Z"), (0, "Jane".to_owned()));
+    assert_eq!(
+        ask("2026-11-20T20:15:00Z"),
+        (1, "nobody: several people had access to this account at once".to_owned())
+    );
+    assert_eq!(ask("2026-11-20T20:45:00Z"), (0, "no person: the rule names none, and no grant covers it".to_owned()));
+}
+
+/// A session that Teleport began for somebody.
+fn teleport(person: &str, account: &str, time: &str, pid: u64) -> String {
+    format!(
+        "{{\"event\":\"db.session.start\",\"time\":\"{time}\",\"code\":\"TDB00I\",\"user\":\"{person}\",\"sid\":\"{person}\",\"db_user\":\"{account}\",\
+         \"db_service\":\"orders\",\"db_name\":\"appdb\",\"postgres_pid\":{pid},\"success\":true}}\n"
+    )
+}
+
+const THROUGH_TELEPORT: &str =
+    "[[identity.access]]\nsource = 'teleport'\nsources = ['pg']\naddress = ['10.0.0.1']\nservice = ['orders']\n
+    [[identity.rule]]\nname = 'any'\naccount = '*'\npriority = 999\nperson = 'Somebody'\n";
+
+#[test]
+fn a_session_is_whose_the_layer_before_the_database_says_and_nobodys_before_it_is_read() {
+    for (teleport_first, expected) in [
+        (true, ["jane access - any -", "- - no_access_event any -", "Somebody - - any -"]),
+        (false, ["- - no_access_event any -", "- - no_access_event any -", "Somebody - - any -"]),
+    ] {
+        let site = Site::new("");
+        let events = site.folder.path().join("events.log");
+        fs::write(&events, teleport("jane", "app", "2026-11-20T20:28:30.500Z", 17061)).unwrap();
+        let source = format!("[[source]]\nname = 'teleport'\npaths = [{events:?}]\nformat = 'teleport-audit'\n");
+        let (before, after) = if teleport_first { (source.as_str(), "") } else { ("", source.as_str()) };
+        site.configure_with(before, &format!("{after}{THROUGH_TELEPORT}"));
+        let log = [
+            row("app", 1),
+            row("app", 1).replace("17061", "17062").replace("6b00ad6f.1", "6b00ad6f.2"),
+            row("app", 1).replace("10.0.0.1", "10.0.0.2").replace("6b00ad6f.1", "6b00ad6f.3"),
+        ];
+        fs::write(site.log(), log.concat()).unwrap();
+        let lines = site.drain();
+        let of_database: Vec<Value> = lines.iter().filter(|line| line["source"] == "pg").cloned().collect();
+        assert_eq!(told(&of_database), expected, "teleport first: {teleport_first}");
+        if teleport_first {
+            let event = lines.iter().find(|line| line["source"] == "teleport").unwrap();
+            let identity = &of_database[0]["identity"];
+            assert_eq!((&identity["claimed_in"], &identity["trust"]), (&event["id"], &"mapped".into()));
+            // A start later the same session goes on, and nobody knows whose it was.
+            let mut log = fs::OpenOptions::new().append(true).open(site.log()).unwrap();
+            log.write_all(row("app", 2).as_bytes()).unwrap();
+            let lines = site.drain();
+            let last = lines.iter().rfind(|line| line["source"] == "pg").unwrap();
+            assert_eq!(told(std::slice::from_ref(last)), ["- - no_access_event any -"]);
+        }
+    }
+}
+
+#[test]
+fn a_session_of_mysql_is_joined_by_the_time_when_it_began() {
+    let site = Site::new("");
+    let (events, log) = (site.folder.path().join("events.log"), site.folder.path().join("audit.log"));
+    let event = |person: &str, time: &str| {
+        let event = teleport(person, "app", time, 0).replace(",\"postgres_pid\":0", "");
+        assert!(!event.contains("pid"));
+        event
+    };
+    let all = event("mary", "2026-11-20T10:00:00Z") + &event("jane", "2026-11-20T20:28:30.500Z");
+    fs::write(&events, all + &event("joan", "2026-11-20T21:00:00Z") + &event("jane", "2026-11-20T21:00:02Z")).unwrap();
+    let row = |time: &str, connection: u32, operation: &str, object: &str| {
+        format!("20261120 {time},db1,app,10.0.0.1,{connection},0,{operation},appdb,{object},0\n")
+    };
+    let rows = [
+        row("20:28:31", 17, "CONNECT", ""),
+        row("20:28:40", 17, "QUERY", "'SELECT 1'"),
+        row("20:28:50", 18, "QUERY", "'SELECT 2'"),
+        row("21:00:01", 19, "CONNECT", ""),
+        row("21:00:05", 19, "QUERY", "'SELECT 3'"),
+        row("22:00:01", 20, "CONNECT", ""),
+        row("22:00:05", 20, "QUERY", "'SELECT 4'"),
+    ];
+    fs::write(&log, rows.concat()).unwrap();
+    let source = |name: &str, path: &Path, format: &str| {
+        format!("[[source]]\nname = '{name}'\npaths = [{path:?}]\nformat = '{format}'\ntimezone = 'UTC'\n")
+    };
+    let database = source("maria", &log, "mariadb-audit") + &THROUGH_TELEPORT.replace("'pg'", "'maria'");
+    site.configure_with(&source("teleport", &events, "teleport-audit"), &database);
+    let lines = site.drain();
+    let found = told(&lines.iter().filter(|line| line["source"] == "maria").cloned().collect::<Vec<_>>());
+    let (jane, nobody) = ("jane access - any -", |reason: &str| format!("- - {reason} any -"));
+    let (ambiguous, no_event) = (nobody("ambiguous_access"), nobody("no_access_event"));
+    assert_eq!(found, [jane, jane, &no_event, &ambiguous, &ambiguous, &no_event, &no_event]);
+}
+
+#[test]
+fn what_clients_say_to_mysql_when_they_connect_and_to_oracle_names_the_person() {
+    let site = Site::new("");
+    let (my, oracle) = (site.folder.path().join("my.json"), site.folder.path().join("oracle.log"));
+    let event = |number: u32, connection: u32, class: &str, event: &str, data: &str| {
+        format!(
+            "{{\"timestamp\": \"2026-11-20 17:28:58\", \"id\": {number}, \"class\": \"{class}\", \"event\": \"{event}\", \"connection_id\": {connection},\
+             \"account\": {{\"user\": \"app\", \"host\": \"\"}}, \"login\": {{\"user\": \"app\", \"os\": \"\", \"ip\": \"192.0.2.1\", \"proxy\": \"\"}},\
+             \"{class}_data\": {{{data}}}}}"
+        )
+    };
+    let connect = |number: u32, connection: u32, attributes: &str| {
+        let data = format!(
+            "\"connection_type\": \"tcp/ip\", \"status\": 0, \"db\": \"shop\", \"connection_attributes\": {{{attributes}}}"
+        );
+        event(number, connection, "connection", "connect", &data)
+    };
+    let query = |number: u32, connection: u32, text: &str| {
+        let data = format!("\"command\": \"Query\", \"sql_command\": \"x\", \"query\": \"{text}\", \"status\": 0");
+        event(number, connection, "general", "status", &data)
+    };
+    let events = [
+        connect(0, 41, "\"_app_user\": \"jane\", \"program_name\": \"shop\""),
+        connect(1, 42, "\"program_name\": \"shop\""),
+        query(2, 41, "SELECT 1"),
+        query(3, 42, "SELECT 2"),
+        query(4, 41, "SET @app_user = 'joan'"),
+        query(5, 41, "SELECT 3"),
+        event(6, 41, "connection", "disconnect", "\"connection_type\": \"tcp/ip\""),
+        connect(7, 41, ""),
+        query(8, 41, "SELECT 4"),
+    ];
+    fs::write(&my, format!("[\n{}\n]\n", events.join(",\n"))).unwrap();
+    let row = |client: &str| {
+        format!(
+            "2026-11-20T15:52:56+00:00 host journal: Oracle Unified Audit[23128]: LENGTH: '{}' TYPE:\"4\" DBID:\"1\" SESID:\"7\" CLIENTID:\"{client}\" ENTRYID:\"1\" STMTID:\"9\" \
+             DBUSER:\"APP\" CURUSER:\"APP\" ACTION:\"3\" RETCODE:\"0\" SCHEMA:\"APP\" OBJNAME:\"T\" PDB_GUID:\"00\"\n",
+            150 + client.len()
+        )
+    };
+    fs::write(&oracle, row("mary") + &row("")).unwrap();
+    let source = |name: &str, path: &Path, format: &str| {
+        format!("[[source]]\nname = '{name}'\npaths = [{path:?}]\nformat = '{format}'\ntimezone = 'UTC'\n")
+    };
+    site.configure(&format!(
+        "{}{}[identity]\nvariables = ['@app_user', 'client_identifier']\nconnection_attributes = ['_app_user']\n",
+        source("my", &my, "mysql-audit-json"),
+        source("oracle", &oracle, "oracle-syslog")
+    ));
+    let lines = site.drain();
+    let of = |name: &str| told(&lines.iter().filter(|line| line["source"] == name).cloned().collect::<Vec<_>>());
+    let (nobody, person) = ("- - no_rule - -", |name: &str| format!("{name} session - - -"));
+    let found = of("my");
+    assert_eq!(found[..6], [nobody, nobody, &person("jane"), nobody, &person("jane"), &person("joan")]);
+    assert_eq!(found[7..], [nobody, nobody], "another connection of the same number");
+    assert_eq!(of("oracle"), [person("mary"), nobody.to_owned()]);
+    let my: Vec<&Value> = lines.iter().filter(|line| line["source"] == "my").collect();
+    assert_eq!((&my[2]["identity"]["claimed_in"], &my[2]["identity"]["trust"]), (&my[0]["id"], &"asserted".into()));
+}
+
 #[test]
 fn a_start_with_a_file_that_is_wrong_is_refused() {
     let site = Site::new("");
@@ -276,10 +486,10 @@ fn every_row_is_mapped_by_one_version_and_says_which_while_the_directory_changes
     };
     write(0);
     let loader =
-        Loader { files: files.to_vec(), inline: Vec::new(), server: "db1".to_owned(), sources: vec!["pg".to_owned()] };
+        Loader { files: files.to_vec(), server: "db1".to_owned(), sources: vec!["pg".to_owned()], ..Loader::default() };
     let loaded = loader.load().unwrap();
     let mut versions = BTreeMap::from([(loaded.directory.version.clone(), 0)]);
-    let mut intake = intake();
+    let mut intake = rows::intake("pg", &Format::PostgresCsvlog.into(), None, 1 << 20);
     intake.name_people(Arc::clone(&loaded.directory), Carriers { trust: Carrier::ALL.to_vec(), ..Carriers::default() });
     let (mut watch, mut now) = (Watch::new(loader, &loaded, 0), 0);
     let rows: String = (0..100).map(|at| row(if at % 2 == 0 { "app" } else { "web" }, at)).collect();
@@ -392,39 +602,9 @@ fn row(account: &str, number: u64) -> String {
     )
 }
 
-fn intake() -> Intake {
-    let agent = AgentPlan {
-        name: "db1".to_owned(),
-        origin: String::new(),
-        state_dir: PathBuf::new(),
-        journal_max_bytes: 0,
-        record_max_bytes: 1 << 20,
-        poll_interval: std::time::Duration::ZERO,
-    };
-    let source = SourcePlan {
-        name: "pg".to_owned(),
-        paths: Vec::new(),
-        exclude: Vec::new(),
-        format: Some(Format::PostgresCsvlog),
-        prefix: None,
-        inside: None,
-        start_at: StartAt::Beginning,
-        timezone: None,
-        quiet_after: QuietAfter::Off,
-        labels: BTreeMap::new(),
-    };
-    Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &Default::default(), &[source])
-}
-
 fn take(intake: &mut Intake, log: &[u8]) -> Vec<Value> {
     let dialect = Dialect::from(Format::PostgresCsvlog);
-    let mut frames = Frames::new(0, Vec::new());
-    frames.set_dialect(dialect.clone(), true);
-    let read = |room: &mut [u8], _| {
-        room.copy_from_slice(log);
-        Ok::<_, ()>(log.len())
-    };
-    frames.fill(log.len(), read).unwrap();
+    let mut frames = rows::frames(&dialect, log);
     let origin = Arc::new(intake.new_origin(0, &event::file_id("pg", b"first line", 0), dialect, "log"));
     intake.take(0, &origin, &mut frames, &mut Held::default(), true, BLOCK_BYTES_MAX, &SourceHealth::default());
     values(&std::mem::take(&mut intake.block.lines))
@@ -446,9 +626,14 @@ impl Site {
     }
 
     fn configure(&self, identity: &str) {
+        self.configure_with("", identity);
+    }
+
+    /// `before` stands before the source of the database.
+    fn configure_with(&self, before: &str, identity: &str) {
         let state = self.folder.path().join("state");
         let config = format!(
-            "[agent]\nname = \"db1\"\norigin = \"acme/test/db1\"\nstate_dir = {state:?}\n[[source]]\nname = \"pg\"\npaths = [{:?}]\ntimezone = \"UTC\"\n{identity}",
+            "[agent]\nname = \"db1\"\norigin = \"acme/test/db1\"\nstate_dir = {state:?}\n{before}[[source]]\nname = \"pg\"\npaths = [{:?}]\ntimezone = \"UTC\"\n{identity}",
             self.log()
         );
         fs::write(self.config(), config).unwrap();

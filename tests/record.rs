@@ -163,6 +163,24 @@ fn every_line_of_a_real_trail_is_allowed_by_the_schema() {
 }
 
 #[test]
+fn a_trail_that_is_named_after_its_host_alone_is_allowed_by_the_schema() {
+    let trail = Trail::new();
+    let config = trail.dir.path().join("sealtrail.toml");
+    for origin in ["", "origin = \"db1.example\"\n", "origin = \"acme/eu/west/prod/db1\"\n"] {
+        let text = fs::read_to_string(&config).unwrap();
+        let without: String =
+            text.lines().filter(|line| !line.starts_with("origin")).fold(String::new(), |all, line| all + line + "\n");
+        fs::write(&config, without.replacen("[agent]\n", &format!("[agent]\n{origin}"), 1)).unwrap();
+        fs::remove_dir_all(trail.dir.path().join("state")).unwrap_or_default();
+        fs::remove_dir_all(trail.dir.path().join("archive")).unwrap_or_default();
+        trail.drain();
+        let lines = trail.lines();
+        assert!(lines.iter().any(|line| line["type"] == "checkpoint"));
+        lines.iter().for_each(|line| assert_allowed(origin, line));
+    }
+}
+
+#[test]
 fn what_happened_to_files_and_journal_is_in_the_trail_as_the_schema_allows() {
     let trail = Trail::new();
     trail.drain();

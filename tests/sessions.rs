@@ -3,25 +3,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
+#[path = "support/rows.rs"]
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use sealtrail::clock::HostClock;
-use sealtrail::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
 use sealtrail::event;
-use sealtrail::frames::Frames;
 use sealtrail::health::SourceHealth;
 use sealtrail::held::Held;
-use sealtrail::intake::{GivenUp, Intake};
+use sealtrail::intake::GivenUp;
 use sealtrail::limits::{BLOCK_BYTES_MAX, SESSIONS_MAX};
-use sealtrail::redact::Redact;
 use sealtrail::sessions::Sessions;
 use sealtrail::sessions::numbered::{FileId, Numbered, RowId, Says};
 use sealtrail::sessions::saved::{Saved, replay};
 use sealtrail::sessions::table::{Table, Told};
-use sealtrail::shape::Classify;
 use sealtrail_parsers::postgres_prefix::Prefix;
 use sealtrail_parsers::{Dialect, Format};
 use serde_json::Value;
@@ -851,35 +849,9 @@ fn an_entry_that_is_missing_in_the_middle_of_a_row_is_missed() {
 /// The count of a log's rows, and their lines.
 fn count(log: &[u8], capture: &Capture, record_max_bytes: usize) -> (Sessions, Vec<u8>) {
     let dialect = capture.dialect();
-    let agent = AgentPlan {
-        name: "db-1".to_owned(),
-        origin: String::new(),
-        state_dir: std::path::PathBuf::new(),
-        journal_max_bytes: 0,
-        record_max_bytes,
-        poll_interval: std::time::Duration::ZERO,
-    };
-    let source = SourcePlan {
-        name: SOURCE.to_owned(),
-        paths: Vec::new(),
-        exclude: Vec::new(),
-        format: Some(capture.format),
-        prefix: dialect.prefix.clone(),
-        inside: None,
-        start_at: StartAt::Beginning,
-        timezone: Some(capture.zone.to_owned()),
-        quiet_after: QuietAfter::Off,
-        labels: BTreeMap::new(),
-    };
-    let mut intake = Intake::new(Arc::new(HostClock), &agent, &Classify::default(), &Redact::default(), &[source]);
+    let mut intake = rows::intake(SOURCE, &dialect, Some(capture.zone), record_max_bytes);
     intake.count_rows(vec![Sessions::new(SOURCE)]);
-    let mut frames = Frames::new(0, Vec::new());
-    frames.set_dialect(dialect.clone(), true);
-    let read = |room: &mut [u8], _| {
-        room.copy_from_slice(log);
-        Ok::<_, ()>(log.len())
-    };
-    frames.fill(log.len(), read).unwrap();
+    let mut frames = rows::frames(&dialect, log);
     let origin = Arc::new(intake.new_origin(0, &event::file_id(SOURCE, b"first line", 0), dialect, "log"));
     let mut held = Held::default();
     intake.take(0, &origin, &mut frames, &mut held, true, BLOCK_BYTES_MAX, &SourceHealth::default());

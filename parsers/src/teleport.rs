@@ -56,7 +56,7 @@ fn record<'a>(mut members: Members<'a>, room: &mut Room<'a>) -> Record<'a> {
     if let Some(address) = members.text("addr.remote", room) {
         (record.client.address, record.client.port) = host_and_port(address);
     }
-    const NAMES: [(&str, &str); 24] = [
+    const NAMES: [(&str, &str); 25] = [
         ("code", "code"),
         ("ei", "ei"),
         ("uid", "uid"),
@@ -68,6 +68,7 @@ fn record<'a>(mut members: Members<'a>, room: &mut Room<'a>) -> Record<'a> {
         ("db_type", "db_type"),
         ("db_origin", "db_origin"),
         ("db_roles", "db_roles"),
+        ("postgres_pid", "postgres_pid"),
         ("db_query_parameters", "db_query_parameters"),
         ("access_requests", "access_requests"),
         ("id", "id"),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sealtrail::clock;
 use sealtrail::config::{self, plan::IdentityPlan};
 use sealtrail::identity::rule::{Asked, Of, time_ms};
-use sealtrail::identity::{Carried, Carrier, Directory, Mapper};
+use sealtrail::identity::{Carried, Carrier, Directory, Mapper, Reason};
 
 use super::{CliError, ConfigArg, Exit, print, print_json};
 
@@ -124,8 +124,11 @@ fn answer(args: &TestArgs, identity: &IdentityPlan, server: &str, source: &str) 
     let carried = |carrier, of: Of| asked.text(of).map(|text| Carried { carrier, value: text.into(), row: None });
     let proven = carried(Carrier::Authentication, Of::Authentication);
     let claim = carried(Carrier::Session, Of::Claim);
-    let fields = mapper.answer(&asked, proven.as_ref(), claim.as_ref()).object();
-    let is_found = fields["identity"]["reason"].is_null();
+    let fields = mapper.answer(&asked, None, proven.as_ref(), claim.as_ref()).object();
+    let is_found = match fields["identity"]["reason"].as_str() {
+        None => true,
+        Some(reason) => reason != Reason::AmbiguousGrant.word() && !fields["identity"]["rule"].is_null(),
+    };
     if args.json {
         print_json(&as_json(&fields, directory, &asked))?;
     } else {
@@ -151,10 +154,14 @@ fn as_json(fields: &Value, directory: &Directory, asked: &Asked<'_>) -> Value {
 fn as_text(fields: &Value, directory: &Directory, asked: &Asked<'_>) -> String {
     let identity = &fields["identity"];
     let found = directory.find(asked);
-    let mut text = match (&fields["person"], &found.rule) {
-        (Value::String(person), _) => format!("{person}\n"),
-        (_, Ok(_)) => "no person: the rule names none\n".to_owned(),
-        (_, Err(reason)) => format!("nobody: {}\n", reason.sentence()),
+    let mut text = match (&fields["person"], &identity["reason"], &found.rule) {
+        (Value::String(person), ..) => format!("{person}\n"),
+        (_, Value::String(reason), _) if reason == Reason::AmbiguousGrant.word() => {
+            format!("nobody: {}\n", Reason::AmbiguousGrant.sentence())
+        }
+        (_, Value::String(_), Ok(_)) => "no person: the rule names none, and no grant covers it\n".to_owned(),
+        (_, _, Ok(_)) => "no person: the rule names none\n".to_owned(),
+        (_, _, Err(reason)) => format!("nobody: {}\n", reason.sentence()),
     };
     for (key, value) in identity.as_object().into_iter().flatten().filter(|(key, _)| *key != "reason") {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

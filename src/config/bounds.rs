@@ -70,6 +70,9 @@ pub(super) const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Each is looked at every two seconds.
 pub(super) const IDENTITY_FILES_MAX: usize = 64;
 
+/// Below a second no two logs agree about the time; within ten minutes too many sessions begin to be told apart.
+pub(super) const ACCESS_WITHIN: Bound<Duration> = millis(1_000, 10_000, 600_000);
+
 /// Labels are on every record.
 pub(super) const LABELS_MAX: usize = 32;
 

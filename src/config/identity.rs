@@ -5,16 +5,22 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use sealtrail_parsers::Format;
 use toml::de::DeValue;
 
 use super::fields::names;
+use super::format_name::FormatName;
 use super::plan::IdentityPlan;
 use super::section::{At, Section, Span};
-use super::substitution;
+use super::substitution::{self, Text};
 use super::text::Context;
 use super::{bounds, keys, nearest};
+use crate::identity::access::Layer;
 use crate::identity::entry::{self, Entry, Problem};
+use crate::identity::grant;
+use crate::identity::network::Network;
 use crate::identity::pattern::Pattern;
 use crate::identity::{Carrier, Carriers, Loader};
 use crate::shape::claims::Variables;
@@ -23,32 +29,69 @@ use crate::shape::claims::Variables;
 #[derive(Default)]
 pub(super) struct IdentityTable {
     pub files: Vec<At<PathBuf>>,
+    pub grants: Vec<At<PathBuf>>,
+    pub columns: Vec<(String, Option<String>)>,
     pub rules: Vec<Entry>,
     pub carriers: Carriers,
+    pub layers: Vec<LayerTable>,
     /// Some file or rule could not be taken: what they say together is not known.
     pub is_torn: bool,
 }
 
+/// `[[identity.access]]`.
+pub(super) struct LayerTable {
+    title: String,
+    source: Option<At<String>>,
+    sources: Option<Vec<At<String>>>,
+    addresses: Vec<Network>,
+    services: Vec<Pattern>,
+    within: Duration,
+}
+
 pub(super) fn identity(mut section: Section<'_, '_>) -> IdentityTable {
     let mut table = IdentityTable::default();
-    if let Some(files) = section.list("files") {
-        if files.value.len() > bounds::IDENTITY_FILES_MAX {
-            let message = format!("{} files", files.value.len());
-            let hint = format!("at most {}", bounds::IDENTITY_FILES_MAX);
-            section.wrong(files.span, Some("files"), message, Some(hint));
-            table.is_torn = true;
-        }
-        for text in files.value {
-            match section.as_absolute("files", text) {
-                Some(path) => table.files.push(path),
-                None => table.is_torn = true,
-            }
-        }
-    }
+    table.files = files(&mut section, "files", &mut table.is_torn);
+    table.grants = files(&mut section, "grants", &mut table.is_torn);
+    table.columns = columns(&mut section);
     rules(&mut section, &mut table);
     table.carriers = carriers(&mut section);
+    table.layers = layers(&mut section);
     section.end("");
     table
+}
+
+fn files(section: &mut Section<'_, '_>, key: &str, is_torn: &mut bool) -> Vec<At<PathBuf>> {
+    let Some(list) = section.list(key) else { return Vec::new() };
+    if list.value.len() > bounds::IDENTITY_FILES_MAX {
+        let hint = format!("at most {}", bounds::IDENTITY_FILES_MAX);
+        section.wrong(list.span, Some(key), format!("{} files", list.value.len()), Some(hint));
+        *is_torn = true;
+    }
+    let mut files = Vec::new();
+    for text in list.value {
+        match section.as_absolute(key, text) {
+            Some(path) => files.push(path),
+            None => *is_torn = true,
+        }
+    }
+    files
+}
+
+/// What the columns of grants mean that are not called so; `""` is nothing.
+fn columns(section: &mut Section<'_, '_>) -> Vec<(String, Option<String>)> {
+    let mut columns = Vec::new();
+    for (name, text) in section.strings("grants_columns").unwrap_or_default() {
+        let meaning = text.value.value;
+        if !meaning.is_empty() && !grant::meanings().any(|known| known == meaning) {
+            let message = format!("{:?} is nothing that a column may mean", text.value.written);
+            let hint =
+                format!("{}; or \"\" for nothing", nearest::hint(&meaning, grant::meanings().collect::<Vec<_>>()));
+            section.wrong(text.span, Some("grants_columns"), message, Some(hint));
+            continue;
+        }
+        columns.push((name.value, Some(meaning).filter(|meaning| !meaning.is_empty())));
+    }
+    columns
 }
 
 fn carriers(section: &mut Section<'_, '_>) -> Carriers {
@@ -56,16 +99,140 @@ fn carriers(section: &mut Section<'_, '_>) -> Carriers {
         names.unwrap_or_default().iter().map(|name| name.to_ascii_lowercase()).collect()
     };
     let lasts = [("session", false), ("transaction", true)];
+    let (client_identifier, variables): (Vec<String>, Vec<String>) =
+        lower(names(section, "variables")).into_iter().partition(|name| name == CLIENT_IDENTIFIER);
+    let end_with_transaction = section.choice("variables_last", &lasts, &[]).is_some_and(|last| last.value);
     Carriers {
+        client_identifier: !client_identifier.is_empty(),
         variables: Variables {
-            names: lower(names(section, "variables")),
-            end_with_transaction: section.choice("variables_last", &lasts, &[]).is_some_and(|last| last.value),
+            names: variables,
+            attributes: names(section, "connection_attributes").unwrap_or_default(),
+            end_with_transaction,
         },
         comment_keys: lower(names(section, "comment_keys")),
         applications: applications(section),
-        trust: trust(section),
+        trust: trust(section, end_with_transaction),
+        layers: Vec::new(),
     }
 }
+
+fn layers(section: &mut Section<'_, '_>) -> Vec<LayerTable> {
+    let Some((span, value)) = section.take("access") else { return Vec::new() };
+    let hint = || Some("write [[identity.access]], once for each".to_owned());
+    let DeValue::Array(items) = value.into_inner() else {
+        section.wrong(span, Some("access"), "is a list of tables", hint());
+        return Vec::new();
+    };
+    let mut layers = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let span = item.span();
+        match item.into_inner() {
+            DeValue::Table(table) => {
+                let names = (keys::IDENTITY_ACCESS_TITLE.to_owned(), format!("identity.access.{index}"));
+                layers.push(layer(Section::new(section.context(), names, span, table, keys::IDENTITY_ACCESS)));
+            }
+            _ => section.wrong(span, Some("access"), "must be a table", hint()),
+        }
+    }
+    layers
+}
+
+fn layer(mut section: Section<'_, '_>) -> LayerTable {
+    section.require("source", "source = \"teleport\": the [[source]] that has its log");
+    section.require("address", "address = [\"10.0.5.7\"]: where its connections come from, as the database sees it");
+    section.require("service", "service = [\"orders\"]: what it calls this database (db_service)");
+    let source = section.text("source").map(|text| At { value: text.value.value, span: text.span });
+    if let Some(source) = &source {
+        section.entitle(&source.value);
+    }
+    let names = |texts: At<Vec<At<Text>>>| {
+        texts.value.into_iter().map(|text| At { value: text.value.value, span: text.span }).collect()
+    };
+    let table = LayerTable {
+        title: section.title().to_owned(),
+        source,
+        sources: section.list("sources").map(names),
+        addresses: each(&mut section, "address", Network::read),
+        services: each(&mut section, "service", Pattern::read),
+        within: section
+            .duration("within", bounds::ACCESS_WITHIN)
+            .map_or(bounds::ACCESS_WITHIN.default, |within| within.value),
+    };
+    section.end("");
+    table
+}
+
+fn each<T>(section: &mut Section<'_, '_>, key: &str, read: impl Fn(&str) -> Result<T, (String, String)>) -> Vec<T> {
+    let Some(list) = section.list(key) else { return Vec::new() };
+    if list.value.is_empty() {
+        section.wrong(list.span, Some(key), "is an empty list, which nothing meets", None);
+    }
+    let mut all = Vec::new();
+    for text in list.value {
+        match read(&text.value.value) {
+            Ok(one) => all.push(one),
+            Err((message, hint)) => section.wrong(text.span, Some(key), message, Some(hint)),
+        }
+    }
+    all
+}
+
+/// The layers, of sources that there are.
+fn known_layers(
+    context: &Context<'_>,
+    tables: Vec<LayerTable>,
+    sources: &[(String, Option<FormatName>)],
+) -> Vec<Layer> {
+    let names = || sources.iter().map(|(name, _)| name.as_str());
+    let mut layers = Vec::new();
+    for table in tables {
+        let Some(own) = table.source else { continue };
+        let others = || names().filter(|name| *name != own.value);
+        match sources.iter().find(|(name, _)| *name == own.value).map(|(_, format)| format) {
+            None => {
+                let message = format!("{:?} is none of the sources", own.value);
+                context.wrong(
+                    own.span.clone(),
+                    &table.title,
+                    Some("source"),
+                    message,
+                    Some(nearest::hint(&own.value, others())),
+                );
+            }
+            Some(Some(format)) if !may_tell_of_sessions(*format) => {
+                let message = format!("{format} does not tell whose a session is when it begins");
+                let hint = "teleport-audit does".to_owned();
+                context.wrong(own.span.clone(), &table.title, Some("source"), message, Some(hint));
+            }
+            Some(_) => {}
+        }
+        for source in table.sources.iter().flatten().filter(|source| !others().any(|name| name == source.value)) {
+            let message = format!("{:?} is none of the other sources", source.value);
+            let hint = Some(nearest::hint(&source.value, others()));
+            context.wrong(source.span.clone(), &table.title, Some("sources"), message, hint);
+        }
+        let of = match table.sources {
+            Some(sources) => sources.into_iter().map(|source| source.value).collect(),
+            None => others().map(str::to_owned).collect(),
+        };
+        layers.push(Layer {
+            sources: of,
+            source: own.value,
+            addresses: table.addresses,
+            services: table.services,
+            within_ms: u64::try_from(table.within.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+    layers
+}
+
+fn may_tell_of_sessions(format: FormatName) -> bool {
+    let inside = format.inside.unwrap_or(format.format);
+    inside == Format::TeleportAudit || inside.is_carrier()
+}
+
+/// Oracle's, among the variables: theirs have a dot or an `@`.
+const CLIENT_IDENTIFIER: &str = "client_identifier";
 
 /// Each has a group, which is who it was.
 fn applications(section: &mut Section<'_, '_>) -> Vec<Pattern> {
@@ -88,8 +255,13 @@ fn applications(section: &mut Section<'_, '_>) -> Vec<Pattern> {
     patterns
 }
 
-fn trust(section: &mut Section<'_, '_>) -> Vec<Carrier> {
-    let Some(list) = section.list("trust") else { return Carrier::ALL.to_vec() };
+/// Behind a pool that hands sessions on, a client without an application's name runs under that of the client before: there it counts only where
+/// somebody says so.
+fn trust(section: &mut Section<'_, '_>, sessions_are_handed_on: bool) -> Vec<Carrier> {
+    let Some(list) = section.list("trust") else {
+        let counts = |carrier: &Carrier| !(sessions_are_handed_on && *carrier == Carrier::Application);
+        return Carrier::ALL.into_iter().filter(counts).collect();
+    };
     let mut trust = Vec::new();
     for text in list.value {
         let word = text.value.value.as_str();
@@ -165,22 +337,40 @@ pub(super) fn plan(
     context: &Context<'_>,
     table: IdentityTable,
     server: &str,
-    sources: Vec<String>,
+    sources: &[(String, Option<FormatName>)],
 ) -> Option<IdentityPlan> {
-    if table.files.is_empty() && table.rules.is_empty() && table.carriers.is_empty() {
+    let mut carriers = table.carriers;
+    carriers.layers = known_layers(context, table.layers, sources);
+    let names = sources.iter().map(|(name, _)| name.clone()).collect();
+    if table.files.is_empty()
+        && table.grants.is_empty()
+        && table.rules.is_empty()
+        && carriers.is_empty()
+        && carriers.layers.is_empty()
+    {
         return None;
     }
-    let (paths, spans): (Vec<PathBuf>, Vec<Span>) = table.files.into_iter().map(|at| (at.value, at.span)).unzip();
-    let loader = Loader { files: paths, inline: table.rules, server: server.to_owned(), sources };
+    let apart = |files: Vec<At<PathBuf>>| files.into_iter().map(|at| (at.value, at.span)).unzip();
+    let ((files, spans), (grants, spans_of_grants)): ((_, Vec<Span>), (_, Vec<Span>)) =
+        (apart(table.files), apart(table.grants));
+    let loader = Loader {
+        files,
+        grants,
+        columns: table.columns,
+        inline: table.rules,
+        server: server.to_owned(),
+        sources: names,
+    };
     match loader.load() {
-        Ok(loaded) => Some(IdentityPlan { loader, loaded, carriers: table.carriers }).filter(|_| !table.is_torn),
+        Ok(loaded) => Some(IdentityPlan { loader, loaded, carriers }).filter(|_| !table.is_torn),
         Err(problems) => {
             for problem in problems {
-                let of_file = loader.files.iter().position(|path| *path.display().to_string() == *problem.place.file);
-                match of_file {
-                    Some(index) => {
-                        let span = spans[index].clone();
-                        context.wrong(span, "[identity]", Some("files"), &problem, Some(problem.hint.clone()));
+                let is_in = |path: &PathBuf| *path.display().to_string() == *problem.place.file;
+                let of_files = loader.files.iter().position(is_in).map(|at| ("files", spans[at].clone()));
+                let of_grants = || Some(("grants", spans_of_grants[loader.grants.iter().position(is_in)?].clone()));
+                match of_files.or_else(of_grants) {
+                    Some((key, span)) => {
+                        context.wrong(span, "[identity]", Some(key), &problem, Some(problem.hint.clone()));
                     }
                     None => said(context, &problem),
                 }

@@ -36,11 +36,28 @@ pub const REDACT_RULE: &[&str] = &["sources", "categories", "tables", "literals"
 pub(super) const REDACT_RULE_TITLE: &str = "[[redact.rule]]";
 
 /// Keys of `[identity]`.
-pub const IDENTITY: &[&str] =
-    &["files", "rule", "variables", "variables_last", "comment_keys", "applications", "trust"];
+pub const IDENTITY: &[&str] = &[
+    "files",
+    "grants",
+    "grants_columns",
+    "access",
+    "rule",
+    "variables",
+    "variables_last",
+    "connection_attributes",
+    "comment_keys",
+    "applications",
+    "trust",
+];
+
+/// Keys of `[[identity.access]]`.
+pub const IDENTITY_ACCESS: &[&str] = &["source", "sources", "address", "service", "within"];
 
 /// How a rule is called in what is said of it.
 pub(super) const IDENTITY_RULE_TITLE: &str = "[[identity.rule]]";
+
+/// How a layer is.
+pub(super) const IDENTITY_ACCESS_TITLE: &str = "[[identity.access]]";
 
 /// Keys of `[seal]`.
 pub const SEAL: &[&str] = &["interval", "heartbeat", "segment_max_bytes", "segment_max_age"];
@@ -109,7 +126,8 @@ pub fn all() -> Vec<String> {
     }
     names.extend(REDACT.iter().filter(|key| **key != "rule").map(|key| format!("redact.{key}")));
     names.extend(REDACT_RULE.iter().map(|key| format!("redact.rule.{key}")));
-    names.extend(IDENTITY.iter().filter(|key| **key != "rule").map(|key| format!("identity.{key}")));
+    names.extend(IDENTITY.iter().filter(|key| !["rule", "access"].contains(*key)).map(|key| format!("identity.{key}")));
+    names.extend(IDENTITY_ACCESS.iter().map(|key| format!("identity.access.{key}")));
     names.extend(identity::rule::KEYS.iter().map(|key| format!("identity.rule.{key}")));
     for (kind, keys) in DESTINATION_TYPES {
         let tls = tls_keys(kind).iter().map(|key| format!("destination({kind}).tls.{key}"));

@@ -38,10 +38,11 @@ pub(super) fn plan(context: &Context<'_>, file: File, sha256: String) -> Option<
     check_socket(context, &file.health, state_dir.as_ref());
     check_folders(context, &file, state_dir.as_ref());
     let agent = agent(context, file.agent);
-    let names: Vec<String> =
-        file.sources.iter().filter_map(|source| source.name.as_ref().map(|name| name.value.clone())).collect();
+    let named = |source: &SourceTable| source.name.as_ref().map(|name| (name.value.clone(), source.format));
+    let named: Vec<_> = file.sources.iter().filter_map(named).collect();
+    let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
     let redact = redact::plan(context, file.redact, &names);
-    let identity = identity::plan(context, file.identity, &agent.name, names);
+    let identity = identity::plan(context, file.identity, &agent.name, &named);
     let sources = file.sources.into_iter().map(source).collect::<Option<Vec<_>>>();
     let destinations = destinations(file.destinations, &agent.state_dir);
     let health = health(file.health, &agent.state_dir);

@@ -3,6 +3,7 @@
 //! Values are spelled as the file would spell them. A secret is `***`; what came from a variable is shown by the variable's
 //! name where it could be a secret.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -208,6 +209,18 @@ fn redact_rule((index, rule): (usize, &Rule)) -> Table {
 
 fn identity(identity: &IdentityPlan) -> Table {
     let (directory, carriers) = (&identity.loaded.directory, &identity.carriers);
+    let columns: BTreeMap<&str, &str> = identity
+        .loader
+        .columns
+        .iter()
+        .map(|(name, meaning)| (name.as_str(), meaning.as_deref().unwrap_or_default()))
+        .collect();
+    let grants_note = match identity.loader.grants.is_empty() {
+        true => String::new(),
+        false => format!("  ({} grants for this server)", directory.grants.len()),
+    };
+    let client_identifier = carriers.client_identifier.then_some("client_identifier");
+    let variables: Vec<&str> = carriers.variables.names.iter().map(String::as_str).chain(client_identifier).collect();
     let lasts = if carriers.variables.end_with_transaction { "transaction" } else { "session" };
     let rows = vec![
         row("files", json!(identity.loader.files.iter().map(|path| text(path)).collect::<Vec<_>>())),
@@ -216,8 +229,15 @@ fn identity(identity: &IdentityPlan) -> Table {
             is_counted: true,
             ..row("rules", json!(directory.len()))
         },
-        row("variables", json!(carriers.variables.names)),
+        Row {
+            note: grants_note,
+            ..row("grants", json!(identity.loader.grants.iter().map(|path| text(path)).collect::<Vec<_>>()))
+        },
+        row("grants_columns", json!(columns)),
+        row("access", json!(carriers.layers.iter().map(|layer| layer.source.as_str()).collect::<Vec<_>>())),
+        row("variables", json!(variables)),
         row("variables_last", json!(lasts)),
+        row("connection_attributes", json!(carriers.variables.attributes)),
         row("comment_keys", json!(carriers.comment_keys)),
         row("applications", json!(carriers.applications.iter().map(ToString::to_string).collect::<Vec<_>>())),
         row("trust", json!(carriers.trust.iter().map(|carrier| carrier.name()).collect::<Vec<_>>())),

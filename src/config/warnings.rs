@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::plan::{DestinationKind, DestinationPlan, Plan, SourcePlan};
 use super::{Matches, Reading};
+use crate::clock;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub fn warnings(reading: &Reading, found: &[Matches]) -> Vec<Warning> {
     }
     warnings.extend(about_overlap(plan, found));
     warnings.extend(about_directory_files(plan));
+    warnings.extend(about_grants(plan));
     warnings.extend(about_health(plan));
     warnings.extend(about_required(plan));
     for (index, destination) in plan.destinations.iter().enumerate() {
@@ -132,7 +134,7 @@ fn about_plain_http(destination: &DestinationPlan) -> Option<Warning> {
 
 /// Who can write them says who did what.
 fn about_directory_files(plan: &Plan) -> Vec<Warning> {
-    let files = plan.identity.iter().flat_map(|identity| &identity.loader.files);
+    let files = plan.identity.iter().flat_map(|identity| identity.loader.paths());
     let open = files.filter(|path| path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o002 != 0));
     open.map(|path| {
         let message = format!("{} can be written by everyone on this host", path.display());
@@ -140,6 +142,26 @@ fn about_directory_files(plan: &Plan) -> Vec<Warning> {
     })
     .collect()
 }
+
+/// Of access that several people had at once nobody can say whose a row is.
+fn about_grants(plan: &Plan) -> Vec<Warning> {
+    let grants = plan.identity.iter().map(|identity| &identity.loaded.directory.grants);
+    let pairs = grants.flat_map(|grants| grants.in_each_others_way(GRANTS_TOLD_MAX));
+    pairs
+        .map(|(one, two)| {
+            let (from, to) = (one.from_ms.max(two.from_ms), one.to_ms.min(two.to_ms));
+            let (from, to) = (clock::rfc3339(from), clock::rfc3339(to));
+            let message = format!(
+                "{} in {} and {} in {} had the same account from {from} to {to}: those rows have no person",
+                one.person, one.place, two.person, two.place
+            );
+            warning("[identity] grants", message, "give it to one at a time, or of different databases or addresses")
+        })
+        .collect()
+}
+
+/// More are not told.
+const GRANTS_TOLD_MAX: usize = 10;
 
 /// Files of secrets that more than their owner and group can read.
 fn about_secret_files(reading: &Reading, index: usize, destination: &DestinationPlan) -> Vec<Warning> {

@@ -26,8 +26,12 @@ impl Core {
 
     fn exchange_directory(&mut self, directory: Arc<Directory>) {
         let (Some(mapper), Some(health)) = (&mut self.intake.identity, &self.health.identity) else { return };
+        let grants = match directory.grants.len() {
+            0 => String::new(),
+            grants => format!(" and {grants} grants"),
+        };
         let message = format!(
-            "the directory is {} now, with {} rules; it was {}",
+            "the directory is {} now, with {} rules{grants}; it was {}",
             directory.version,
             directory.len(),
             mapper.directory().version

@@ -29,11 +29,17 @@ impl Core {
     /// Gives each source its share; true when some file has more.
     pub(super) fn read_all(&mut self, now: u64) -> Result<bool, WriteError> {
         let mut busy = false;
+        // A file that came since the last look may have something to say.
+        let looked_ms =
+            self.host.clock.unix_ms().saturating_sub(now.saturating_sub(self.last_look_ms.unwrap_or_default()));
         let mut caught_up = Vec::with_capacity(self.caught_up.len());
         for source in 0..self.plan.sources.len() {
             let more = self.read_source(source, now)?;
             busy |= more;
             caught_up.push(!more);
+            if !more && self.intake.hears_layers() && !self.tail.is_unpacking() && !self.tail.is_undecided(now) {
+                self.intake.caught_up(source, looked_ms);
+            }
             if self.paused() || self.stopping() {
                 return Ok(true);
             }

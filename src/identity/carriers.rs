@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 
 use memchr::memmem;
-use sealtrail_parsers::Record;
+use sealtrail_parsers::{Record, Value};
 use sealtrail_sql::{Dialect, Kind, Tokens};
 
+use super::access::Layer;
 use super::pattern::Pattern;
 use crate::sessions::numbered::RowId;
 use crate::shape::Known;
@@ -19,17 +20,25 @@ use crate::shape::claims::Variables;
 pub struct Carriers {
     /// Of the session.
     pub variables: Variables,
+    /// Oracle's client identifier counts as one of them.
+    pub client_identifier: bool,
     /// Of comments on the statement, in small letters; the first that is there counts.
     pub comment_keys: Vec<String>,
     /// Of the application's name: the first group of the first that fits is who it is.
     pub applications: Vec<Pattern>,
     /// The first that says who it was counts.
     pub trust: Vec<Carrier>,
+    /// Layers before the database that tell whose its sessions are.
+    pub layers: Vec<Layer>,
 }
 
 /// What says who it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
+    /// What a layer before the database told of its session.
+    Access,
+    /// Access that was given for a time.
+    Grant,
     /// A rule.
     Rule,
     /// What the server proved.
@@ -44,12 +53,21 @@ pub enum Carrier {
 
 impl Carrier {
     /// All of them, as they count where nothing else is configured.
-    pub const ALL: [Carrier; 5] =
-        [Carrier::Rule, Carrier::Authentication, Carrier::Session, Carrier::Comment, Carrier::Application];
+    pub const ALL: [Carrier; 7] = [
+        Carrier::Access,
+        Carrier::Grant,
+        Carrier::Rule,
+        Carrier::Authentication,
+        Carrier::Session,
+        Carrier::Comment,
+        Carrier::Application,
+    ];
 
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
+            Carrier::Access => "access",
+            Carrier::Grant => "grant",
             Carrier::Rule => "rule",
             Carrier::Authentication => "authentication",
             Carrier::Session => "session",
@@ -79,16 +97,20 @@ const PROVING: [&[u8]; 5] = [b"gss", b"sspi", b"ldap", b"cert", b"oauth"];
 impl Carriers {
     /// Whether any is configured.
     pub fn is_empty(&self) -> bool {
-        let Carriers { variables, comment_keys, applications, .. } = self;
-        variables.names.is_empty() && comment_keys.is_empty() && applications.is_empty()
+        let Carriers { variables, client_identifier, comment_keys, applications, .. } = self;
+        variables.is_empty() && !client_identifier && comment_keys.is_empty() && applications.is_empty()
     }
 
     /// What the row says, by the order in which it counts; `text`: its statement, read as `dialect`.
     pub fn claim<'a>(&self, record: &Record<'a>, known: &Known<'a>, dialect: Option<Dialect>) -> Option<Carried<'a>> {
         self.trust.iter().find_map(|carrier| {
             let (value, row) = match carrier {
-                Carrier::Rule | Carrier::Authentication => return None,
-                Carrier::Session => known.claim.map(|(value, row)| (Cow::Borrowed(value), Some(row)))?,
+                Carrier::Access | Carrier::Grant | Carrier::Rule | Carrier::Authentication => return None,
+                Carrier::Session => match known.claim {
+                    Some((value, row)) => (Cow::Borrowed(value), Some(row)),
+                    None if self.client_identifier => (Cow::Borrowed(client_identifier(record)?), None),
+                    None => return None,
+                },
                 Carrier::Comment => (self.in_comment(record.statement?.text?, dialect?)?, None),
                 Carrier::Application => (self.in_application(record.client.application?)?, None),
             };
@@ -139,6 +161,17 @@ impl Carriers {
         })
     }
 }
+
+/// What an application told Oracle with `DBMS_SESSION.SET_IDENTIFIER`, which each row has.
+fn client_identifier<'a>(record: &Record<'a>) -> Option<&'a [u8]> {
+    record.extra.iter().find_map(|(name, value)| match value {
+        Value::Text(text) if CLIENT_IDENTIFIER.contains(name) => Some(*text),
+        _ => None,
+    })
+}
+
+/// As Oracle's forms call it.
+const CLIENT_IDENTIFIER: [&str; 3] = ["CLIENTID", "CLIENT$ID", "Client_Id"];
 
 /// `key='value',…` of sqlcommenter, or `key:value,…` of marginalia. What is malformed is left out.
 fn pairs(comment: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use regex::bytes::{RegexSet, RegexSetBuilder};
 
+use super::grant::{Given, Grants};
 use super::network::Address;
 use super::pattern::Pattern;
 use super::rule::{Asked, Of, Rule, When};
@@ -27,6 +28,8 @@ pub struct Directory {
     asks: [bool; Of::ALL.len()],
     asks_address: bool,
     is_timed: bool,
+    /// Access that was given for a time.
+    pub grants: Grants,
     /// A hash of all that was written, short.
     pub version: String,
 }
@@ -36,13 +39,15 @@ pub struct Directory {
 pub struct Found<'d> {
     /// The first that applies, or why none does.
     pub rule: Result<&'d Rule, Reason>,
+    /// Whose access covers it.
+    pub given: Given<'d>,
     /// The same holds from then on, in milliseconds since 1970,
     pub from_ms: u64,
     /// until just before then.
     pub to_ms: u64,
 }
 
-/// Why no rule applies.
+/// Why nobody is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// The row is of no account.
@@ -53,6 +58,14 @@ pub enum Reason {
     NotValid,
     /// Those for this account ask for something else as well.
     NotMet,
+    /// Several people had access to it at once.
+    AmbiguousGrant,
+    /// It came through a layer that has not told of its session, or not in this run.
+    NoAccessEvent,
+    /// The same, and what it tells of that time may not be read yet.
+    AccessPending,
+    /// The layer let several people in, and nobody can say which of them this is.
+    AmbiguousAccess,
 }
 
 impl Reason {
@@ -63,6 +76,10 @@ impl Reason {
             Reason::NoRule => "no_rule",
             Reason::NotValid => "not_valid",
             Reason::NotMet => "not_met",
+            Reason::AmbiguousGrant => "ambiguous_grant",
+            Reason::NoAccessEvent => "no_access_event",
+            Reason::AccessPending => "access_pending",
+            Reason::AmbiguousAccess => "ambiguous_access",
         }
     }
 
@@ -73,6 +90,10 @@ impl Reason {
             Reason::NoRule => "no rule is for this account",
             Reason::NotValid => "a rule would apply at another time",
             Reason::NotMet => "the rules for this account ask for something else as well",
+            Reason::AmbiguousGrant => "several people had access to this account at once",
+            Reason::NoAccessEvent => "the access layer has not told whose session it is",
+            Reason::AccessPending => "the access layer's log is not read so far",
+            Reason::AmbiguousAccess => "the access layer let several people in at once",
         }
     }
 }
@@ -88,7 +109,7 @@ pub struct Passed<'d> {
 
 impl Directory {
     /// Of rules that are in no one's way. `None` where their patterns are too large together.
-    pub fn new(mut rules: Vec<Rule>, version: String) -> Option<Self> {
+    pub fn new(mut rules: Vec<Rule>, grants: Grants, version: String) -> Option<Self> {
         in_order(&mut rules);
         let mut exact: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState> = HashMap::default();
         let (mut texts, mut of_pattern, mut of_any) = (Vec::new(), Vec::new(), Vec::new());
@@ -108,12 +129,13 @@ impl Directory {
             }
         }
         let patterns = RegexSetBuilder::new(texts).size_limit(IDENTITY_PATTERNS_BYTES_MAX).build().ok()?;
-        let asks = Of::ALL.map(|of| rules.iter().any(|rule| !rule.when.texts[of as usize].is_empty()));
-        let asks_address = rules.iter().any(|rule| !rule.when.addresses.is_empty());
+        let by_rules = |of: Of| rules.iter().any(|rule| !rule.when.texts[of as usize].is_empty());
+        let asks = Of::ALL.map(|of| by_rules(of) || grants.asks(of));
+        let asks_address = rules.iter().any(|rule| !rule.when.addresses.is_empty()) || grants.asks_address();
         let has_time =
             |rule: &Rule| [rule.when.from_ms, rule.when.to_ms, rule.gives.expires_ms].iter().any(Option::is_some);
-        let is_timed = rules.iter().any(has_time);
-        Some(Directory { rules, exact, patterns, of_pattern, of_any, asks, asks_address, is_timed, version })
+        let is_timed = rules.iter().any(has_time) || !grants.is_empty();
+        Some(Directory { rules, exact, patterns, of_pattern, of_any, asks, asks_address, is_timed, grants, version })
     }
 
     /// How many rules there are.
@@ -123,7 +145,7 @@ impl Directory {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.rules.is_empty() && self.grants.is_empty()
     }
 
     /// Whether any rule asks for it.
@@ -141,12 +163,12 @@ impl Directory {
         self.is_timed
     }
 
-    /// The first rule that applies.
+    /// The first rule that applies, and whose access covers the row.
     pub fn find(&self, asked: &Asked<'_>) -> Found<'_> {
         let address = asked.address.and_then(Address::read);
-        let (mut from_ms, mut to_ms) = (0, u64::MAX);
+        let (given, mut from_ms, mut to_ms) = self.grants.find(asked, address);
         let Some(account) = asked.text(Of::Account) else {
-            return Found { rule: Err(Reason::NoAccount), from_ms, to_ms };
+            return Found { rule: Err(Reason::NoAccount), given, from_ms, to_ms };
         };
         let mut reason = Reason::NoRule;
         for index in self.candidates(account) {
@@ -163,11 +185,11 @@ impl Directory {
                 if turn <= asked.time_ms { from_ms = turn.max(from_ms) } else { to_ms = turn.min(to_ms) }
             }
             if untimely(&rule.when, asked.time_ms).is_none() {
-                return Found { rule: Ok(rule), from_ms, to_ms };
+                return Found { rule: Ok(rule), given, from_ms, to_ms };
             }
             reason = Reason::NotValid;
         }
-        Found { rule: Err(reason), from_ms, to_ms }
+        Found { rule: Err(reason), given, from_ms, to_ms }
     }
 
     /// The rules before the first that applies, of those for this account, and how many others there are.
@@ -320,7 +342,7 @@ mod tests {
             let asked = asked(&account, if local { "[local]" } else { "10.0.0.1" }, 0);
             let address = asked.address.and_then(Address::read);
             let expected = rules.iter().find(|rule| rule.when.unmet(&asked, address).is_none()).map(|rule| rule.priority);
-            let directory = Directory::new(rules.clone(), String::new()).unwrap();
+            let directory = Directory::new(rules.clone(), Grants::default(), String::new()).unwrap();
             prop_assert_eq!(directory.find(&asked).rule.ok().map(|rule| rule.priority), expected);
         }
     }

@@ -86,14 +86,30 @@ impl Problem {
     }
 }
 
-/// Which form a file has, by its name.
+/// What the entries of a file are.
+pub struct Holds<'a> {
+    /// The table in TOML.
+    pub table: &'static str,
+    /// What a key that is written so is called here; `None`: it is left out.
+    pub key: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether the cell of a key may be a list in CSV.
+    pub may_be_list: fn(&str) -> bool,
+}
+
+/// The rules of a file. Its name says which form it has.
 pub fn read(path: &Path, text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
+    let key = |key: &str| Some(key.to_owned());
+    read_as(path, text, &Holds { table: "rule", key: &key, may_be_list: super::rule::is_condition })
+}
+
+/// The same for a file of something else.
+pub fn read_as(path: &Path, text: &str, holds: &Holds<'_>) -> Result<Vec<Entry>, Vec<Problem>> {
     let file: Arc<str> = path.display().to_string().into();
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     match extension.to_ascii_lowercase().as_str() {
-        "toml" => of_toml(&file, text),
-        "csv" => of_csv(&file, text),
-        "json" => of_json(&file, text),
+        "toml" => of_toml(&file, text, holds),
+        "csv" => of_csv(&file, text, holds),
+        "json" => of_json(&file, text, holds),
         _ => {
             let hint = "name it .toml, .csv or .json after what it holds";
             Err(vec![Problem::of_file(&file, 1, "neither TOML, CSV nor JSON by its name", hint)])
@@ -101,29 +117,28 @@ pub fn read(path: &Path, text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
     }
 }
 
-const TABLES: &str = "write a table [[rule]] for each rule, and nothing else";
-
-/// Tables `[[rule]]`.
-fn of_toml(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
+/// Tables, such as `[[rule]]`.
+fn of_toml(file: &Arc<str>, text: &str, holds: &Holds<'_>) -> Result<Vec<Entry>, Vec<Problem>> {
     let line = |at: usize| line_of(text, at);
-    let problem = |at: usize, message: String| Problem::of_file(file, line(at), message, TABLES);
+    let tables = format!("write a table [[{0}]] for each {0}, and nothing else", holds.table);
+    let problem = |at: usize, message: String| Problem::of_file(file, line(at), message, &tables);
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        vec![Problem::of_file(file, line(at), format!("no TOML: {}", error.message()), TABLES)]
+        vec![Problem::of_file(file, line(at), format!("no TOML: {}", error.message()), &tables)]
     })?;
     let (mut entries, mut problems) = (Vec::new(), Vec::new());
     for (key, value) in table.into_inner() {
         let at = key.span().start;
         match value.into_inner() {
-            DeValue::Array(items) if key.get_ref() == "rule" => {
+            DeValue::Array(items) if key.get_ref() == holds.table => {
                 for item in items {
                     let at = item.span().start;
                     match item.into_inner() {
-                        DeValue::Table(table) => match of_table(file, line(at), &table, &line) {
+                        DeValue::Table(table) => match of_table_as(file, line(at), &table, &line, holds.key) {
                             Ok(entry) => entries.push(entry),
                             Err(problem) => problems.push(problem),
                         },
-                        _ => problems.push(problem(at, "rule: must be a table".to_owned())),
+                        _ => problems.push(problem(at, format!("{}: must be a table", holds.table))),
                     }
                 }
             }
@@ -140,14 +155,24 @@ pub fn of_table(
     table: &DeTable<'_>,
     line: &dyn Fn(usize) -> usize,
 ) -> Result<Entry, Problem> {
+    of_table_as(file, at, table, line, &|key| Some(key.to_owned()))
+}
+
+fn of_table_as(
+    file: &Arc<str>,
+    at: usize,
+    table: &DeTable<'_>,
+    line: &dyn Fn(usize) -> usize,
+    called: &dyn Fn(&str) -> Option<String>,
+) -> Result<Entry, Problem> {
     let mut entry = Entry { place: Place { file: Arc::clone(file), line: at }, fields: Vec::new() };
     for (key, value) in table {
         let line = line(key.span().start);
+        let Some(key) = called(key.get_ref()) else { continue };
         let (texts, is_list) = match value.get_ref() {
             DeValue::Array(items) => (items.iter().map(|item| toml_text(item.get_ref())).collect(), true),
             one => (toml_text(one).map(|text| vec![text]), false),
         };
-        let key = key.get_ref().to_string();
         match texts {
             Some(texts) => entry.fields.push(Field { key, line, texts, is_list }),
             None => {
@@ -174,10 +199,10 @@ fn mistyped(place: Place, key: String) -> Problem {
     Problem { place, rule: None, key: Some(key), message, hint: "write it between quotes".to_owned() }
 }
 
-const OBJECTS: &str = "write a list of objects, one for each rule: [{\"account\": \"…\", \"person\": \"…\"}]";
+const OBJECTS: &str = "write a list of objects: [{\"account\": \"…\", \"person\": \"…\"}]";
 
 /// A list of objects.
-fn of_json(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
+fn of_json(file: &Arc<str>, text: &str, holds: &Holds<'_>) -> Result<Vec<Entry>, Vec<Problem>> {
     let all: Vec<Value> = serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default().to_owned();
@@ -187,7 +212,7 @@ fn of_json(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
     let (mut entries, mut problems) = (Vec::new(), Vec::new());
     for (index, value) in all.iter().enumerate() {
         let line = lines.get(index).copied().unwrap_or(1);
-        match of_object(file, line, value) {
+        match of_object(file, line, value, holds) {
             Ok(entry) => entries.push(entry),
             Err(problem) => problems.push(problem),
         }
@@ -195,21 +220,22 @@ fn of_json(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
     if problems.is_empty() { Ok(entries) } else { Err(problems) }
 }
 
-fn of_object(file: &Arc<str>, line: usize, value: &Value) -> Result<Entry, Problem> {
+fn of_object(file: &Arc<str>, line: usize, value: &Value, holds: &Holds<'_>) -> Result<Entry, Problem> {
     let place = Place { file: Arc::clone(file), line };
     let Value::Object(object) = value else {
         return Err(Problem::of_file(file, line, "must be an object", OBJECTS));
     };
     let mut entry = Entry { place: place.clone(), fields: Vec::new() };
     for (key, value) in object {
+        let Some(key) = (holds.key)(key) else { continue };
         let (texts, is_list) = match value {
             Value::Null => continue,
             Value::Array(items) => (items.iter().map(json_text).collect(), true),
             one => (json_text(one).map(|text| vec![text]), false),
         };
         match texts {
-            Some(texts) => entry.fields.push(Field { key: key.clone(), line, texts, is_list }),
-            None => return Err(mistyped(place, key.clone())),
+            Some(texts) => entry.fields.push(Field { key, line, texts, is_list }),
+            None => return Err(mistyped(place, key)),
         }
     }
     Ok(entry)
@@ -253,14 +279,15 @@ fn lines_of_items(text: &str) -> Vec<usize> {
 const COLUMNS: &str = "the first line names the columns: account,person,email";
 
 /// RFC 4180, with the keys in the first line. A line that begins with `#` is left out.
-fn of_csv(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
+fn of_csv(file: &Arc<str>, text: &str, holds: &Holds<'_>) -> Result<Vec<Entry>, Vec<Problem>> {
     let wrong = |line: usize, message: String| Problem::of_file(file, line, message, COLUMNS);
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let rows = csv_rows(text).map_err(|(line, message)| vec![wrong(line, message.to_owned())])?;
     let mut rows = rows.into_iter();
     let Some((line, keys)) = rows.next() else { return Err(vec![wrong(1, "empty: not even columns".to_owned())]) };
-    let keys: Vec<String> = keys.iter().map(|key| key.trim().to_owned()).collect();
-    if let Some(twice) = keys.iter().enumerate().find_map(|(at, key)| keys[..at].contains(key).then_some(key)) {
+    let keys: Vec<Option<String>> = keys.iter().map(|key| (holds.key)(key.trim())).collect();
+    let is_twice = |(at, key): (usize, &Option<String>)| key.is_some() && keys[..at].contains(key);
+    if let Some(twice) = keys.iter().enumerate().find(|it| is_twice(*it)).and_then(|(_, key)| key.as_deref()) {
         return Err(vec![wrong(line, format!("two columns are called {twice:?}"))]);
     }
     let (mut entries, mut problems) = (Vec::new(), Vec::new());
@@ -270,16 +297,17 @@ fn of_csv(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
             problems.push(Problem::of_file(file, line, message, "put a text with a comma in it between quotes"));
             continue;
         }
-        let fields = keys.iter().zip(&cells).filter(|(_, cell)| !cell.trim().is_empty());
-        let fields = fields.map(|(key, cell)| csv_field(key, line, cell.trim()));
+        let fields = keys.iter().zip(&cells).filter_map(|(key, cell)| Some((key.as_ref()?, cell.trim())));
+        let fields = fields.filter(|(_, cell)| !cell.is_empty());
+        let fields = fields.map(|(key, cell)| csv_field(key, line, cell, holds.may_be_list));
         entries.push(Entry { place: Place { file: Arc::clone(file), line }, fields: fields.collect() });
     }
     if problems.is_empty() { Ok(entries) } else { Err(problems) }
 }
 
 /// Only a condition may be a list. A regular expression is none, whatever is in it.
-fn csv_field(key: &str, line: usize, cell: &str) -> Field {
-    let may_be_list = super::rule::is_condition(key) && !(cell.starts_with('/') && cell.ends_with('/'));
+fn csv_field(key: &str, line: usize, cell: &str, may_be_list: fn(&str) -> bool) -> Field {
+    let may_be_list = may_be_list(key) && !(cell.starts_with('/') && cell.ends_with('/'));
     let is_list = may_be_list && cell.contains(';');
     let texts =
         if is_list { cell.split(';').map(|text| text.trim().to_owned()).collect() } else { vec![cell.to_owned()] };

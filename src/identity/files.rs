@@ -1,4 +1,4 @@
-//! The files of a directory: read all together, and seen to have changed.
+//! The files of a directory, rules and grants: read all together, and seen to have changed.
 //!
 //! A file is read when two looks have found it the same: then nobody is writing it. If reading it again would find something else, or
 //! any of it is wrong, nothing of it counts.
@@ -13,19 +13,24 @@ use sha2::{Digest, Sha256};
 
 use super::clash;
 use super::directory::{self, Directory};
-use super::entry::{self, Entry, Problem};
+use super::entry::{self, Entry, Holds, Problem};
+use super::grant::{self, Grant, Grants};
 use super::rule::{self, Rule};
 use crate::hex::hex;
 use crate::limits::{
-    IDENTITY_FILE_BYTES_MAX, IDENTITY_LOOK_MS, IDENTITY_PATTERN_RULES_MAX, IDENTITY_PATTERNS_BYTES_MAX,
-    IDENTITY_RULES_MAX,
+    IDENTITY_FILE_BYTES_MAX, IDENTITY_GRANTS_MAX, IDENTITY_LOOK_MS, IDENTITY_PATTERN_RULES_MAX,
+    IDENTITY_PATTERNS_BYTES_MAX, IDENTITY_RULES_MAX,
 };
 
 /// Where the rules come from, and which agent they are for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Loader {
-    /// In the order of the configuration.
+    /// Of rules, in the order of the configuration.
     pub files: Vec<PathBuf>,
+    /// Of access that was given for a time.
+    pub grants: Vec<PathBuf>,
+    /// What their columns mean, where they are not called so: `None` is nothing.
+    pub columns: Vec<(String, Option<String>)>,
     /// Of the configuration itself.
     pub inline: Vec<Entry>,
     /// The agent's name.
@@ -53,9 +58,7 @@ impl Loader {
         hash.update(format!("{:?}", self.inline));
         for path in &self.files {
             let name: Arc<str> = path.display().to_string().into();
-            let read = read(path).map_err(|message| {
-                vec![Problem::of_file(&name, 1, message, "the account that runs sealtrail must be able to read it")]
-            });
+            let read = read(path).map_err(|message| vec![unreadable(&name, message)]);
             match read.and_then(|text| Ok((entry::read(path, &text)?, text))) {
                 Ok((more, text)) => {
                     entries.extend(more);
@@ -64,14 +67,46 @@ impl Loader {
                 Err(more) => problems.extend(more),
             }
         }
+        let grants = self.read_grants(&mut hash, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
         let version = hex(&hash.finalize()[..6]);
-        Ok(Loaded { directory: Arc::new(self.compile(&entries, version)?), stamps })
+        Ok(Loaded { directory: Arc::new(self.compile(&entries, grants, version)?), stamps })
     }
 
-    fn compile(&self, entries: &[Entry], version: String) -> Result<Directory, Vec<Problem>> {
+    /// Those of this agent's server.
+    fn read_grants(&self, hash: &mut Sha256, problems: &mut Vec<Problem>) -> Grants {
+        if self.grants.is_empty() {
+            return Grants::default();
+        }
+        hash.update(format!("{:?}", self.columns));
+        let key = |written: &str| grant::column(written, &self.columns);
+        let holds = Holds { table: "grant", key: &key, may_be_list: grant::may_be_list };
+        let mut grants = Vec::new();
+        for path in &self.grants {
+            let name: Arc<str> = path.display().to_string().into();
+            let read = read(path).map_err(|message| vec![unreadable(&name, message)]);
+            match read.and_then(|text| Ok((entry::read_as(path, &text, &holds)?, text))) {
+                Ok((entries, text)) => {
+                    hash.update(Sha256::digest(text));
+                    for entry in &entries {
+                        match grant::grant(entry) {
+                            Ok(grant) => grants.extend(grant.filter(|grant| grant.is_of(&self.server))),
+                            Err(more) => problems.extend(more),
+                        }
+                    }
+                }
+                Err(more) => problems.extend(more),
+            }
+        }
+        // A column that is not known is so in every row.
+        problems.truncate(TOLD_MAX);
+        problems.extend(too_many_grants(&grants));
+        Grants::new(grants)
+    }
+
+    fn compile(&self, entries: &[Entry], grants: Grants, version: String) -> Result<Directory, Vec<Problem>> {
         let (mut rules, mut problems) = (Vec::new(), Vec::new());
         for entry in entries {
             match rule::rule(entry) {
@@ -89,7 +124,7 @@ impl Loader {
             return Err(problems);
         }
         let first = rules.first().map(|rule| rule.place.clone());
-        Directory::new(rules, version).ok_or_else(|| {
+        Directory::new(rules, grants, version).ok_or_else(|| {
             let message =
                 format!("the patterns for accounts are larger than {IDENTITY_PATTERNS_BYTES_MAX} bytes together");
             let hint = "write accounts out, or fewer of \\w and \\d: (?-u:\\w) is a small one".to_owned();
@@ -100,9 +135,21 @@ impl Loader {
         })
     }
 
-    fn stamps(&self) -> Vec<Stamp> {
-        self.files.iter().map(|path| fs::metadata(path).ok().map(|metadata| stamp(&metadata))).collect()
+    /// Of all files.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.iter().chain(&self.grants)
     }
+
+    fn stamps(&self) -> Vec<Stamp> {
+        self.paths().map(|path| fs::metadata(path).ok().map(|metadata| stamp(&metadata))).collect()
+    }
+}
+
+/// More mistakes are not told: whoever mends these sees the next.
+const TOLD_MAX: usize = 50;
+
+fn unreadable(file: &Arc<str>, message: String) -> Problem {
+    Problem::of_file(file, 1, message, "the account that runs sealtrail must be able to read it")
 }
 
 fn stamp(of: &fs::Metadata) -> [i64; 6] {
@@ -123,6 +170,13 @@ fn too_many(rules: &[Rule]) -> Option<Problem> {
     };
     let hint = "put accounts of one person into one rule".to_owned();
     Some(Problem { place: excess.place.clone(), rule: None, key: None, message, hint })
+}
+
+fn too_many_grants(grants: &[Grant]) -> Option<Problem> {
+    let place = grants.get(IDENTITY_GRANTS_MAX)?.place.clone();
+    let message = format!("more than {IDENTITY_GRANTS_MAX} grants for this server");
+    let hint = "export those that ended a while ago no longer".to_owned();
+    Some(Problem { place, rule: None, key: None, message, hint })
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -162,7 +216,7 @@ impl Watch {
 
     /// When the next look is due, by the clock of `now_ms`; `None`: there is nothing to look at.
     pub fn due_ms(&self) -> Option<u64> {
-        (!self.loader.files.is_empty()).then_some(self.looked_ms + IDENTITY_LOOK_MS)
+        self.loader.paths().next().is_some().then_some(self.looked_ms + IDENTITY_LOOK_MS)
     }
 
     /// Looks, where that is due. Something changed: the whole new directory, or what is wrong with it.
@@ -197,7 +251,7 @@ impl Loader {
     pub fn of_text(name: &str, text: &str, server: &str, sources: &[&str]) -> Self {
         let inline = entry::read(Path::new(name), text).unwrap();
         let sources = sources.iter().map(|name| (*name).to_owned()).collect();
-        Loader { files: Vec::new(), inline, server: server.to_owned(), sources }
+        Loader { inline, server: server.to_owned(), sources, ..Loader::default() }
     }
 
     /// The directory.
@@ -212,7 +266,7 @@ mod tests {
 
     fn loader(files: &[&Path]) -> Loader {
         let files = files.iter().map(|path| path.to_path_buf()).collect();
-        Loader { files, inline: Vec::new(), server: "db1".to_owned(), sources: vec!["pg".to_owned()] }
+        Loader { files, server: "db1".to_owned(), sources: vec!["pg".to_owned()], ..Loader::default() }
     }
 
     fn people(accounts: &[&str]) -> String {

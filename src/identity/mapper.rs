@@ -7,14 +7,16 @@ use std::hash::BuildHasher;
 use std::io::Write;
 use std::sync::Arc;
 
-use sealtrail_parsers::Record;
+use sealtrail_parsers::{Act, Record};
 use sealtrail_sql::Dialect;
 use serde_json::Value;
 
+use super::access::{Access, Behind, Person, Through};
 use super::carriers::{Carried, Carrier, Carriers};
-use super::directory::{Directory, Found};
+use super::directory::{Directory, Found, Reason};
+use super::grant::{Given, Grant};
 use super::row::asked;
-use super::rule::{Asked, Kind, Of, Rule, Template};
+use super::rule::{Asked, Gives, Kind, Of, Rule, Template};
 use super::unmapped::Unmapped;
 use crate::clock;
 use crate::json;
@@ -26,6 +28,10 @@ use crate::shape::{Known, UtcTime};
 pub struct Mapper {
     directory: Arc<Directory>,
     carriers: Carriers,
+    /// Layers before the database, and whom they let in.
+    access: Access,
+    /// How early a rule counts, and a grant.
+    ranks: Ranks,
     /// What is put together of an answer and of what the row carries.
     line: Vec<u8>,
     /// By the hash of their key; the next of the same place takes it.
@@ -36,6 +42,12 @@ pub struct Mapper {
     hasher: foldhash::fast::RandomState,
     unmapped: Unmapped,
     mapped: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ranks {
+    rule: usize,
+    grant: usize,
 }
 
 #[derive(Debug, Default)]
@@ -55,13 +67,19 @@ struct Slot {
 struct Answer {
     /// `,"person":…,"identity":{…}`: a part of the row's line.
     json: Vec<u8>,
-    /// The first of these.
+    /// The first of these, as the rule has it.
     person: Vec<u8>,
     /// What the rule says, each behind its comma.
     fields: Vec<u8>,
+    /// What of it is said beside a person whom something else names.
+    beside: Vec<u8>,
     kind: Option<Kind>,
+    /// How sure the rule is.
+    trust: &'static str,
     is_found: bool,
-    /// The rule asks whom the client says that it is for.
+    /// How early that counts which names the person, or would if it did not name several; past all where nothing does.
+    rank: usize,
+    /// The rule asks whom the client says that it is for, and names the person.
     uses_claim: bool,
 }
 
@@ -83,12 +101,28 @@ impl Who<'_> {
     }
 }
 
+/// Where a row stands, and since when its session lasts.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    /// The agent's name.
+    pub server: &'a str,
+    /// The source's name.
+    pub source: &'a str,
+    /// When the session began, as the row itself has it.
+    pub session_start: Option<&'a UtcTime>,
+}
+
 impl Mapper {
     /// Of a directory, and of what counts beside it.
     pub fn new(directory: Arc<Directory>, carriers: Carriers) -> Self {
+        let ranks = Ranks { rule: carriers.rank(Carrier::Rule), grant: carriers.rank(Carrier::Grant) };
+        let counts_access = carriers.rank(Carrier::Access) < usize::MAX;
+        let layers = if counts_access { carriers.layers.clone() } else { Vec::new() };
         Mapper {
             directory,
             carriers,
+            access: Access::new(layers),
+            ranks,
             line: Vec::new(),
             slots: std::iter::repeat_with(Slot::default).take(IDENTITY_ANSWERS).collect(),
             alone: Slot::default(),
@@ -111,23 +145,51 @@ impl Mapper {
         self.slots.iter_mut().for_each(|slot| *slot = Slot::default());
     }
 
-    /// Who a row is of, and how that is known. Its statement is read as `dialect`; `places` are server and source.
+    /// What layers before the database told.
+    pub fn access(&mut self) -> &mut Access {
+        &mut self.access
+    }
+
+    /// Who a row is of, and how that is known. Its statement is read as `dialect`.
     pub fn who(
         &mut self,
         record: &Record<'_>,
         known: &Known<'_>,
         dialect: Option<Dialect>,
-        places: (&str, &str),
+        site: Site<'_>,
         time: &UtcTime,
     ) -> Who<'_> {
         let claim = if self.carriers.is_empty() { None } else { self.carriers.claim(record, known, dialect) };
         let proven = Carriers::proven(record, known);
+        let behind = if self.access.is_empty() { None } else { self.behind(record, known, site, time) };
+        let places = (site.server, site.source);
         let asked = asked(&self.directory, record, known, claim.as_ref().map(|it| &*it.value), places, time);
-        self.answer(&asked, proven.as_ref(), claim.as_ref())
+        self.answer(&asked, behind.as_ref(), proven.as_ref(), claim.as_ref())
     }
 
-    /// The same for what is asked, what the server proved, and what the client claims.
-    pub fn answer(&mut self, asked: &Asked<'_>, proven: Option<&Carried<'_>>, claim: Option<&Carried<'_>>) -> Who<'_> {
+    fn behind(&self, record: &Record<'_>, known: &Known<'_>, site: Site<'_>, time: &UtcTime) -> Option<Behind> {
+        // The row of a login is when its session begins.
+        let begins = (record.act == Act::Login && time.is_certain()).then(|| time.unix_ms());
+        let began = site.session_start.filter(|it| it.is_certain()).map(UtcTime::unix_ms);
+        let row = Through {
+            account: record.user.filter(|account| !account.is_empty())?,
+            address: record.client.address,
+            database: record.database.filter(|name| !name.is_empty()),
+            pid: record.session.pid,
+            began_ms: began.or(begins).or(known.began_ms),
+            time_ms: time.unix_ms(),
+        };
+        self.access.behind(site.source, &row)
+    }
+
+    /// The same for what is asked, what a layer before the database told, what the server proved, and what the client claims.
+    pub fn answer(
+        &mut self,
+        asked: &Asked<'_>,
+        behind: Option<&Behind>,
+        proven: Option<&Carried<'_>>,
+        claim: Option<&Carried<'_>>,
+    ) -> Who<'_> {
         self.key(asked);
         let at = (self.hasher.hash_one(self.key.as_slice()) as usize) % IDENTITY_ANSWERS;
         let may_keep = self.key.len() <= IDENTITY_KEY_BYTES_MAX;
@@ -135,29 +197,52 @@ impl Mapper {
         let is_known = slot.key == self.key && (slot.from_ms..slot.to_ms).contains(&asked.time_ms);
         if !is_known {
             slot.count(&mut self.unmapped);
-            slot.fill(&self.key, &self.directory, asked);
+            slot.fill(&self.key, &self.directory, self.ranks, asked);
         }
         let answer = &slot.answer;
+        let version = self.directory.version.as_bytes();
         // What proves a program is its own.
         let proven = proven.filter(|_| answer.kind != Some(Kind::Service));
-        let carried = [proven, claim].into_iter().flatten().map(|it| (self.carriers.rank(it.carrier), it));
-        let first = carried.filter(|(rank, _)| *rank < usize::MAX).min_by_key(|(rank, _)| *rank);
-        let rule_rank = if answer.person.is_empty() { usize::MAX } else { self.carriers.rank(Carrier::Rule) };
-        let named_by = first.filter(|(rank, _)| *rank < rule_rank).map(|(_, carried)| carried);
+        let seen = behind.and_then(|behind| match behind {
+            Behind::Person(person) => {
+                Some(Carried { carrier: Carrier::Access, value: person.name.as_slice().into(), row: Some(person.row) })
+            }
+            Behind::Unknown(_) => None,
+        });
+        let carried = [seen.as_ref(), proven, claim].into_iter().flatten();
+        let first = carried
+            .map(|it| (self.carriers.rank(it.carrier), it))
+            .filter(|(rank, _)| *rank < answer.rank)
+            .min_by_key(|(rank, _)| *rank);
+        let rank = first.map_or(answer.rank, |(rank, _)| rank);
+        // Where the layer should know and does not, what counts less is not asked: it would be another's.
+        let unknown = match behind {
+            Some(Behind::Unknown(reason)) if self.carriers.rank(Carrier::Access) < rank => Some(*reason),
+            _ => None,
+        };
+        let named_by = first.map(|(_, carried)| carried).filter(|_| unknown.is_none());
         slot.rows += u64::from(!slot.account.is_empty() && named_by.is_none());
         self.mapped += u64::from(answer.is_found || named_by.is_some());
-        let version = self.directory.version.as_bytes();
         let is_break_glass = answer.kind == Some(Kind::BreakGlass);
-        let json = match (named_by, claim.filter(|_| answer.uses_claim)) {
-            (Some(carried), _) => {
-                put_together(&mut self.line, answer, carried, true, version);
+        let json = match (unknown, named_by, claim.filter(|_| answer.uses_claim)) {
+            (Some(reason), ..) => {
+                self.line.clear();
+                nobody(&mut self.line, &answer.beside, reason, answer.trust, version);
                 &self.line
             }
-            (None, Some(claim)) => {
-                put_together(&mut self.line, answer, claim, false, version);
+            (None, Some(carried), _) => {
+                let approval = match behind {
+                    Some(Behind::Person(person)) if carried.carrier == Carrier::Access => Some(person),
+                    _ => None,
+                };
+                put_together(&mut self.line, answer, carried, (true, approval), asked, version);
                 &self.line
             }
-            (None, None) => &answer.json,
+            (None, None, Some(claim)) => {
+                put_together(&mut self.line, answer, claim, (false, None), asked, version);
+                &self.line
+            }
+            (None, None, None) => &answer.json,
         };
         Who { json, is_break_glass }
     }
@@ -186,17 +271,16 @@ impl Mapper {
 }
 
 impl Slot {
-    fn fill(&mut self, key: &[u8], directory: &Directory, asked: &Asked<'_>) {
+    fn fill(&mut self, key: &[u8], directory: &Directory, ranks: Ranks, asked: &Asked<'_>) {
         let found = directory.find(asked);
         self.key.clear();
         self.key.extend_from_slice(key);
         (self.from_ms, self.to_ms) = (found.from_ms, found.to_ms);
+        self.answer.write(&found, ranks, asked, &directory.version);
         self.account.clear();
-        if found.rule.is_err() {
+        if !self.answer.is_found {
             self.account.extend_from_slice(asked.text(Of::Account).unwrap_or_default());
         }
-        self.answer.json.clear();
-        self.answer.write(&found, asked, &directory.version);
     }
 
     fn count(&mut self, unmapped: &mut Unmapped) {
@@ -208,29 +292,52 @@ impl Slot {
 }
 
 impl Answer {
-    fn write(&mut self, found: &Found<'_>, asked: &Asked<'_>, version: &str) {
-        let Answer { json, person, fields, .. } = self;
-        [&mut *json, &mut *person, &mut *fields].into_iter().for_each(Vec::clear);
-        match found.rule {
-            Ok(rule) => {
-                if let Some(name) = given(&rule.gives.person, rule, asked) {
-                    text(person, "person", &name);
-                }
-                write_fields(fields, rule, asked);
+    fn write(&mut self, found: &Found<'_>, ranks: Ranks, asked: &Asked<'_>, version: &str) {
+        let Answer { json, person, fields, beside, .. } = self;
+        [&mut *json, &mut *person, &mut *fields, &mut *beside].into_iter().for_each(Vec::clear);
+        let rule = found.rule.ok();
+        if let Some(rule) = rule {
+            if let Some(name) = given(&rule.gives.person, rule, asked) {
+                text(person, "person", &name);
+            }
+            write_rule(beside, rule, asked);
+            fields.extend_from_slice(beside);
+            write_rest(fields, rule, asked);
+        }
+        self.trust = rule.map_or("", |rule| trust(rule, asked));
+        let rule_rank = if person.is_empty() { usize::MAX } else { ranks.rule };
+        // Of grants that do not count nothing is said.
+        let counted = if ranks.grant < usize::MAX { found.given } else { Given::Nothing };
+        let covers = matches!(counted, Given::To(_) | Given::ToSeveral);
+        let by_grant = covers && ranks.grant < rule_rank;
+        let why = match (counted, found.rule) {
+            (Given::ToSeveral, _) if by_grant => Some(Reason::AmbiguousGrant),
+            (Given::To(_), _) if by_grant => None,
+            (Given::AtAnotherTime, Ok(_) | Err(Reason::NoRule)) if person.is_empty() => Some(Reason::NotValid),
+            (Given::Elsewhere, Ok(_) | Err(Reason::NoRule)) if person.is_empty() => Some(Reason::NotMet),
+            (_, found) => found.err(),
+        };
+        match (counted, why, rule) {
+            (Given::To(grant), None, _) if by_grant => {
+                text(json, "person", grant.person.as_bytes());
+                write_grant(json, grant, rule, beside, asked);
+                close(json, version.as_bytes());
+            }
+            (_, None, Some(rule)) => {
                 json.extend_from_slice(person);
                 open(json, fields);
                 text(json, "trust", trust(rule, asked).as_bytes());
+                close(json, version.as_bytes());
             }
-            Err(reason) => {
-                json.extend_from_slice(b",\"identity\":{\"reason\":\"");
-                json.extend_from_slice(reason.word().as_bytes());
-                json.push(b'"');
+            (_, reason, _) => {
+                let said = if by_grant { &*beside } else { &*fields };
+                nobody(json, said, reason.unwrap_or(Reason::NoRule), self.trust, version.as_bytes());
             }
         }
-        close(json, version.as_bytes());
-        self.is_found = found.rule.is_ok();
-        self.kind = found.rule.ok().and_then(|rule| rule.gives.kind);
-        self.uses_claim = found.rule.is_ok_and(|rule| !rule.when.texts[Of::Claim as usize].is_empty());
+        self.rank = if by_grant { ranks.grant } else { rule_rank };
+        self.is_found = rule.is_some() || matches!(counted, Given::To(_)) && by_grant;
+        self.kind = rule.and_then(|rule| rule.gives.kind);
+        self.uses_claim = !by_grant && rule.is_some_and(|rule| !rule.when.texts[Of::Claim as usize].is_empty());
     }
 }
 
@@ -245,8 +352,27 @@ fn close(out: &mut Vec<u8>, version: &[u8]) {
     out.push(b'}');
 }
 
-/// What the directory says, and what the row carries: as its person, or as what a rule asked for.
-fn put_together(out: &mut Vec<u8>, answer: &Answer, carried: &Carried<'_>, is_person: bool, version: &[u8]) {
+/// Nobody is named, and why; `beside`: what a rule says of the account.
+fn nobody(out: &mut Vec<u8>, beside: &[u8], reason: Reason, trust: &str, version: &[u8]) {
+    out.extend_from_slice(b",\"identity\":{\"reason\":\"");
+    out.extend_from_slice(reason.word().as_bytes());
+    out.push(b'"');
+    if !beside.is_empty() {
+        out.extend_from_slice(beside);
+        text(out, "trust", trust.as_bytes());
+    }
+    close(out, version);
+}
+
+/// What the directory says, and what the row carries: as its person, or as what a rule asked for; and what its session rests on.
+fn put_together(
+    out: &mut Vec<u8>,
+    answer: &Answer,
+    carried: &Carried<'_>,
+    (is_person, approval): (bool, Option<&Person>),
+    asked: &Asked<'_>,
+    version: &[u8],
+) {
     out.clear();
     if is_person {
         text(out, "person", &carried.value);
@@ -265,9 +391,22 @@ fn put_together(out: &mut Vec<u8>, answer: &Answer, carried: &Carried<'_>, is_pe
         let _ = write!(out, "{row}");
         out.push(b'"');
     }
-    out.extend_from_slice(&answer.fields);
-    let is_proven = carried.carrier == Carrier::Authentication;
-    text(out, "trust", if is_proven { b"verified" } else { b"asserted" });
+    // Of another person's address and ticket nothing is said.
+    let is_another = is_person && !answer.person.is_empty();
+    let has_own = approval.is_some_and(|it| it.ticket.is_some());
+    out.extend_from_slice(if is_another || has_own { &answer.beside } else { &answer.fields });
+    if let Some(Person { ticket: Some(ticket), approver, .. }) = approval {
+        text(out, "ticket", ticket);
+        if let Some(approver) = approver {
+            text(out, "approved_by", approver);
+        }
+    }
+    let trust = match carried.carrier {
+        Carrier::Authentication => "verified",
+        Carrier::Access => trust_of(asked, false),
+        _ => "asserted",
+    };
+    text(out, "trust", trust.as_bytes());
     close(out, version);
 }
 
@@ -275,17 +414,22 @@ fn given(template: &Option<Template>, rule: &Rule, asked: &Asked<'_>) -> Option<
     template.as_ref().map(|it| it.fill(&rule.when, asked)).filter(|text| !text.is_empty())
 }
 
-/// What a rule says, but for the person and how sure that is.
-fn write_fields(out: &mut Vec<u8>, rule: &Rule, asked: &Asked<'_>) {
-    let gives = &rule.gives;
+/// Which rule, and what it says of the account whoever uses it.
+fn write_rule(out: &mut Vec<u8>, rule: &Rule, asked: &Asked<'_>) {
     text(out, "rule", rule.name.as_bytes());
     text(out, "evidence", rule.place.to_string().as_bytes());
-    if let Some(kind) = gives.kind {
+    if let Some(kind) = rule.gives.kind {
         text(out, "kind", kind.name().as_bytes());
     }
-    for (name, template) in
-        [("email", &gives.email), ("team", &gives.team), ("ticket", &gives.ticket), ("approved_by", &gives.approved_by)]
-    {
+    if let Some(team) = given(&rule.gives.team, rule, asked) {
+        text(out, "team", &team);
+    }
+}
+
+/// The rest, but for the person and how sure that is.
+fn write_rest(out: &mut Vec<u8>, rule: &Rule, asked: &Asked<'_>) {
+    let gives = &rule.gives;
+    for (name, template) in [("email", &gives.email), ("ticket", &gives.ticket), ("approved_by", &gives.approved_by)] {
         if let Some(given) = given(template, rule, asked) {
             text(out, name, &given);
         }
@@ -302,12 +446,47 @@ fn write_fields(out: &mut Vec<u8>, rule: &Rule, asked: &Asked<'_>) {
     }
 }
 
+/// The grant, and beside it what a rule says of the account. The grant's team is the person's.
+fn write_grant(out: &mut Vec<u8>, grant: &Grant, rule: Option<&Rule>, beside: &[u8], asked: &Asked<'_>) {
+    out.extend_from_slice(b",\"identity\":{\"carrier\":\"grant\"");
+    text(out, "grant", grant.place.to_string().as_bytes());
+    match (rule, &grant.team) {
+        (Some(rule), Some(team)) => {
+            let mut without_team = Vec::new();
+            let gives = Gives { team: None, ..rule.gives.clone() };
+            write_rule(&mut without_team, &Rule { gives, ..rule.clone() }, asked);
+            out.extend_from_slice(&without_team);
+            text(out, "team", team.as_bytes());
+        }
+        (None, Some(team)) => text(out, "team", team.as_bytes()),
+        (_, None) => out.extend_from_slice(beside),
+    }
+    for (name, given) in [("email", &grant.email), ("ticket", &grant.ticket), ("approved_by", &grant.approver)] {
+        if let Some(given) = given {
+            text(out, name, given.as_bytes());
+        }
+    }
+    for (name, ms) in [("valid_from", grant.from_ms), ("valid_to", grant.to_ms)] {
+        text(out, name, clock::rfc3339(ms).as_bytes());
+    }
+    text(out, "trust", trust_of(asked, false).as_bytes());
+}
+
 /// How sure it is that the row was of whom the rule names.
 fn trust(rule: &Rule, asked: &Asked<'_>) -> &'static str {
     if asked.is_claimed || rule.when.rests_on_client() {
         return "asserted";
     }
-    if rule.when.texts[Of::Authentication as usize].is_empty() { "mapped" } else { "verified" }
+    trust_of(asked, !rule.when.texts[Of::Authentication as usize].is_empty())
+}
+
+/// The same where nothing is asked that only the client says.
+fn trust_of(asked: &Asked<'_>, is_proven: bool) -> &'static str {
+    match (asked.is_claimed, is_proven) {
+        (true, _) => "asserted",
+        (false, true) => "verified",
+        (false, false) => "mapped",
+    }
 }
 
 fn text(out: &mut Vec<u8>, name: &str, text: &[u8]) {
@@ -335,7 +514,7 @@ mod tests {
     }
 
     fn json(mapper: &mut Mapper, texts: &[(Of, &str)], time_ms: u64) -> String {
-        String::from_utf8(mapper.answer(&asked(texts, time_ms), None, None).json.to_vec()).unwrap()
+        String::from_utf8(mapper.answer(&asked(texts, time_ms), None, None, None).json.to_vec()).unwrap()
     }
 
     #[test]
@@ -370,7 +549,7 @@ mod tests {
         );
         let mut trust = |texts: &[(Of, &str)], is_claimed| {
             let asked = Asked { is_claimed, ..asked(texts, 0) };
-            let json = String::from_utf8(mapper.answer(&asked, None, None).json.to_vec()).unwrap();
+            let json = String::from_utf8(mapper.answer(&asked, None, None, None).json.to_vec()).unwrap();
             json.split("\"trust\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
         };
         assert_eq!(trust(&[(Of::Account, "a")], false), "mapped");
@@ -394,7 +573,7 @@ mod tests {
         let mut who = |account: &str, proven: Option<&Carried<'_>>, claim: Option<&Carried<'_>>| {
             let mut asked = asked(&[(Of::Account, account)], 0);
             asked.texts[Of::Claim as usize] = claim.map(|claim| &*claim.value);
-            let object = mapper.answer(&asked, proven, claim).object();
+            let object = mapper.answer(&asked, None, proven, claim).object();
             let identity = &object["identity"];
             let words =
                 [&object["person"], &identity["rule"], &identity["carrier"], &identity["trust"], &identity["reason"]];
@@ -418,9 +597,9 @@ mod tests {
             (vec![Carrier::Rule, Carrier::Comment], "Jane"),
             (vec![Carrier::Rule], "Jane"),
         ] {
-            let mut mapper = mapper("[[rule]]\naccount = 'a'\nperson = 'Jane'\n");
-            mapper.carriers.trust = trust;
-            let object = mapper.answer(&asked(&[(Of::Account, "a")], 0), None, Some(&claim)).object();
+            let mapper = mapper("[[rule]]\naccount = 'a'\nperson = 'Jane'\n");
+            let mut mapper = Mapper::new(mapper.directory, Carriers { trust, ..Carriers::default() });
+            let object = mapper.answer(&asked(&[(Of::Account, "a")], 0), None, None, Some(&claim)).object();
             assert_eq!(object["person"], person);
         }
     }
@@ -441,7 +620,7 @@ mod tests {
         for account in ["a", "b", "b", "c", &long, &long, "b"] {
             json(&mut mapper, &[(Of::Account, account)], 0);
         }
-        mapper.answer(&Asked::default(), None, None);
+        mapper.answer(&Asked::default(), None, None, None);
         let (unmapped, mapped) = mapper.counted();
         assert_eq!(mapped, 1);
         let top: Vec<_> = unmapped.top(2).into_iter().map(|(_, rows)| rows).collect();

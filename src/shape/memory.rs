@@ -55,6 +55,8 @@ pub struct Known<'a> {
     pub identity: Option<&'a [u8]>,
     /// When it logged in, Unix milliseconds.
     pub logged_in_ms: Option<u64>,
+    /// The same for whoever joins it to another log, also where its zone is the configuration's.
+    pub began_ms: Option<u64>,
     /// Whom the server proved it to be, for as long as it lasts.
     pub authenticated: Option<Authenticated<'a>>,
     /// Whom its application says that it is for, and the record that tells.
@@ -88,11 +90,14 @@ struct Session {
     method: Option<Vec<u8>>,
     identity: Option<Vec<u8>>,
     logged_in_ms: Option<u64>,
+    began_ms: Option<u64>,
     /// Unlike these it outlives the login.
     proven: Option<Proven>,
     settings: Settings,
     /// What MySQL's variables say: they outlast transactions.
     variables: Vec<Claim>,
+    /// What its client said when it connected.
+    attribute: Option<Claim>,
     begun: Option<Begun>,
     /// Where its prepared statements are, if it has any.
     prepared: Option<Group>,
@@ -188,7 +193,15 @@ impl Memory {
                 self.enter(id, |session| *session = Session { received: Some(row), ..Session::new() });
             }
             Act::Authenticated => self.enter(id, |session| session.authenticated(record, row)),
-            Act::Login => self.enter(id, |session| session.logged_in(time)),
+            Act::Login => {
+                let variables = Arc::clone(&self.variables);
+                self.enter(id, |session| {
+                    session.logged_in(time);
+                    if !variables.attributes.is_empty() {
+                        session.attribute = claims::of_attributes(&variables, record, row);
+                    }
+                });
+            }
             Act::LoginFailed | Act::Logout => {
                 self.newer.remove(id);
                 self.older.remove(id);
@@ -404,12 +417,18 @@ impl Session {
             method: self.method.as_deref(),
             identity: self.identity.as_deref(),
             logged_in_ms: self.logged_in_ms,
+            began_ms: self.began_ms,
             authenticated: self.proven.as_ref().map(|it| Authenticated {
                 method: &it.method,
                 identity: &it.identity,
                 row: it.row,
             }),
-            claim: self.settings.claim().or_else(|| claims::first(&self.variables)).map(|it| (&*it.value, it.row)),
+            claim: self
+                .settings
+                .claim()
+                .or_else(|| claims::first(&self.variables))
+                .or(self.attribute.as_ref())
+                .map(|it| (&*it.value, it.row)),
             break_glass: false,
         }
     }
@@ -431,7 +450,8 @@ impl Session {
     /// The row of the login has what came before it.
     fn logged_in(&mut self, time: &UtcTime) {
         let (proven, logged_in_ms) = (self.proven.take(), time.source.is_none().then(|| time.unix_ms()));
-        *self = Session { logged_in_ms, proven, ..Session::new() };
+        let began_ms = time.is_certain().then(|| time.unix_ms());
+        *self = Session { logged_in_ms, began_ms, proven, ..Session::new() };
     }
 
     /// More rows of the same statement: the first one is referred to.

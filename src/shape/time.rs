@@ -28,8 +28,16 @@ impl UtcTime {
 
     /// Milliseconds since 1970, or 0 for a time before that.
     pub fn unix_ms(&self) -> u64 {
+        if let Some(ms) = plain_unix_ms(self.as_bytes()) {
+            return ms;
+        }
         let text = std::str::from_utf8(self.as_bytes()).unwrap_or_default();
         text.parse::<jiff::Timestamp>().map_or(0, |time| u64::try_from(time.as_millisecond()).unwrap_or(0))
+    }
+
+    /// Whether it is the server's own, zone included, by the row or by the configuration.
+    pub fn is_certain(&self) -> bool {
+        matches!(self.source, None | Some("config:timezone"))
     }
 
     /// The same time, derived from `source`.
@@ -50,6 +58,40 @@ impl UtcTime {
         self.text[at..at + len].copy_from_slice(&bytes[..len]);
         self.len += len as u8;
     }
+}
+
+/// Of `2026-11-20T20:28:31Z`, with or without a fraction, from 1970 to 9999: rows that are asked who they are of ask for it, each. `None` for any
+/// other text. Days are counted from March on, so that a leap day is the last of its year.
+fn plain_unix_ms(text: &[u8]) -> Option<u64> {
+    let (seconds, fraction) = text.strip_suffix(b"Z")?.split_at_checked(19)?;
+    let number = |from: usize, to: usize| {
+        let digits = &seconds[from..to];
+        let is_number = digits.iter().all(u8::is_ascii_digit);
+        is_number.then(|| digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+    };
+    if (seconds[4], seconds[7], seconds[10], seconds[13], seconds[16]) != (b'-', b'-', b'T', b':', b':') {
+        return None;
+    }
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=28).contains(&day) || hour > 23 || minute > 59 || second > 59
+    {
+        // The last days of a month are for whoever knows how long it is.
+        return None;
+    }
+    let fraction = match fraction {
+        [] => 0,
+        [b'.', digits @ ..] if !digits.is_empty() && digits.len() <= 9 && digits.iter().all(u8::is_ascii_digit) => {
+            let digit = |at: usize| digits.get(at).map_or(0, |digit| u64::from(digit - b'0'));
+            digit(0) * 100 + digit(1) * 10 + digit(2)
+        }
+        _ => return None,
+    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    // Of 1 January 1970.
+    let days = days.checked_sub(719_468)?;
+    Some(((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + fraction)
 }
 
 /// Until when a row can have been written, for times without a year: a row is not younger than its file.
@@ -254,11 +296,30 @@ fn plain_offset(zone: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn utc(zone: Option<&str>, text: &str) -> (String, Option<&'static str>) {
         let time = Clock::new(zone).utc(text.as_bytes()).unwrap();
         (String::from_utf8(time.as_bytes().to_vec()).unwrap(), time.source)
+    }
+
+    proptest! {
+        /// Our own reading is the library's, or none.
+        #[test]
+        fn the_milliseconds_of_a_time_are_what_the_library_says(ms in 0_u64..253_402_300_799_999, digits in 0_usize..=9, noise in "[0-9TZ:.+ -]{0,30}") {
+            let time = jiff::Timestamp::from_millisecond(ms.cast_signed()).unwrap();
+            let text = format!("{time:.digits$}");
+            let expected: jiff::Timestamp = text.parse().unwrap();
+            let own = plain_unix_ms(text.as_bytes());
+            let is_late = time.to_zoned(TimeZone::UTC).day() > 28;
+            prop_assert_eq!(own, Some(expected.as_millisecond().cast_unsigned()).filter(|_| !is_late), "{}", text);
+            prop_assert_eq!(UtcTime::from_rfc3339(text.as_bytes()).unix_ms(), expected.as_millisecond().cast_unsigned());
+            if let Some(ms) = plain_unix_ms(noise.as_bytes()) {
+                prop_assert_eq!(ms.cast_signed(), noise.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+            }
+        }
     }
 
     #[test]

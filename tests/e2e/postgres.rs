@@ -52,6 +52,10 @@ impl Postgres {
         server
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn log(&self) -> PathBuf {
         self.log.clone()
     }

@@ -79,7 +79,7 @@ impl Told {
     fn following(format: Format, end_with_transaction: bool) -> Self {
         let mut told = Told { format, ..Told::default() };
         let names = ["app.user_id", "app.current_user", "@app_user"].map(str::to_owned).to_vec();
-        told.memory.variables = Arc::new(Variables { names, end_with_transaction });
+        told.memory.variables = Arc::new(Variables { names, end_with_transaction, ..Variables::default() });
         told.learn(&row(Act::Login, "s", ""));
         told
     }
