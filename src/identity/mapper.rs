@@ -21,6 +21,7 @@ use super::unmapped::Unmapped;
 use crate::clock;
 use crate::json;
 use crate::limits::{IDENTITY_ANSWERS, IDENTITY_KEY_BYTES_MAX};
+use crate::sessions::numbered::RowId;
 use crate::shape::{Known, UtcTime};
 
 /// One for all sources: their names are a part of what is asked where a rule asks for them.
@@ -143,6 +144,13 @@ impl Mapper {
         self.count();
         self.directory = directory;
         self.slots.iter_mut().for_each(|slot| *slot = Slot::default());
+    }
+
+    /// Takes a row into account that may tell whose a session of another source is.
+    pub fn saw(&mut self, source: &str, record: &Record<'_>, row: RowId, time: &UtcTime) {
+        if !self.access.is_empty() {
+            self.access.saw(source, record, row, time);
+        }
     }
 
     /// What layers before the database told.
