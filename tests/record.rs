@@ -293,6 +293,7 @@ fn the_document_names_every_word_that_the_code_can_write() {
     let sources = [
         include_str!("../src/shape/mod.rs"),
         include_str!("../src/shape/time.rs"),
+        include_str!("../src/intake.rs"),
         include_str!("../src/intake/rows.rs"),
         include_str!("../src/intake/lines.rs"),
         include_str!("../src/event.rs"),
