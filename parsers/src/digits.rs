@@ -26,3 +26,14 @@ pub(crate) fn in_room<'a>(number: i64, room: &mut Room<'a>) -> &'a [u8] {
         len
     })
 }
+
+/// What digits say, and nothing but digits; `None` of none, and of a number that needs more than 64 bits.
+pub(crate) fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
+    })
+}

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::digits::number;
 use crate::near;
 use crate::quoted;
 use crate::record::{Parameters, Statement};
@@ -161,14 +162,4 @@ fn parameters_of(field: &[u8]) -> Parameters<'_> {
 /// Literal stand-ins; a statement of just these words cannot be told from them.
 fn is_withheld(text: &[u8]) -> bool {
     matches!(text, b"<not logged>" | b"<previously logged>")
-}
-
-fn number(raw: &[u8]) -> Option<u64> {
-    if raw.is_empty() {
-        return None;
-    }
-    raw.iter().try_fold(0_u64, |number, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
-    })
 }

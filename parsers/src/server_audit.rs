@@ -19,7 +19,9 @@ use memchr::memrchr;
 
 use crate::Format;
 use crate::blocks::{BlockFramer, Starts};
+use crate::digits::number;
 use crate::frame::Framer;
+use crate::near;
 use crate::record::{Act, Client, Object, Parsed, Piece, Record, Session, Statement, Status, Value};
 use crate::scratch::{Room, Scratch};
 use crate::times::{self, TIME_MAX, Unit, fits};
@@ -379,7 +381,7 @@ impl Anchors {
         let mut numbers: [Option<usize>; 2] = [None, None];
         let mut from = 0;
         loop {
-            let end = memchr::memchr(b',', &columns[from..]).map_or(columns.len(), |len| from + len);
+            let end = near::find(b',', &columns[from..]).map_or(columns.len(), |len| from + len);
             let column = &columns[from..end];
             if let [Some(connection), Some(query)] = numbers
                 && column.first().is_some_and(u8::is_ascii_uppercase)
@@ -472,7 +474,7 @@ fn put(out: &mut [u8], text: &[u8]) -> usize {
 }
 
 fn split_at_comma(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let comma = memchr::memchr(b',', text)?;
+    let comma = near::find(b',', text)?;
     Some((&text[..comma], &text[comma + 1..]))
 }
 
@@ -485,10 +487,6 @@ fn rsplit_at_comma(text: &[u8]) -> Option<(&[u8], &[u8])> {
 fn is_number(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     (1..=20).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
-}
-
-fn number(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 fn not_empty(text: &[u8]) -> Option<&[u8]> {

@@ -77,8 +77,35 @@ pub(crate) fn of_unix<'a>(count: i64, unit: Unit, room: &mut Room<'a>) -> &'a [u
     let (day, seconds) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, date) = civil(day);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let clock = [hour, minute, second];
+    if !(0..=9999).contains(&year) {
+        return of_far_year([year, month, date], clock, (fraction, digits), room);
+    }
+    let mut text = *b"0000-00-00 00:00:00.000000 UTC";
+    put(&mut text[..4], year);
+    for (at, number) in [5, 8, 11, 14, 17].into_iter().zip([month, date, hour, minute, second]) {
+        put(&mut text[at..at + 2], number);
+    }
+    put(&mut text[20..20 + digits], fraction);
+    let end = if digits > 0 { 20 + digits } else { 19 };
+    text[end..end + 4].copy_from_slice(b" UTC");
+    room.write(|out| copy(&text[..end + 4], out))
+}
+
+/// Digits from the right, as many as there is room for.
+fn put(room: &mut [u8], number: i64) {
+    let mut left = number;
+    for digit in room.iter_mut().rev() {
+        // Below ten.
+        *digit = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+}
+
+/// The same with a year of any length, the longest of twelve digits.
+fn of_far_year<'a>(day: [i64; 3], clock: [i64; 3], fraction: (i64, usize), room: &mut Room<'a>) -> &'a [u8] {
+    let ([year, month, date], [hour, minute, second], (fraction, digits)) = (day, clock, fraction);
     let mut text = ArrayString::<TIME_MAX>::new();
-    // The longest year has twelve digits.
     let _ = write!(text, "{year:04}-{month:02}-{date:02} {hour:02}:{minute:02}:{second:02}");
     if digits > 0 {
         let _ = write!(text, ".{fraction:0digits$}");
@@ -147,6 +174,14 @@ mod tests {
         assert_eq!(unix(1_710_715_316_123), "2024-03-17 22:41:56.123 UTC");
         assert_eq!(unix(951_782_400_000), "2000-02-29 00:00:00.000 UTC");
         assert_eq!(unix(-1), "1969-12-31 23:59:59.999 UTC");
+        assert_eq!(unix(-62_167_219_200_000), "0000-01-01 00:00:00.000 UTC");
+        assert_eq!(unix(253_402_300_799_999), "9999-12-31 23:59:59.999 UTC");
+        assert_eq!(unix(253_402_300_800_000), "10000-01-01 00:00:00.000 UTC");
+        let of = |count, unit| {
+            String::from_utf8_lossy(of_unix(count, unit, &mut Scratch::new().room(TIME_MAX))).into_owned()
+        };
+        assert_eq!(of(1_679_569_000_492_094, Unit::Microseconds), "2023-03-23 10:56:40.492094 UTC");
+        assert_eq!(of(1_679_569_000, Unit::Seconds), "2023-03-23 10:56:40 UTC");
     }
 
     #[test]
