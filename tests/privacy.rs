@@ -324,26 +324,16 @@ fn whoever_acts_keeps_his_name_and_his_address() {
     let toml = "detectors = [\"email\", \"ip_address\", \"phone\"]";
     let log = CSVLOG.replace("\"app\"", "\"jane@example.org\"");
     let message = csv("statement: GRANT a TO \"joe@example.org\"");
-    let line = lines(
-        toml,
-        "crm",
-        Format::PostgresCsvlog,
-        format!("{log}LOG,00000,{message},,,,,,,,,\"psql\",\"client backend\",,0\n").as_bytes(),
-        WHOLE,
-    )
-    .remove(0);
+    let of = |log: &str, message: &str| {
+        let row = format!("{log}LOG,00000,{message},,,,,,,,,\"psql\",\"client backend\",,0\n");
+        lines(toml, "crm", Format::PostgresCsvlog, row.as_bytes(), WHOLE).remove(0)
+    };
+    let line = of(&log, &message);
     assert_eq!((&line["user"], &line["client"]["address"]), (&json!("jane@example.org"), &json!("127.0.0.1")));
     assert_eq!((&line["grant"]["to"], &line["redacted"]), (&json!(["joe@example.org"]), &Value::Null), "{line}");
     let message = csv("connection authorized: user=jane@example.org database=x");
     let log = log.replace("\"ALTER ROLE\"", "\"authentication\"");
-    let line = lines(
-        toml,
-        "crm",
-        Format::PostgresCsvlog,
-        format!("{log}LOG,00000,{message},,,,,,,,,\"psql\",\"client backend\",,0\n").as_bytes(),
-        WHOLE,
-    )
-    .remove(0);
+    let line = of(&log, &message);
     assert_eq!(line["redacted"], Value::Null, "{line}");
     // A field tells no more than the text.
     let line = audited(toml, "crm", "SET application_name = 'jane@example.org'", "<none>");

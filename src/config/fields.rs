@@ -87,41 +87,39 @@ pub(super) fn names(section: &mut Section<'_, '_>, key: &str) -> Option<Vec<Stri
 
 /// Letters, digits, and the marks that stand between them.
 pub(super) fn secret_names(section: &mut Section<'_, '_>) -> Vec<String> {
-    const KEY: &str = "secret_names";
-    let Some(list) = section.list(KEY) else { return Vec::new() };
-    let mut names = Vec::new();
-    for text in list.value {
-        let name = text.value.value;
-        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-        if !is_name || name.chars().filter(char::is_ascii_alphanumeric).count() < bounds::SECRET_NAME_MIN_BYTES {
-            let hint =
-                "at least four letters and digits, such as \"pincode\": it holds of all names that end so".to_owned();
-            section.wrong(text.span, Some(KEY), format!("{name:?} cannot be a secret's name"), Some(hint));
-        } else {
-            names.push(name);
-        }
-    }
-    at_most(section, KEY, list.span, names)
+    let hint = "at least four letters and digits, such as \"pincode\": it holds of all names that end so";
+    plain_names(section, "secret_names", "secret's", hint, |name| (name, bounds::SECRET_NAME_MIN_BYTES))
 }
 
 /// The same, of three letters and more; with `*` in front how names end.
 pub(super) fn personal_names(section: &mut Section<'_, '_>) -> Vec<String> {
-    const KEY: &str = "personal_names";
-    let Some(list) = section.list(KEY) else { return Vec::new() };
+    let hint = "three letters and digits or more: \"email\" is that name, \"*email\" all that end so";
+    plain_names(section, "personal_names", "column's", hint, |name| {
+        (name.strip_prefix('*').unwrap_or(name), bounds::PERSONAL_NAME_MIN_BYTES)
+    })
+}
+
+/// `plain`: the name itself of what was written, and how many letters and digits it must have.
+fn plain_names(
+    section: &mut Section<'_, '_>,
+    key: &str,
+    whose: &str,
+    hint: &str,
+    plain: fn(&str) -> (&str, usize),
+) -> Vec<String> {
+    let Some(list) = section.list(key) else { return Vec::new() };
     let mut names = Vec::new();
     for text in list.value {
         let name = text.value.value;
-        let plain = name.strip_prefix('*').unwrap_or(&name);
+        let (plain, min) = plain(&name);
         let is_name = plain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-        if !is_name || plain.chars().filter(char::is_ascii_alphanumeric).count() < bounds::PERSONAL_NAME_MIN_BYTES {
-            let hint =
-                "three letters and digits or more: \"email\" is that name, \"*email\" all that end so".to_owned();
-            section.wrong(text.span, Some(KEY), format!("{name:?} cannot be a column's name"), Some(hint));
+        if !is_name || plain.chars().filter(char::is_ascii_alphanumeric).count() < min {
+            section.wrong(text.span, Some(key), format!("{name:?} cannot be a {whose} name"), Some(hint.to_owned()));
         } else {
             names.push(name);
         }
     }
-    at_most(section, KEY, list.span, names)
+    at_most(section, key, list.span, names)
 }
 
 /// `my_encrypt(2)`, `my_login(1, 3)`.

@@ -117,24 +117,8 @@ fn carriers(section: &mut Section<'_, '_>) -> Carriers {
 }
 
 fn layers(section: &mut Section<'_, '_>) -> Vec<LayerTable> {
-    let Some((span, value)) = section.take("access") else { return Vec::new() };
-    let hint = || Some("write [[identity.access]], once for each".to_owned());
-    let DeValue::Array(items) = value.into_inner() else {
-        section.wrong(span, Some("access"), "is a list of tables", hint());
-        return Vec::new();
-    };
-    let mut layers = Vec::new();
-    for (index, item) in items.into_iter().enumerate() {
-        let span = item.span();
-        match item.into_inner() {
-            DeValue::Table(table) => {
-                let names = (keys::IDENTITY_ACCESS_TITLE.to_owned(), format!("identity.access.{index}"));
-                layers.push(layer(Section::new(section.context(), names, span, table, keys::IDENTITY_ACCESS)));
-            }
-            _ => section.wrong(span, Some("access"), "must be a table", hint()),
-        }
-    }
-    layers
+    let tables = section.tables("access", keys::IDENTITY_ACCESS_TITLE, "identity.access", keys::IDENTITY_ACCESS);
+    tables.into_iter().map(layer).collect()
 }
 
 fn layer(mut section: Section<'_, '_>) -> LayerTable {

@@ -3,7 +3,6 @@
 //! What its words mean is [`crate::redact`]'s. Here a rule that can never hold is found, and a source that there is none of.
 
 use regex::bytes::RegexBuilder;
-use toml::de::DeValue;
 
 use super::fields::{names, personal_names, secret_arguments, secret_names};
 use super::section::{At, Section, Span};
@@ -81,33 +80,13 @@ fn treatment(section: &mut Section<'_, '_>, key: &str) -> Option<Treatment> {
 }
 
 fn rules(section: &mut Section<'_, '_>) -> Vec<(Rule, Option<Span>)> {
-    let Some((span, value)) = section.take("rule") else { return Vec::new() };
-    let hint = || Some("write [[redact.rule]], once for each".to_owned());
-    let DeValue::Array(items) = value.into_inner() else {
-        section.wrong(span, Some("rule"), "is a list of tables", hint());
-        return Vec::new();
-    };
-    if items.len() > bounds::NAMES_MAX {
-        section.wrong(
-            span,
-            Some("rule"),
-            format!("{} rules", items.len()),
-            Some(format!("at most {}", bounds::NAMES_MAX)),
-        );
+    let tables = section.tables("rule", keys::REDACT_RULE_TITLE, "redact.rule", keys::REDACT_RULE);
+    if let Some(beyond) = tables.get(bounds::NAMES_MAX) {
+        let hint = Some(format!("at most {}", bounds::NAMES_MAX));
+        section.wrong(beyond.span(), Some("rule"), format!("{} rules", tables.len()), hint);
         return Vec::new();
     }
-    let mut rules = Vec::new();
-    for (index, item) in items.into_iter().enumerate() {
-        let at = item.span();
-        match item.into_inner() {
-            DeValue::Table(table) => {
-                let names = (keys::REDACT_RULE_TITLE.to_owned(), format!("redact.rule.{index}"));
-                rules.push(rule(Section::new(section.context(), names, at, table, keys::REDACT_RULE)));
-            }
-            _ => section.wrong(at, Some("rule"), "must be a table", hint()),
-        }
-    }
-    rules
+    tables.into_iter().map(rule).collect()
 }
 
 fn rule(mut section: Section<'_, '_>) -> (Rule, Option<Span>) {

@@ -63,6 +63,28 @@ impl<'c, 'a> Section<'c, 'a> {
         self.span.clone()
     }
 
+    /// The tables of the list `key`, each a section of its own that is called `title`; `path`: as [`super::Written`] knows the list. What is no table is told.
+    pub fn tables(&mut self, key: &str, title: &str, path: &str, known: &[&'static str]) -> Vec<Section<'c, 'a>> {
+        let Some((span, value)) = self.take(key) else { return Vec::new() };
+        let hint = || Some(format!("write {title}, once for each"));
+        let DeValue::Array(items) = value.into_inner() else {
+            self.wrong(span, Some(key), "is a list of tables", hint());
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            let span = item.span();
+            match item.into_inner() {
+                DeValue::Table(table) => {
+                    let names = (title.to_owned(), format!("{path}.{index}"));
+                    tables.push(Section::new(self.context, names, span, table, known));
+                }
+                _ => self.wrong(span, Some(key), "must be a table", hint()),
+            }
+        }
+        tables
+    }
+
     /// The file that this is a table of.
     pub fn context(&self) -> &'c Context<'a> {
         self.context
