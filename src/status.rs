@@ -187,6 +187,9 @@ pub struct DestinationStatus {
     pub next_line: u64,
     /// Lines delivered.
     pub lines_delivered: u64,
+    /// Lines that it does not take, in this run.
+    #[serde(default)]
+    pub lines_left_out: u64,
     /// Bytes delivered, as sent.
     pub bytes_delivered: u64,
     /// Lines of the trail that it does not have yet.
@@ -458,6 +461,7 @@ fn destination(one: &DestinationHealth, health: &Health, now_ms: u64) -> Destina
         },
         next_line: get(&one.next_line),
         lines_delivered: get(&one.lines_delivered),
+        lines_left_out: get(&one.lines_left_out),
         bytes_delivered: get(&one.bytes_delivered),
         lag_lines,
         lag_bytes: get(&one.lag_bytes),

@@ -120,7 +120,7 @@ fn every_key_of_the_example_destinations_stands_at_its_default() {
         is_header(line) || is_needed(line) || line.contains("# required") || line.starts_with("path = ")
     });
     let (with_defaults, without) = (read_text(&with_defaults).unwrap(), read_text(&without).unwrap());
-    assert_eq!(without.plan.destinations.len(), 3);
+    assert_eq!(without.plan.destinations.len(), keys::destination_types().count());
     assert_eq!(debug(with_defaults.plan), debug(without.plan));
 }
 
@@ -513,7 +513,7 @@ fn key_names(text: &str) -> Vec<String> {
             for (key, value) in table.as_table().unwrap() {
                 let rules =
                     value.as_array().filter(|_| key == "rule" || key == "access").and_then(|rules| rules[0].as_table());
-                match value.as_table().filter(|_| key == "tls").or(rules) {
+                match value.as_table().filter(|_| key == "tls" || key == "only").or(rules) {
                     Some(inner) => names.extend(inner.keys().map(|inner| format!("{section}.{key}.{inner}"))),
                     None => names.push(format!("{section}.{key}")),
                 }

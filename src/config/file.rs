@@ -13,17 +13,16 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::bounds;
+use super::destination::{self, DestinationTable};
 use super::fields::{
-    bucket, exclude, filled, format, headers, labels, listen, log_line_prefix, name, names, origin, paths, quiet_after,
-    timezone, url,
+    exclude, format, labels, listen, log_line_prefix, name, names, origin, paths, quiet_after, timezone,
 };
 use super::format_name::FormatName;
 use super::identity::{IdentityTable, identity};
 use super::keys;
 use super::nearest;
-use super::plan::{Compression, QuietAfter, StartAt};
+use super::plan::{QuietAfter, StartAt};
 use super::redact::{RedactTable, redact};
-use super::secret::Secret;
 use super::section::{At, Section, Span};
 use super::text::Context;
 
@@ -92,53 +91,6 @@ pub(super) struct HealthTable {
     pub status_socket: Option<At<PathBuf>>,
 }
 
-/// `[[destination]]`.
-pub(super) struct DestinationTable {
-    pub title: String,
-    pub name: Option<At<String>>,
-    pub required: Option<bool>,
-    pub kind: Option<KindTable>,
-}
-
-/// The keys of a destination's type.
-pub(super) enum KindTable {
-    File(Option<At<PathBuf>>),
-    Http(Box<HttpTable>),
-    S3(Box<S3Table>),
-}
-
-/// `type = "http"`.
-pub(super) struct HttpTable {
-    pub url: Option<String>,
-    pub headers: BTreeMap<String, Secret>,
-    pub token: Option<Secret>,
-    pub tls: TlsTable,
-    pub compression: Option<Compression>,
-    pub batch_max_bytes: Option<u64>,
-    pub timeout: Option<Duration>,
-}
-
-/// `type = "s3"`.
-pub(super) struct S3Table {
-    pub bucket: Option<String>,
-    pub prefix: Option<String>,
-    pub region: Option<String>,
-    pub endpoint: Option<String>,
-    pub path_style: Option<bool>,
-    pub access_key_id: Option<String>,
-    pub secret_access_key: Option<Secret>,
-    pub tls: TlsTable,
-    pub timeout: Option<Duration>,
-}
-
-/// `tls = { … }`.
-#[derive(Default)]
-pub(super) struct TlsTable {
-    pub ca_file: Option<PathBuf>,
-    pub cert_file: Option<PathBuf>,
-    pub key_file: Option<PathBuf>,
-}
-
 /// Reads every table. `None` when the text is no TOML: then nothing more can be said of it.
 pub(super) fn parse(context: &Context<'_>) -> Option<File> {
     let (mut top, span) = top(context)?;
@@ -163,7 +115,7 @@ pub(super) fn parse(context: &Context<'_>) -> Option<File> {
         file.health = health(section);
     }
     file.destinations =
-        many(context, &mut top, "destination", keys::DESTINATION).into_iter().map(destination).collect();
+        many(context, &mut top, "destination", keys::DESTINATION).into_iter().map(destination::read).collect();
     if !top.present("source") {
         let hint = "add [[source]] with a name and paths = [\"/var/log/postgresql/*.csv\"]".to_owned();
         context.wrong(span, "", None, "no [[source]]: there is nothing to read", Some(hint));
@@ -364,92 +316,4 @@ fn health(mut section: Section<'_, '_>) -> HealthTable {
     let table = HealthTable { listen: listen(&mut section), status_socket: section.absolute("status_socket") };
     section.end("");
     table
-}
-
-fn destination(mut section: Section<'_, '_>) -> DestinationTable {
-    section.require("name", "name = \"archive\"");
-    let types = keys::DESTINATION_TYPES.iter().map(|(kind, _)| *kind);
-    section.require("type", &format!("type is one of: {}", nearest::list(types.clone())));
-    let name = name(&mut section);
-    if let Some(name) = &name {
-        section.entitle(&name.value);
-    }
-    let choices: Vec<(&str, &str)> = types.map(|kind| (kind, kind)).collect();
-    let kind = section.choice("type", &choices, keys::LATER_TYPES).map(|kind| kind.value);
-    let required = section.flag("required").map(|required| required.value);
-    section.allow(keys::type_keys(kind.unwrap_or_default()));
-    let title = section.title().to_owned();
-    let kind_table = match kind {
-        Some("file") => Some(KindTable::File(file(&mut section))),
-        Some("http") => Some(KindTable::Http(Box::new(http(&mut section)))),
-        Some("s3") => Some(KindTable::S3(Box::new(s3(&mut section)))),
-        // Without a type nobody knows which keys are right: only those that no type has are mistakes.
-        _ => {
-            for (_, keys) in keys::DESTINATION_TYPES {
-                section.allow(keys);
-                section.forget(keys);
-            }
-            None
-        }
-    };
-    section.end(kind.unwrap_or_default());
-    DestinationTable { title, name, required, kind: kind_table }
-}
-
-fn file(section: &mut Section<'_, '_>) -> Option<At<PathBuf>> {
-    section.require("path", "path = \"/srv/sealtrail\": a folder");
-    section.absolute("path")
-}
-
-fn http(section: &mut Section<'_, '_>) -> HttpTable {
-    section.require("url", "url = \"https://collector.example/ingest\"");
-    let compressions = [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
-    let token = section.secret("token").map(|token| token.value);
-    HttpTable {
-        url: url(section, "url"),
-        headers: headers(section),
-        token,
-        tls: tls(section, "http"),
-        compression: section.choice("compression", &compressions, &[]).map(|compression| compression.value),
-        batch_max_bytes: section.size("batch_max_bytes", bounds::BATCH_MAX_BYTES).map(|size| size.value),
-        timeout: section.duration("timeout", bounds::TIMEOUT).map(|timeout| timeout.value),
-    }
-}
-
-fn s3(section: &mut Section<'_, '_>) -> S3Table {
-    section.require("bucket", "bucket = \"acme-audit\"");
-    pair(section, "access_key_id", &["secret_access_key", "secret_access_key_file"]);
-    S3Table {
-        bucket: bucket(section),
-        prefix: section.text("prefix").map(|prefix| prefix.value.value.trim_matches('/').to_owned()),
-        region: filled(section, "region"),
-        endpoint: url(section, "endpoint"),
-        path_style: section.flag("path_style").map(|flag| flag.value),
-        access_key_id: filled(section, "access_key_id"),
-        secret_access_key: section.secret("secret_access_key").map(|secret| secret.value),
-        tls: tls(section, "s3"),
-        timeout: section.duration("timeout", bounds::TIMEOUT).map(|timeout| timeout.value),
-    }
-}
-
-fn tls(section: &mut Section<'_, '_>, kind: &str) -> TlsTable {
-    let Some(mut section) = section.table("tls", keys::tls_keys(kind)) else { return TlsTable::default() };
-    let mut table = TlsTable { ca_file: section.readable("ca_file").map(|path| path.value), ..TlsTable::default() };
-    if kind == "http" {
-        pair(&section, "cert_file", &["key_file"]);
-        table.cert_file = section.readable("cert_file").map(|path| path.value);
-        table.key_file = section.readable("key_file").map(|path| path.value);
-    }
-    section.end(kind);
-    table
-}
-
-/// `one` needs any of `others`, and they need it.
-fn pair(section: &Section<'_, '_>, one: &str, others: &[&str]) {
-    let other = others.iter().find(|other| section.has(other));
-    match (section.has(one), other) {
-        (true, None) => section.require(others[0], &format!("{one} needs it")),
-        (false, Some(other)) => section.require(one, &format!("{other} needs it")),
-        _ => {}
-    }
 }

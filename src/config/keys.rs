@@ -3,6 +3,7 @@
 //! One list for three readers: the unknown-key message, the test that `config.example.toml` holds them all, and the rule
 //! that a destination takes only the keys of its type.
 
+use super::destination::TYPES;
 use crate::identity;
 
 /// Tables of the file, in the order in which the example shows them.
@@ -68,37 +69,14 @@ pub const HEALTH: &[&str] = &["listen", "status_socket"];
 /// Keys of every `[[destination]]`.
 pub const DESTINATION: &[&str] = &["name", "type", "required"];
 
-/// Keys of `[[destination]]` by its type.
-pub const DESTINATION_TYPES: &[(&str, &[&str])] = &[
-    ("file", &["path"]),
-    ("http", &["url", "token", "token_file", "headers", "tls", "compression", "batch_max_bytes", "timeout"]),
-    (
-        "s3",
-        &[
-            "bucket",
-            "prefix",
-            "region",
-            "endpoint",
-            "path_style",
-            "access_key_id",
-            "secret_access_key",
-            "secret_access_key_file",
-            "tls",
-            "timeout",
-        ],
-    ),
-];
+/// Keys of every destination that takes lines.
+pub const DESTINATION_OF_LINES: &[&str] = &["schema", "only", "checkpoints"];
 
-/// Keys of a destination's `tls` by its type.
-pub const TLS: &[(&str, &[&str])] = &[("http", &["ca_file", "cert_file", "key_file"]), ("s3", &["ca_file"])];
+/// Keys of its `only`.
+pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "users", "people", "outcomes"];
 
 /// Names that the documentation of later releases uses: said so, instead of a guess at a spelling.
-const LATER: &[(&str, &str)] = &[
-    ("destination", "only"),
-    ("destination", "schema"),
-    ("destination", "object_lock"),
-    ("destination", "retention_days"),
-];
+const LATER: &[(&str, &str)] = &[("destination", "object_lock"), ("destination", "retention_days")];
 
 /// Destination types of later releases.
 pub(super) const LATER_TYPES: &[&str] = &[
@@ -129,34 +107,46 @@ pub fn all() -> Vec<String> {
     names.extend(IDENTITY.iter().filter(|key| !["rule", "access"].contains(*key)).map(|key| format!("identity.{key}")));
     names.extend(IDENTITY_ACCESS.iter().map(|key| format!("identity.access.{key}")));
     names.extend(identity::rule::KEYS.iter().map(|key| format!("identity.rule.{key}")));
-    for (kind, keys) in DESTINATION_TYPES {
-        let tls = tls_keys(kind).iter().map(|key| format!("destination({kind}).tls.{key}"));
-        let keys = DESTINATION.iter().chain(*keys).filter(|key| **key != "tls");
-        names.extend(keys.map(|key| format!("destination({kind}).{key}")).chain(tls));
+    // The keys of those that take lines are listed once, for the first of them.
+    let first_of_lines = TYPES.iter().find(|kind| kind.takes_lines).map(|kind| kind.name);
+    for kind in TYPES {
+        let name = kind.name;
+        let of_lines = if first_of_lines == Some(name) { kind.of_lines() } else { &[] };
+        let inner = |key: &'static str| match key {
+            "tls" => kind.tls,
+            "only" => ONLY,
+            _ => &[],
+        };
+        for key in DESTINATION.iter().chain(of_lines).chain(kind.keys) {
+            match inner(key) {
+                [] => names.push(format!("destination({name}).{key}")),
+                inner => names.extend(inner.iter().map(|inner| format!("destination({name}).{key}.{inner}"))),
+            }
+        }
     }
     names
 }
 
-/// The keys that only a destination of this type takes.
-pub(super) fn type_keys(kind: &str) -> &'static [&'static str] {
-    by_type(DESTINATION_TYPES, kind)
-}
-
-/// The keys of this type's `tls`.
-pub(super) fn tls_keys(kind: &str) -> &'static [&'static str] {
-    by_type(TLS, kind)
+/// The types of destination.
+pub fn destination_types() -> impl Iterator<Item = &'static str> {
+    TYPES.iter().map(|kind| kind.name)
 }
 
 /// The types of destination that take this key.
 pub(super) fn types_with(key: &str) -> Vec<&'static str> {
-    DESTINATION_TYPES.iter().filter(|(_, keys)| keys.contains(&key)).map(|(kind, _)| *kind).collect()
+    TYPES
+        .iter()
+        .filter(|kind| kind.of_lines().iter().chain(kind.keys).any(|own| *own == key))
+        .map(|kind| kind.name)
+        .collect()
+}
+
+/// The types of destination whose `tls` takes this key.
+pub(super) fn types_with_tls(key: &str) -> Vec<&'static str> {
+    TYPES.iter().filter(|kind| kind.tls.contains(&key)).map(|kind| kind.name).collect()
 }
 
 /// Whether a later release takes this key in this section (`""` is the top of the file).
 pub(super) fn is_later(section: &str, key: &str) -> bool {
     LATER.contains(&(section, key))
-}
-
-fn by_type(table: &[(&str, &'static [&'static str])], kind: &str) -> &'static [&'static str] {
-    table.iter().find(|(name, _)| *name == kind).map_or(&[], |(_, keys)| keys)
 }

@@ -5,6 +5,7 @@
 //! from an environment variable or a file of its own and is never printed: not by `Debug`, not by `check`, not in a mistake.
 
 mod bounds;
+mod destination;
 mod error;
 mod fields;
 mod file;

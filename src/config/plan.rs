@@ -15,6 +15,7 @@ use sealtrail_parsers::{Dialect, Format};
 use super::secret::Secret;
 use crate::identity::{Carriers, Loaded, Loader};
 use crate::redact::Redact;
+use crate::schema::Schema;
 use crate::shape::Classify;
 
 /// All that `run` needs to know.
@@ -148,8 +149,40 @@ pub struct DestinationPlan {
     pub name: String,
     /// Whether a segment may be deleted from the journal before this destination has it (`false`), and whether `--drain` waits for it.
     pub required: bool,
+    /// Which lines it takes, and how they are written for it. Archives take all, as they are.
+    pub choice: Choice,
     /// What it is.
     pub kind: DestinationKind,
+}
+
+/// Which lines a destination takes, and in which schema.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// How lines are written.
+    pub schema: Schema,
+    /// Which events.
+    pub only: Only,
+    /// Not the lines that prove the others: `SEAL` and `CHECKPOINT`.
+    pub without_checkpoints: bool,
+}
+
+/// `[destination.only]`: an event must fit all that is written; an empty list takes any. In names `*` stands for any part.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Only {
+    /// Names of categories.
+    pub categories: Vec<String>,
+    /// Privileged or not.
+    pub admin: Option<bool>,
+    /// Names of sources.
+    pub sources: Vec<String>,
+    /// Databases.
+    pub databases: Vec<String>,
+    /// Accounts.
+    pub users: Vec<String>,
+    /// Persons.
+    pub people: Vec<String>,
+    /// `success`, `failure`, `unknown`.
+    pub outcomes: Vec<String>,
 }
 
 /// What a destination is, with the keys of its type.
@@ -199,6 +232,24 @@ pub enum Compression {
     Gzip,
     /// RFC 8878.
     Zstd,
+}
+
+impl Compression {
+    /// As `compression` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
+
+impl DestinationPlan {
+    /// One that is required and takes all lines.
+    pub fn new(name: &str, kind: DestinationKind) -> Self {
+        DestinationPlan { name: name.to_owned(), required: true, choice: Choice::default(), kind }
+    }
 }
 
 /// `tls = { … }`.

@@ -5,15 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::Whereabouts;
 use super::bounds;
-use super::file::{
-    AgentTable, ClassifyTable, DestinationTable, File, HealthTable, HttpTable, KindTable, S3Table, SealTable,
-    SourceTable, TlsTable,
-};
+use super::destination::DestinationTable;
+use super::file::{AgentTable, ClassifyTable, File, HealthTable, SealTable, SourceTable};
 use super::identity;
-use super::plan::{
-    AgentPlan, DestinationKind, DestinationPlan, FilePlan, HealthPlan, HttpPlan, Plan, S3Credentials, S3Plan, SealPlan,
-    SourcePlan, TlsPlan,
-};
+use super::plan::{AgentPlan, DestinationKind, DestinationPlan, FilePlan, HealthPlan, Plan, SealPlan, SourcePlan};
 use super::redact;
 use super::section::{At, Span};
 use super::text::Context;
@@ -121,51 +116,18 @@ fn health(table: HealthTable, state_dir: &Path) -> HealthPlan {
 fn destinations(tables: Vec<DestinationTable>, state_dir: &Path) -> Option<Vec<DestinationPlan>> {
     if tables.is_empty() {
         let kind = DestinationKind::File(FilePlan { path: state_dir.join("archive") });
-        return Some(vec![DestinationPlan { name: "archive".to_owned(), required: true, kind }]);
+        return Some(vec![DestinationPlan::new("archive", kind)]);
     }
     tables.into_iter().map(destination).collect()
 }
 
 fn destination(table: DestinationTable) -> Option<DestinationPlan> {
-    let kind = match table.kind? {
-        KindTable::File(path) => DestinationKind::File(FilePlan { path: path?.value }),
-        KindTable::Http(http) => DestinationKind::Http(Box::new(http_plan(*http)?)),
-        KindTable::S3(s3) => DestinationKind::S3(Box::new(s3_plan(*s3)?)),
-    };
-    Some(DestinationPlan { name: table.name?.value, required: table.required.unwrap_or(true), kind })
-}
-
-fn http_plan(table: HttpTable) -> Option<HttpPlan> {
-    Some(HttpPlan {
-        url: table.url?,
-        headers: table.headers,
-        token: table.token,
-        tls: tls(table.tls),
-        compression: table.compression.unwrap_or_default(),
-        batch_max_bytes: bytes(table.batch_max_bytes.unwrap_or(bounds::BATCH_MAX_BYTES.default)),
-        timeout: table.timeout.unwrap_or(bounds::TIMEOUT.default),
+    Some(DestinationPlan {
+        name: table.name?.value,
+        required: table.required.unwrap_or(true),
+        choice: table.choice,
+        kind: table.kind?,
     })
-}
-
-fn s3_plan(table: S3Table) -> Option<S3Plan> {
-    let credentials = match (table.access_key_id, table.secret_access_key) {
-        (Some(access_key_id), Some(secret_access_key)) => Some(S3Credentials { access_key_id, secret_access_key }),
-        _ => None,
-    };
-    Some(S3Plan {
-        bucket: table.bucket?,
-        prefix: table.prefix.unwrap_or_default(),
-        region: table.region,
-        endpoint: table.endpoint,
-        path_style: table.path_style.unwrap_or(false),
-        credentials,
-        tls: tls(table.tls),
-        timeout: table.timeout.unwrap_or(bounds::TIMEOUT.default),
-    })
-}
-
-fn tls(table: TlsTable) -> TlsPlan {
-    TlsPlan { ca_file: table.ca_file, cert_file: table.cert_file, key_file: table.key_file }
 }
 
 /// Two of a kind with one name: says so at the second, and where the first is.
@@ -251,18 +213,21 @@ fn check_folders(context: &Context<'_>, file: &File, state_dir: Option<&At<PathB
     let state_dir = state_dir.map_or(Path::new(STATE_DIR), |at| at.value.as_path());
     let mut taken: BTreeSet<&Path> = BTreeSet::new();
     for destination in &file.destinations {
-        let Some(KindTable::File(Some(path))) = &destination.kind else { continue };
-        let own = path.value == state_dir || OWN_FOLDERS.iter().any(|own| path.value.starts_with(state_dir.join(own)));
+        let (Some(DestinationKind::File(FilePlan { path })), Some(span)) = (&destination.kind, &destination.folder)
+        else {
+            continue;
+        };
+        let own = path == state_dir || OWN_FOLDERS.iter().any(|own| path.starts_with(state_dir.join(own)));
         let message = if own {
             "is the agent's own folder"
-        } else if !taken.insert(&path.value) {
+        } else if !taken.insert(path) {
             "is another destination's folder already"
         } else {
             continue;
         };
-        let message = format!("{} {message}", path.value.display());
+        let message = format!("{} {message}", path.display());
         context.wrong(
-            path.span.clone(),
+            span.clone(),
             &destination.title,
             Some("path"),
             message,

@@ -111,6 +111,11 @@ impl<'c, 'a> Section<'c, 'a> {
         self.present.contains(key)
     }
 
+    /// Where the value of a key stands that nobody took yet.
+    pub fn value_span(&self, key: &str) -> Option<Span> {
+        self.left.get(key).map(|(_, value)| value.span())
+    }
+
     /// Says so when the key is missing.
     pub fn require(&self, key: &str, hint: &str) {
         if !self.has(key) {
@@ -458,11 +463,7 @@ impl<'c, 'a> Section<'c, 'a> {
     }
 
     fn types_with(&self, key: &str) -> Vec<&'static str> {
-        if self.path.ends_with(".tls") {
-            keys::TLS.iter().filter(|(_, keys)| keys.contains(&key)).map(|(kind, _)| *kind).collect()
-        } else {
-            keys::types_with(key)
-        }
+        if self.path.ends_with(".tls") { keys::types_with_tls(key) } else { keys::types_with(key) }
     }
 
     fn key_span(&self, key: &str) -> Span {

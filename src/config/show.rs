@@ -9,10 +9,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::destination;
 use super::format_name::FormatName;
-use super::plan::{
-    Compression, DestinationKind, HttpPlan, IdentityPlan, Plan, QuietAfter, S3Plan, SourcePlan, StartAt, TlsPlan,
-};
+use super::plan::{IdentityPlan, Plan, QuietAfter, SourcePlan, StartAt};
 use super::units::{show_about, show_duration, show_size};
 use super::{Matches, Reading, Warning};
 use crate::redact::policy::{Rule, Table as Named};
@@ -81,7 +80,7 @@ struct Table {
     rows: Vec<Row>,
 }
 
-struct Row {
+pub(super) struct Row {
     key: &'static str,
     value: Value,
     /// Beside the value, for a person.
@@ -115,7 +114,7 @@ fn tables(reading: &Reading) -> Vec<Table> {
     tables.extend(redact(plan));
     tables.push(seal(plan));
     tables.push(health(plan));
-    tables.extend((0..plan.destinations.len()).map(|index| destination(reading, index)));
+    tables.extend((0..plan.destinations.len()).map(|index| destination_table(reading, index)));
     tables
 }
 
@@ -263,7 +262,7 @@ fn health(plan: &Plan) -> Table {
     Table { title: "[health]".to_owned(), path: "health".to_owned(), rows }
 }
 
-fn destination(reading: &Reading, index: usize) -> Table {
+fn destination_table(reading: &Reading, index: usize) -> Table {
     let destination = &reading.plan.destinations[index];
     let path = format!("destination.{index}");
     let mut rows = vec![
@@ -271,72 +270,40 @@ fn destination(reading: &Reading, index: usize) -> Table {
         row("type", json!(destination.kind.name())),
         row("required", json!(destination.required)),
     ];
-    match &destination.kind {
-        DestinationKind::File(file) => rows.push(row("path", json!(text(&file.path)))),
-        DestinationKind::Http(http) => rows.extend(http_rows(http, reading, &path)),
-        DestinationKind::S3(s3) => rows.extend(s3_rows(s3, reading, &path)),
-    }
+    let shown = Shown { reading, path: &path };
+    rows.extend(destination::rows(destination, &shown));
     Table { title: format!("[[destination]] {}", destination.name), path, rows }
 }
 
-fn http_rows(http: &HttpPlan, reading: &Reading, path: &str) -> Vec<Row> {
-    let compression = match http.compression {
-        Compression::None => "none",
-        Compression::Gzip => "gzip",
-        Compression::Zstd => "zstd",
-    };
-    let headers: Map<String, Value> = http.headers.keys().map(|name| (name.clone(), json!("***"))).collect();
-    vec![
-        row("url", json!(as_written(&http.url, reading, path, "url"))),
-        secret_row("token", http.token.is_some(), reading, path),
-        row("headers", Value::Object(headers)),
-        row("tls", tls(&http.tls)),
-        row("compression", json!(compression)),
-        row("batch_max_bytes", json!(show_size(http.batch_max_bytes as u64))),
-        row("timeout", json!(show_duration(http.timeout))),
-    ]
-}
-
-fn s3_rows(s3: &S3Plan, reading: &Reading, path: &str) -> Vec<Row> {
-    let endpoint = s3.endpoint.as_ref().map(|endpoint| as_written(endpoint, reading, path, "endpoint"));
-    vec![
-        row("bucket", json!(s3.bucket)),
-        row("prefix", json!(s3.prefix)),
-        row("region", json!(s3.region)),
-        row("endpoint", json!(endpoint)),
-        row("path_style", json!(s3.path_style)),
-        row("access_key_id", json!(s3.credentials.as_ref().map(|credentials| &credentials.access_key_id))),
-        secret_row("secret_access_key", s3.credentials.is_some(), reading, path),
-        row("tls", tls(&s3.tls)),
-        row("timeout", json!(show_duration(s3.timeout))),
-    ]
-}
-
-fn tls(tls: &TlsPlan) -> Value {
-    let files = [("ca_file", &tls.ca_file), ("cert_file", &tls.cert_file), ("key_file", &tls.key_file)];
-    let written =
-        files.into_iter().filter_map(|(key, path)| path.as_ref().map(|path| (key.to_owned(), json!(text(path)))));
-    Value::Object(written.collect())
-}
-
-fn row(key: &'static str, value: Value) -> Row {
+pub(super) fn row(key: &'static str, value: Value) -> Row {
     Row { key, value, note: String::new(), is_counted: false }
 }
 
-/// `***`, and for a person where it came from.
-fn secret_row(key: &'static str, set: bool, reading: &Reading, path: &str) -> Row {
-    let written = |key: String| reading.written.text(&key);
-    let from = written(format!("{path}.{key}")).or_else(|| written(format!("{path}.{key}_file")));
-    let note = from.filter(|_| set).map(|from| format!("  (from {from})")).unwrap_or_default();
-    Row { key, value: if set { json!("***") } else { Value::Null }, note, is_counted: false }
+/// A table of the file, as it was written.
+pub(super) struct Shown<'r> {
+    reading: &'r Reading,
+    path: &'r str,
 }
 
-/// The value, or its text in the file when a variable stands in it: some collectors want their token within the URL.
-fn as_written<'a>(value: &'a str, reading: &'a Reading, path: &str, key: &str) -> &'a str {
-    reading.written.text(&format!("{path}.{key}")).filter(|text| text.contains("${")).unwrap_or(value)
+impl<'r> Shown<'r> {
+    /// `***`, and for a person where it came from.
+    pub(super) fn secret(&self, key: &'static str, set: bool) -> Row {
+        let written = |key: String| self.reading.written.text(&key);
+        let from = written(format!("{}.{key}", self.path)).or_else(|| written(format!("{}.{key}_file", self.path)));
+        let note = from.filter(|_| set).map(|from| format!("  (from {from})")).unwrap_or_default();
+        Row { key, value: if set { json!("***") } else { Value::Null }, note, is_counted: false }
+    }
+
+    /// The value, or its text in the file when a variable stands in it: some collectors want their token within the URL.
+    pub(super) fn as_written<'a>(&self, value: &'a str, key: &str) -> &'a str
+    where
+        'r: 'a,
+    {
+        self.reading.written.text(&format!("{}.{key}", self.path)).filter(|text| text.contains("${")).unwrap_or(value)
+    }
 }
 
-fn text(path: &Path) -> String {
+pub(super) fn text(path: &Path) -> String {
     path.display().to_string()
 }
 

@@ -265,6 +265,11 @@ const DESTINATION: &[Metric<DestinationHealth>] = &[
         read: Counter(|one| &one.lines_delivered),
     },
     Metric {
+        name: "sealtrail_destination_left_out_lines",
+        help: "Lines that it does not take, by its own configuration",
+        read: Counter(|one| &one.lines_left_out),
+    },
+    Metric {
         name: "sealtrail_destination_delivered_bytes",
         help: "Bytes delivered, as sent",
         read: Counter(|one| &one.bytes_delivered),

@@ -153,6 +153,8 @@ pub struct DestinationHealth {
     pub lag_bytes: AtomicU64,
     /// Lines delivered in this run.
     pub lines_delivered: AtomicU64,
+    /// Lines passed over in this run: it does not take them.
+    pub lines_left_out: AtomicU64,
     /// Bytes delivered in this run, as sent.
     pub bytes_delivered: AtomicU64,
     /// Requests that had to be made again.

@@ -13,17 +13,18 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::OpenSink;
+use super::choose::{self, Chosen};
 use super::cursor::{Cursor, Stand};
 use super::dead_letter::DeadLetters;
 use super::feed::{Feed, FeedError};
 use super::pace::{Backoff, Pace};
 use crate::clock::Clock;
-use crate::config::plan::{AgentPlan, DestinationPlan};
+use crate::config::plan::{AgentPlan, Choice, DestinationPlan};
 use crate::health::{DestinationHealth, Health};
 use crate::host::Host;
 use crate::journal::Head;
 use crate::journal::read::segments;
-use crate::sink::{Accepted, Batch, Lines, Refusal, Sink};
+use crate::sink::{Accepted, Batch, Lines, Refusal, Refused, Segment, Sink};
 
 /// Whether the courier goes on, or was told to stop.
 type Going<T = ()> = ControlFlow<(), T>;
@@ -44,6 +45,7 @@ pub(super) struct Courier {
 pub(super) struct Desk {
     clock: Arc<dyn Clock>,
     name: String,
+    choice: Choice,
     cursor: Cursor,
     dead_letters: DeadLetters,
     health: Arc<Health>,
@@ -63,10 +65,17 @@ enum Said {
     Stopped,
 }
 
-/// What became of one part of a batch.
+/// What became of one request.
 enum Settled {
     Accepted(Accepted),
     Split { why: String, answer: String },
+    Partly { refused: Vec<Refused>, again: Vec<usize>, after: Option<Duration>, why: String },
+}
+
+/// The far side does not take so many lines at once; a single one never.
+struct TooMuch {
+    why: String,
+    answer: String,
 }
 
 impl Courier {
@@ -101,7 +110,9 @@ impl Courier {
             match (self.open_sink)(&self.plan, &self.agent) {
                 Ok(sink) => return Going::Continue(sink),
                 Err(Refusal::Stop { why, hint }) => self.desk.stopped(&why, &hint),
-                Err(Refusal::Later { why, .. } | Refusal::Split { why, .. }) => self.desk.later(&why),
+                Err(Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. }) => {
+                    self.desk.later(&why)
+                }
             }
             self.desk.rest_stopped().await?;
         }
@@ -178,14 +189,16 @@ impl Desk {
         host: &Host,
         agent: &AgentPlan,
         index: usize,
-        name: &str,
+        destination: &DestinationPlan,
         health: Arc<Health>,
         stop: Stop,
         pace: Pace,
     ) -> Self {
+        let name = destination.name.as_str();
         Desk {
             clock: Arc::clone(&host.clock),
             name: name.to_owned(),
+            choice: destination.choice.clone(),
             cursor: Cursor::new(Arc::clone(&host.disk), &agent.state_dir, name),
             dead_letters: DeadLetters::new(Arc::clone(&host.disk), &agent.state_dir, name),
             health,
@@ -196,22 +209,56 @@ impl Desk {
         }
     }
 
-    /// Hands a batch over, in halves of halves where the far side wants that. A part that is accepted is written down at once.
+    /// Hands a batch over. A part that is accepted is written down at once.
     async fn hand_over(&mut self, sink: &dyn Sink, batch: Batch<'_>) -> Going {
+        match batch {
+            Batch::Lines(lines) => self.hand_over_lines(sink, lines).await,
+            Batch::Segment(segment) => self.hand_over_segment(sink, segment).await,
+        }
+    }
+
+    async fn hand_over_segment(&mut self, sink: &dyn Sink, segment: Segment<'_>) -> Going {
+        let lines = segment.last - segment.first + 1;
+        let batch = Batch::Segment(segment);
+        loop {
+            match self.settle(sink, &batch).await? {
+                Settled::Accepted(accepted) => {
+                    self.advance(batch.last() + 1).await?;
+                    self.accepted(lines, accepted);
+                    return Going::Continue(());
+                }
+                Settled::Split { why, .. } | Settled::Partly { why, .. } => {
+                    self.stopped(&why, "lower `segment_max_bytes`, or raise the destination's limit");
+                    self.rest_stopped().await?;
+                }
+            }
+        }
+    }
+
+    /// In halves of halves, where the far side wants that.
+    async fn hand_over_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>) -> Going {
         // Depth first: never more than two parts a level, so at most 64 levels of u64 lines.
-        let mut parts = vec![batch];
+        let mut parts = vec![lines];
         while let Some(part) = parts.pop() {
-            match self.settle(sink, &part).await? {
-                Settled::Accepted(accepted) => self.accepted(&part, accepted).await?,
-                Settled::Split { why, answer } => match part {
-                    Batch::Lines(lines) => match lines.halves() {
-                        Some((head, tail)) => parts.extend([Batch::Lines(tail), Batch::Lines(head)]),
-                        None => self.bury(&lines, &why, &answer).await?,
-                    },
-                    Batch::Segment(_) => {
-                        self.stopped(&why, "lower `segment_max_bytes`, or raise the destination's limit");
-                        self.rest_stopped().await?;
-                        parts.push(part);
+            let whole = part.count();
+            let chosen;
+            let wanted = if choose::takes_all(&self.choice) {
+                part
+            } else {
+                chosen = choose::choose(&self.choice, &part);
+                chosen.as_lines(&part)
+            };
+            let left_out = whole - wanted.count();
+            match self.deliver_lines(sink, wanted).await? {
+                None => {
+                    self.advance(part.last + 1).await?;
+                    self.health().lines_left_out.fetch_add(left_out, Relaxed);
+                }
+                Some(TooMuch { why, answer }) => match part.halves() {
+                    Some((head, tail)) => parts.extend([tail, head]),
+                    None => {
+                        self.bury(part.first, part.ndjson, &why, &answer).await?;
+                        self.advance(part.last + 1).await?;
                     }
                 },
             }
@@ -221,6 +268,45 @@ impl Desk {
             }
         }
         Going::Continue(())
+    }
+
+    /// Until the far side has each of them, or they lie in the dead-letter folder; or says that it is too much at once.
+    async fn deliver_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>) -> Going<Option<TooMuch>> {
+        let mut rest;
+        let mut now = lines;
+        let mut backoff = Backoff::new(self.pace);
+        while now.count() > 0 {
+            match self.settle(sink, &Batch::Lines(now)).await? {
+                Settled::Accepted(accepted) => {
+                    self.accepted(now.count(), accepted);
+                    break;
+                }
+                Settled::Split { why, answer } => return Going::Continue(Some(TooMuch { why, answer })),
+                Settled::Partly { refused, again, after, why } => {
+                    let sent: Vec<(u64, &[u8])> = now.iter().collect();
+                    for Refused { index, answer } in &refused {
+                        if let Some((number, line)) = sent.get(*index) {
+                            self.bury(*number, line, &why, answer).await?;
+                        }
+                    }
+                    let taken = now.count().saturating_sub((refused.len() + again.len()) as u64);
+                    self.accepted(taken, Accepted { bytes: 0 });
+                    let mut left = Chosen::default();
+                    again
+                        .iter()
+                        .filter_map(|index| sent.get(*index))
+                        .for_each(|(number, line)| left.push(*number, line));
+                    rest = left;
+                    now = rest.as_lines(&lines);
+                    if now.count() > 0 {
+                        self.later(&why);
+                        self.health().retries.fetch_add(1, Relaxed);
+                        self.rest(backoff.later(after)).await?;
+                    }
+                }
+            }
+        }
+        Going::Continue(None)
     }
 
     /// Tries until the far side has decided.
@@ -235,6 +321,9 @@ impl Desk {
             let wait = match answer {
                 Ok(accepted) => return Going::Continue(Settled::Accepted(accepted)),
                 Err(Refusal::Split { why, answer }) => return Going::Continue(Settled::Split { why, answer }),
+                Err(Refusal::Partly { refused, again, after, why }) => {
+                    return Going::Continue(Settled::Partly { refused, again, after, why });
+                }
                 Err(Refusal::Later { after, why }) => {
                     self.later(&why);
                     backoff.later(after)
@@ -249,30 +338,27 @@ impl Desk {
         }
     }
 
-    async fn accepted(&mut self, part: &Batch<'_>, accepted: Accepted) -> Going {
-        self.advance(part.last() + 1).await?;
+    fn accepted(&mut self, lines: u64, accepted: Accepted) {
         let health = self.health();
-        health.lines_delivered.fetch_add(part.last() - part.first() + 1, Relaxed);
+        health.lines_delivered.fetch_add(lines, Relaxed);
         health.bytes_delivered.fetch_add(accepted.bytes, Relaxed);
         health.last_success_ms.store(self.clock.unix_ms(), Relaxed);
         self.well();
-        Going::Continue(())
     }
 
-    /// A line that is refused by itself. The cursor passes it only once it is kept.
-    async fn bury(&mut self, line: &Lines<'_>, why: &str, answer: &str) -> Going {
+    /// Keeps a line that is refused by itself. The cursor passes it only once that is done.
+    async fn bury(&mut self, number: u64, line: &[u8], why: &str, answer: &str) -> Going {
         loop {
-            match self.dead_letters.keep(line, answer) {
+            match self.dead_letters.keep(number, line, answer) {
                 Ok(path) => {
                     tracing::warn!(
-                        destination = %self.name, line = line.first, kept = %path.display(),
+                        destination = %self.name, line = number, kept = %path.display(),
                         "destination refuses this line: {why}; it is kept as a dead letter"
                     );
-                    self.advance(line.last + 1).await?;
                     self.health().dead_letters.fetch_add(1, Relaxed);
                     return Going::Continue(());
                 }
-                Err(error) => self.later(&format!("cannot keep line {} as a dead letter: {error}", line.first)),
+                Err(error) => self.later(&format!("cannot keep line {number} as a dead letter: {error}")),
             }
             self.rest(self.pace.most).await?;
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::durable;
-use crate::sink::Lines;
 
 /// The folder `state_dir/dead-letter/<destination>/`.
 #[derive(Debug)]
@@ -22,17 +21,12 @@ impl DeadLetters {
 
     /// Keeps the line as `<line, 20 digits>.ndjson` and, first, the answer as `<line, 20 digits>.answer.txt`. Both are
     /// synced when this returns. The same line again replaces itself.
-    pub(crate) fn keep(&self, line: &Lines<'_>, answer: &str) -> io::Result<PathBuf> {
+    pub(crate) fn keep(&self, number: u64, line: &[u8], answer: &str) -> io::Result<PathBuf> {
         let disk = self.disk.as_ref();
         durable::create_dir(disk, &self.dir)?;
-        durable::write_atomic(
-            disk,
-            &self.dir.join(format!("{:020}.answer.txt", line.first)),
-            answer.as_bytes(),
-            0o600,
-        )?;
-        let path = self.dir.join(format!("{:020}.ndjson", line.first));
-        durable::write_atomic(disk, &path, line.ndjson, 0o600)?;
+        durable::write_atomic(disk, &self.dir.join(format!("{number:020}.answer.txt")), answer.as_bytes(), 0o600)?;
+        let path = self.dir.join(format!("{number:020}.ndjson"));
+        durable::write_atomic(disk, &path, line, 0o600)?;
         Ok(path)
     }
 }

@@ -135,7 +135,8 @@ impl LineFeed {
         let first = self.next_line;
         self.next_line = range.last + 1;
         let Some(place) = &self.place else { return Ok(None) };
-        Ok(Some(Lines { origin, first, last: range.last, ndjson: &place.reader.block().bytes[range.from..range.to] }))
+        let ndjson = &place.reader.block().bytes[range.from..range.to];
+        Ok(Some(Lines { origin, first, last: range.last, ndjson, numbers: None }))
     }
 
     /// Cuts the block that is read, up to the first piece that has something from `next_line` on.

@@ -16,6 +16,7 @@ use crate::host::Host;
 use crate::journal::Head;
 use crate::sink::{self, ProbeError, Probed, Refusal, Sink, Step};
 
+mod choose;
 mod courier;
 pub(crate) mod cursor;
 mod dead_letter;
@@ -91,7 +92,7 @@ pub fn start_with(
     let mut couriers = JoinSet::new();
     for (index, destination) in plan.destinations.iter().enumerate() {
         let stop = Stop { stop: stop.clone(), moved: bell.clone() };
-        let desk = Desk::new(host, &plan.agent, index, &destination.name, Arc::clone(&health), stop, pace);
+        let desk = Desk::new(host, &plan.agent, index, destination, Arc::clone(&health), stop, pace);
         let courier = Courier {
             host: host.clone(),
             open_sink: Arc::clone(open_sink),
@@ -180,7 +181,7 @@ pub async fn probe(plan: &Plan) -> Vec<ProbeResult> {
 fn cannot_open(refusal: Refusal) -> ProbeError {
     let (why, hint) = match refusal {
         Refusal::Stop { why, hint } => (why, hint),
-        Refusal::Later { why, .. } | Refusal::Split { why, .. } => (why, String::new()),
+        Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. } => (why, String::new()),
     };
     ProbeError { step: Step::Configure, why, hint }
 }

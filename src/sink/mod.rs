@@ -16,8 +16,10 @@ use crate::disk::Disk;
 pub mod file;
 pub mod http;
 mod keys;
+pub mod line;
 pub mod s3;
 mod tls;
+mod web;
 
 /// What an async method of a [`Sink`] returns.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -96,6 +98,8 @@ pub struct Lines<'a> {
     pub last: u64,
     /// The lines, each with its newline.
     pub ndjson: &'a [u8],
+    /// The numbers of the lines that are here, where some between `first` and `last` are left out: the destination takes not all.
+    pub numbers: Option<&'a [u64]>,
 }
 
 /// The far side has it.
@@ -129,6 +133,26 @@ pub enum Refusal {
         /// The far side's answer, for the dead-letter folder only: it may quote the record.
         answer: String,
     },
+    /// It has all lines of the batch but these. For protocols that answer line by line.
+    Partly {
+        /// Lines that it will never take.
+        refused: Vec<Refused>,
+        /// Lines to try again, by their place in the batch, from 0.
+        again: Vec<usize>,
+        /// Not before this, says the far side.
+        after: Option<Duration>,
+        /// What happened.
+        why: String,
+    },
+}
+
+/// A line of a batch that the far side refuses, for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// What the far side said of it, for the dead-letter folder only.
+    pub answer: String,
 }
 
 /// What a probe found to be in order.
@@ -187,7 +211,19 @@ impl Batch<'_> {
 }
 
 impl<'a> Lines<'a> {
-    /// The two halves, cut at a line's end; `None` of a single line.
+    /// The lines that are here, with their numbers, each with its newline.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &'a [u8])> + use<'a> {
+        let (first, numbers) = (self.first, self.numbers);
+        let lines = self.ndjson.split_inclusive(|byte| *byte == b'\n').enumerate();
+        lines.map(move |(index, line)| (number(first, numbers, index), line))
+    }
+
+    /// How many lines are here.
+    pub fn count(&self) -> u64 {
+        self.numbers.map_or(self.last - self.first + 1, |numbers| numbers.len() as u64)
+    }
+
+    /// The two halves of consecutive lines, cut at a line's end; `None` of a single line.
     pub fn halves(&self) -> Option<(Lines<'a>, Lines<'a>)> {
         let count = self.last - self.first + 1;
         let newline = memchr::memchr_iter(b'\n', self.ndjson).nth((count / 2).checked_sub(1)? as usize)?;
@@ -195,6 +231,10 @@ impl<'a> Lines<'a> {
         let middle = self.first + count / 2;
         Some((Lines { last: middle - 1, ndjson: head, ..*self }, Lines { first: middle, ndjson: tail, ..*self }))
     }
+}
+
+fn number(first: u64, numbers: Option<&[u64]>, index: usize) -> u64 {
+    numbers.map_or(first + index as u64, |numbers| numbers.get(index).copied().unwrap_or(first))
 }
 
 impl Refusal {
@@ -228,7 +268,7 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
     let keys = agent.state_dir.join("keys");
     Ok(match &destination.kind {
         DestinationKind::File(plan) => Box::new(file::FileSink::new(Arc::clone(disk), plan, keys)),
-        DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan)?),
+        DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan, destination.choice.schema)?),
         DestinationKind::S3(plan) => Box::new(s3::S3Sink::new(plan, &agent.origin, keys)?),
     })
 }
@@ -261,7 +301,7 @@ mod tests {
 
     #[test]
     fn halves_cover_every_line_once_and_end_at_line_ends() {
-        let lines = Lines { origin: "o", first: 10, last: 14, ndjson: b"a\nb\nc\nd\ne\n" };
+        let lines = Lines { origin: "o", first: 10, last: 14, ndjson: b"a\nb\nc\nd\ne\n", numbers: None };
         let (head, tail) = lines.halves().unwrap();
         assert_eq!((head.first, head.last, head.ndjson), (10, 11, &b"a\nb\n"[..]));
         assert_eq!((tail.first, tail.last, tail.ndjson), (12, 14, &b"c\nd\ne\n"[..]));
@@ -269,6 +309,6 @@ mod tests {
 
     #[test]
     fn a_single_line_has_no_halves() {
-        assert_eq!(Lines { origin: "o", first: 3, last: 3, ndjson: b"a\n" }.halves(), None);
+        assert_eq!(Lines { origin: "o", first: 3, last: 3, ndjson: b"a\n", numbers: None }.halves(), None);
     }
 }

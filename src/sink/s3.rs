@@ -29,9 +29,9 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
-use super::http::parse_retry_after;
 use super::keys::public_keys;
 use super::tls::{chain, is_resolve_failure, tls_failure};
+use super::web::parse_retry_after;
 use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Segment, Sink, Step, Takes, read_named};
 use crate::config::plan::S3Plan;
 use crate::disk::RealDisk;
@@ -396,7 +396,7 @@ where
 fn failed_at(step: Step, refusal: Refusal) -> ProbeError {
     match refusal {
         Refusal::Stop { why, hint } => ProbeError { step, why, hint },
-        Refusal::Later { why, .. } | Refusal::Split { why, .. } => {
+        Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. } => {
             ProbeError { step, why, hint: "check `endpoint`, and the firewalls between; or try again".to_owned() }
         }
     }

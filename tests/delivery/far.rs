@@ -14,7 +14,7 @@ use sealtrail::shape::Classify;
 use sealtrail::ship::{self, Pace, Ship};
 use tokio::sync::watch;
 
-use crate::support::front::{Behind, Fault, Front};
+use crate::support::front::{Behind, Fault, Front, Receiver};
 use crate::support::journal::{Journal, lines_of, read};
 use crate::support::s3::{ACCESS_KEY, SECRET_KEY, Server};
 
@@ -28,7 +28,11 @@ pub enum Far {
     File { dir: tempfile::TempDir },
     Http { front: Front },
     S3 { front: Front, server: Server, bucket: String },
+    Receiver { front: Front, receiver: Arc<dyn Receiver>, make: MakeKind },
 }
+
+/// Makes the plan of a destination from the URL of its far side.
+pub type MakeKind = fn(&str) -> DestinationKind;
 
 impl Far {
     pub fn file() -> Self {
@@ -37,6 +41,12 @@ impl Far {
 
     pub async fn http() -> Self {
         Far::Http { front: Front::start(Behind::Collector, None).await }
+    }
+
+    /// The far side of one protocol, over HTTP.
+    pub async fn receiver(receiver: Arc<dyn Receiver>, make: MakeKind) -> Self {
+        let front = Front::start(Behind::Receiver(Arc::clone(&receiver)), None).await;
+        Far::Receiver { front, receiver, make }
     }
 
     pub async fn s3(server: Server) -> Self {
@@ -61,6 +71,7 @@ impl Far {
             Far::S3 { front, bucket, .. } => {
                 DestinationKind::S3(Box::new(s3_plan(&format!("http://{}", front.address), bucket)))
             }
+            Far::Receiver { front, make, .. } => make(&format!("http://{}", front.address)),
         }
     }
 
@@ -73,7 +84,7 @@ impl Far {
 
     pub fn front(&mut self) -> &mut Front {
         match self {
-            Far::Http { front } | Far::S3 { front, .. } => front,
+            Far::Http { front } | Far::S3 { front, .. } | Far::Receiver { front, .. } => front,
             Far::File { .. } => panic!("a folder has no front"),
         }
     }
@@ -85,15 +96,17 @@ impl Far {
     /// What must be there by now.
     pub fn wanted(&self, journal: &Journal) -> Vec<String> {
         match self {
-            Far::Http { .. } => journal.lines.clone(),
+            Far::Http { .. } | Far::Receiver { .. } => journal.lines.clone(),
             _ => journal.closed_lines().to_vec(),
         }
     }
 
-    /// The lines it holds, in the order in which it holds them.
+    /// The lines it holds, in the order in which it holds them. A protocol that cannot tell a second delivery from a first holds some twice: by
+    /// their ids they are one.
     pub async fn lines(&self) -> Vec<String> {
         match self {
             Far::Http { front } => front.shared.lines.lock().unwrap().clone(),
+            Far::Receiver { receiver, .. } => first_of_each(receiver.lines()),
             _ => self.segments().await.iter().flat_map(|(_, bytes)| lines_of(bytes)).collect(),
         }
     }
@@ -101,7 +114,7 @@ impl Far {
     /// The segments it holds, by their name or key.
     pub async fn segments(&self) -> Vec<(String, Vec<u8>)> {
         let all: Vec<(String, Vec<u8>)> = match self {
-            Far::Http { .. } => Vec::new(),
+            Far::Http { .. } | Far::Receiver { .. } => Vec::new(),
             Far::S3 { server, bucket, .. } => server.objects(bucket).await.into_iter().collect(),
             Far::File { .. } => folder(self.path()),
         };
@@ -114,6 +127,11 @@ impl Far {
         let held: BTreeSet<&String> = held.iter().collect();
         assert_eq!(held, wanted.iter().collect(), "the far side has other lines than the journal");
     }
+}
+
+fn first_of_each(lines: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    lines.into_iter().filter(|line| seen.insert(line.clone())).collect()
 }
 
 fn folder(path: PathBuf) -> Vec<(String, Vec<u8>)> {
@@ -175,9 +193,7 @@ pub fn plan(journal: &Journal, kinds: Vec<DestinationKind>) -> Plan {
             segment_max_bytes: 1 << 24,
             segment_max_age: Duration::from_secs(300),
         },
-        destinations: destinations
-            .map(|(at, kind)| DestinationPlan { name: format!("d{at}"), required: true, kind })
-            .collect(),
+        destinations: destinations.map(|(at, kind)| DestinationPlan::new(&format!("d{at}"), kind)).collect(),
         health: HealthPlan { listen: None, status_socket: journal.state.path().join("status.sock") },
         sha256: String::new(),
     }
@@ -192,8 +208,11 @@ pub struct Run {
 
 impl Run {
     pub fn start(journal: &Journal, kinds: Vec<DestinationKind>) -> Self {
-        let plan = plan(journal, kinds);
-        let health = Arc::new(Health::new(&plan, 0));
+        Run::of(journal, &plan(journal, kinds))
+    }
+
+    pub fn of(journal: &Journal, plan: &Plan) -> Self {
+        let health = Arc::new(Health::new(plan, 0));
         let (stop, told) = watch::channel(false);
         let pace = Pace {
             first: Duration::from_millis(10),
@@ -205,7 +224,7 @@ impl Run {
         let ship = {
             let host = sealtrail::host::Host::this();
             let sinks = ship::real_sinks(&host);
-            ship::start_with(&plan, &host, journal.head.subscribe(), told, Arc::clone(&health), pace, &sinks)
+            ship::start_with(plan, &host, journal.head.subscribe(), told, Arc::clone(&health), pace, &sinks)
         };
         Run { health, ship, stop }
     }

@@ -45,6 +45,27 @@ async fn a_batch_too_large_is_split_until_it_is_taken() {
 }
 
 #[tokio::test]
+async fn a_destination_gets_the_lines_that_it_takes_and_the_others_are_counted() {
+    let (mut journal, far) = (Journal::new(), Far::http().await);
+    let event = |number: usize, category: &str| {
+        format!(r#"{{"type":"event","id":"f/{number}","category":"{category}","admin":true}}"#)
+    };
+    let seal = r#"{"type":"agent","id":"3","action":"SEAL"}"#.to_owned();
+    let gap = r#"{"type":"agent","id":"2","action":"GAP"}"#.to_owned();
+    journal.block_of(vec![event(0, "data_read"), event(1, "permission_change"), gap.clone(), seal.clone()]);
+    journal.block_of(vec![event(4, "data_read"), event(5, "data_read")]);
+    let mut plan = plan(&journal, vec![far.kind()]);
+    plan.destinations[0].choice.only.categories = vec!["permission_change".to_owned()];
+    plan.destinations[0].choice.without_checkpoints = true;
+    let run = Run::of(&journal, &plan);
+    run.until("passed", |health| health.next_line.load(Relaxed) == 6).await;
+    assert_eq!(far.lines().await, [event(1, "permission_change"), gap]);
+    assert_eq!(run.one().lines_delivered.load(Relaxed), 2);
+    assert_eq!(run.one().lines_left_out.load(Relaxed), 4);
+    run.stop().await;
+}
+
+#[tokio::test]
 async fn one_line_that_is_refused_lies_in_the_dead_letter_folder_with_the_answer() {
     let (mut journal, mut far) = (Journal::filled(), Far::http().await);
     *far.front().shared.poison.lock().unwrap() = Some("\"id\":\"f/8\"".to_owned());

@@ -173,11 +173,8 @@ pub fn plan(server: &Server, fars: &[(String, Far)], tuning: &Tuning) -> Plan {
     });
     // What the far ones are does not matter: the schedule gives their sinks. The folder is the agent's own.
     let names = fars.iter().map(|(name, _)| name.as_str()).chain(["folder"]);
-    let destinations = names.map(|name| DestinationPlan {
-        name: name.to_owned(),
-        required: true,
-        kind: DestinationKind::File(FilePlan { path: PathBuf::from(FOLDER) }),
-    });
+    let folder = || DestinationKind::File(FilePlan { path: PathBuf::from(FOLDER) });
+    let destinations = names.map(|name| DestinationPlan::new(name, folder()));
     Plan {
         identity: None,
         agent: AgentPlan {

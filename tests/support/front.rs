@@ -41,6 +41,47 @@ pub enum Fault {
 pub enum Behind {
     Collector,
     Server(SocketAddr),
+    Receiver(Arc<dyn Receiver>),
+}
+
+/// The far side of one protocol, made after its documents: it refuses what the real one refuses.
+pub trait Receiver: Send + Sync {
+    /// What it answers. A request that asks and does not write is one too.
+    fn answer(&self, request: &Got) -> Reply;
+
+    /// The lines that it holds, in the order in which it took them, as they are in the trail.
+    fn lines(&self) -> Vec<String>;
+}
+
+/// A whole request.
+#[derive(Debug)]
+pub struct Got {
+    pub method: Method,
+    /// With the query.
+    pub path: String,
+    pub headers: hyper::HeaderMap,
+    /// Without its content encoding.
+    pub body: Vec<u8>,
+}
+
+impl Got {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn new(status: u16, body: impl Into<String>) -> Self {
+        Reply { status, headers: Vec::new(), body: body.into() }
+    }
 }
 
 /// One request that carried data.
@@ -202,7 +243,22 @@ async fn pass(request: Request<Incoming>, shared: &Shared, behind: &Behind) -> A
     match behind {
         Behind::Collector => collect(request, shared).await,
         Behind::Server(address) => forward(request, *address).await,
+        Behind::Receiver(receiver) => receive(request, receiver.as_ref()).await,
     }
+}
+
+async fn receive(request: Request<Incoming>, receiver: &dyn Receiver) -> Answer {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = body.collect().await else { return text(400, "broken body") };
+    let encoding = parts.headers.get("content-encoding").map(|value| value.to_str().unwrap());
+    let body = unpacked(&body.to_bytes(), encoding);
+    let path = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let reply = receiver.answer(&Got { method: parts.method, path, headers: parts.headers, body });
+    let mut answer = Response::builder().status(reply.status);
+    for (name, value) in reply.headers {
+        answer = answer.header(name, value);
+    }
+    Ok(answer.body(Full::from(reply.body)).unwrap())
 }
 
 /// The collector: checks everything that the agent promises about a request.
@@ -246,15 +302,22 @@ async fn collect(request: Request<Incoming>, shared: &Shared) -> Answer {
 }
 
 fn decode(body: &[u8], encoding: Option<&str>) -> Vec<String> {
-    let mut decoded = String::new();
-    match encoding {
-        None => decoded.push_str(std::str::from_utf8(body).unwrap()),
-        Some("gzip") => drop(flate2::read::GzDecoder::new(body).read_to_string(&mut decoded).unwrap()),
-        Some("zstd") => decoded = String::from_utf8(zstd::stream::decode_all(body).unwrap()).unwrap(),
-        Some(other) => panic!("content-encoding {other}"),
-    }
+    let decoded = String::from_utf8(unpacked(body, encoding)).unwrap();
     assert!(decoded.ends_with('\n'), "a batch ends with a newline");
     decoded.lines().map(str::to_owned).collect()
+}
+
+fn unpacked(body: &[u8], encoding: Option<&str>) -> Vec<u8> {
+    match encoding {
+        None => body.to_vec(),
+        Some("gzip") => {
+            let mut decoded = Vec::new();
+            flate2::read::GzDecoder::new(body).read_to_end(&mut decoded).unwrap();
+            decoded
+        }
+        Some("zstd") => zstd::stream::decode_all(body).unwrap(),
+        Some(other) => panic!("content-encoding {other}"),
+    }
 }
 
 /// Passes a request on as it is, its `Host` included, so that signatures hold.

@@ -1,0 +1,215 @@
+//! `[[destination]]`: the keys that all types share, and the list of types.
+//!
+//! A type is one file of [`self`]: its keys, how they are read, and how they are shown. What follows from the type, such as which
+//! keys are right and which are another type's, follows from [`TYPES`].
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::bounds;
+use super::fields::names;
+use super::keys;
+use super::nearest;
+use super::plan::{Choice, Compression, DestinationKind, DestinationPlan, Only, TlsPlan};
+use super::section::{At, Section, Span};
+use super::show::{Row, Shown, row, text};
+use crate::schema::Schema;
+use crate::shape::Category;
+
+mod file;
+mod http;
+mod s3;
+
+/// A type of destination.
+pub(super) struct Type {
+    /// As `type` names it.
+    pub name: &'static str,
+    /// It takes lines, in a schema and as far as they are asked for; an archive takes closed segments as they are.
+    pub takes_lines: bool,
+    /// The keys that it takes beside those of every destination.
+    pub keys: &'static [&'static str],
+    /// The keys of its `tls`.
+    pub tls: &'static [&'static str],
+    /// Takes its keys; `None` when one that it needs is missing or wrong.
+    pub read: fn(&mut Section<'_, '_>) -> Option<DestinationKind>,
+}
+
+impl Type {
+    /// The keys of those that take lines, where it is one.
+    pub fn of_lines(&self) -> &'static [&'static str] {
+        if self.takes_lines { keys::DESTINATION_OF_LINES } else { &[] }
+    }
+}
+
+/// All types.
+pub(super) const TYPES: &[Type] = &[file::TYPE, http::TYPE, s3::TYPE];
+
+/// Its keys, read; nothing filled in of those that all types share.
+pub(super) struct DestinationTable {
+    pub title: String,
+    pub name: Option<At<String>>,
+    pub required: Option<bool>,
+    pub choice: Choice,
+    pub kind: Option<DestinationKind>,
+    /// Where a folder is named.
+    pub folder: Option<Span>,
+}
+
+/// Reads one of them.
+pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
+    section.require("name", "name = \"archive\"");
+    let types = TYPES.iter().map(|one| one.name);
+    section.require("type", &format!("type is one of: {}", nearest::list(types.clone())));
+    let name = super::fields::name(&mut section);
+    if let Some(name) = &name {
+        section.entitle(&name.value);
+    }
+    let choices: Vec<(&str, &Type)> = TYPES.iter().map(|one| (one.name, one)).collect();
+    let chosen = section.choice("type", &choices, keys::LATER_TYPES).map(|chosen| chosen.value);
+    let required = section.flag("required").map(|required| required.value);
+    let title = section.title().to_owned();
+    let folder = section.value_span("path");
+    let mut lines = Choice::default();
+    let kind = match chosen {
+        Some(chosen) => {
+            section.allow(chosen.of_lines());
+            section.allow(chosen.keys);
+            if chosen.takes_lines {
+                lines = choice(&mut section);
+            }
+            (chosen.read)(&mut section)
+        }
+        // Without a type nobody knows which keys are right: only those that no type has are mistakes.
+        None => {
+            for keys in TYPES.iter().map(|one| one.keys).chain([keys::DESTINATION_OF_LINES]) {
+                section.allow(keys);
+                section.forget(keys);
+            }
+            None
+        }
+    };
+    section.end(chosen.map_or("", |chosen| chosen.name));
+    DestinationTable { title, name, required, choice: lines, kind, folder }
+}
+
+/// Which lines, and how they are written.
+fn choice(section: &mut Section<'_, '_>) -> Choice {
+    let schema = section.choice("schema", &SCHEMAS, &[]).map(|at| at.value).unwrap_or_default();
+    let checkpoints = section.flag("checkpoints").is_none_or(|flag| flag.value);
+    let only = section.table("only", keys::ONLY).map(only).unwrap_or_default();
+    Choice { schema, only, without_checkpoints: !checkpoints }
+}
+
+fn only(mut section: Section<'_, '_>) -> Only {
+    let categories: Vec<&str> = Category::ALL.iter().map(|category| category.name()).collect();
+    let only = Only {
+        categories: words(&mut section, "categories", &categories),
+        admin: section.flag("admin").map(|flag| flag.value),
+        sources: names(&mut section, "sources").unwrap_or_default(),
+        databases: names(&mut section, "databases").unwrap_or_default(),
+        users: names(&mut section, "users").unwrap_or_default(),
+        people: names(&mut section, "people").unwrap_or_default(),
+        outcomes: words(&mut section, "outcomes", &["success", "failure", "unknown"]),
+    };
+    section.end("");
+    only
+}
+
+/// A list of words, each one of a few.
+fn words(section: &mut Section<'_, '_>, key: &str, known: &[&str]) -> Vec<String> {
+    let Some(list) = section.list(key) else { return Vec::new() };
+    let mut words = Vec::new();
+    for text in list.value {
+        if known.contains(&text.value.value.as_str()) {
+            words.push(text.value.value);
+        } else {
+            let message = format!("{:?} is none of the valid values", text.value.written);
+            let hint = nearest::hint(&text.value.value, known.iter().copied());
+            section.wrong(text.span, Some(key), message, Some(hint));
+        }
+    }
+    words
+}
+
+/// As `schema` names them.
+const SCHEMAS: [(&str, Schema); 1] = [("native", Schema::Native)];
+
+/// The keys of a destination's type, as they are shown.
+pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row> {
+    let of_type = match &destination.kind {
+        DestinationKind::File(file) => file::rows(file),
+        DestinationKind::Http(http) => http::rows(http, shown),
+        DestinationKind::S3(s3) => s3::rows(s3, shown),
+    };
+    let takes_lines = TYPES.iter().any(|one| one.name == destination.kind.name() && one.takes_lines);
+    let choice = takes_lines.then(|| choice_rows(&destination.choice));
+    choice.into_iter().flatten().chain(of_type).collect()
+}
+
+fn choice_rows(choice: &Choice) -> [Row; 3] {
+    let schema = SCHEMAS.iter().find(|(_, schema)| *schema == choice.schema).map(|(name, _)| *name);
+    let only = &choice.only;
+    let lists = [
+        ("categories", &only.categories),
+        ("sources", &only.sources),
+        ("databases", &only.databases),
+        ("users", &only.users),
+        ("people", &only.people),
+        ("outcomes", &only.outcomes),
+    ];
+    let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    let mut shown: Map<String, Value> = lists.map(|(key, list)| (key.to_owned(), json!(list))).collect();
+    shown.extend(only.admin.map(|admin| ("admin".to_owned(), json!(admin))));
+    [
+        row("schema", json!(schema)),
+        row("only", Value::Object(shown)),
+        row("checkpoints", json!(!choice.without_checkpoints)),
+    ]
+}
+
+/// How bodies are compressed.
+fn compression(section: &mut Section<'_, '_>, default: Compression) -> Compression {
+    let choices = [Compression::None, Compression::Gzip, Compression::Zstd].map(|one| (one.name(), one));
+    section.choice("compression", &choices, &[]).map_or(default, |at| at.value)
+}
+
+/// The bounds keep it below the largest `usize`.
+fn batch_max_bytes(section: &mut Section<'_, '_>) -> usize {
+    let bytes = section.size("batch_max_bytes", bounds::BATCH_MAX_BYTES).map(|at| at.value);
+    usize::try_from(bytes.unwrap_or(bounds::BATCH_MAX_BYTES.default)).unwrap_or(usize::MAX)
+}
+
+fn timeout(section: &mut Section<'_, '_>) -> Duration {
+    section.duration("timeout", bounds::TIMEOUT).map_or(bounds::TIMEOUT.default, |at| at.value)
+}
+
+/// `tls = { … }`, of which the type says which keys there are.
+fn tls(section: &mut Section<'_, '_>, kind: &Type) -> TlsPlan {
+    let Some(mut section) = section.table("tls", kind.tls) else { return TlsPlan::default() };
+    let mut plan = TlsPlan { ca_file: section.readable("ca_file").map(|path| path.value), ..TlsPlan::default() };
+    if kind.tls.contains(&"cert_file") {
+        pair(&section, "cert_file", &["key_file"]);
+        plan.cert_file = section.readable("cert_file").map(|path| path.value);
+        plan.key_file = section.readable("key_file").map(|path| path.value);
+    }
+    section.end(kind.name);
+    plan
+}
+
+fn tls_row(tls: &TlsPlan) -> Row {
+    let files = [("ca_file", &tls.ca_file), ("cert_file", &tls.cert_file), ("key_file", &tls.key_file)];
+    let written =
+        files.into_iter().filter_map(|(key, path)| path.as_ref().map(|path| (key.to_owned(), json!(text(path)))));
+    row("tls", Value::Object(written.collect()))
+}
+
+/// `one` needs any of `others`, and they need it.
+fn pair(section: &Section<'_, '_>, one: &str, others: &[&str]) {
+    let other = others.iter().find(|other| section.has(other));
+    match (section.has(one), other) {
+        (true, None) => section.require(others[0], &format!("{one} needs it")),
+        (false, Some(other)) => section.require(one, &format!("{other} needs it")),
+        _ => {}
+    }
+}

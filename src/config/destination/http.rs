@@ -1,0 +1,47 @@
+//! `type = "http"`: a collector that takes NDJSON.
+
+use serde_json::{Map, Value, json};
+
+use super::{Type, batch_max_bytes, compression, timeout, tls, tls_row};
+use crate::config::fields::{headers, url};
+use crate::config::plan::{Compression, DestinationKind, HttpPlan};
+use crate::config::section::Section;
+use crate::config::show::{Row, Shown, row};
+use crate::config::units::{show_duration, show_size};
+
+pub(super) const TYPE: Type = Type {
+    name: "http",
+    takes_lines: true,
+    keys: &["url", "token", "token_file", "headers", "tls", "compression", "batch_max_bytes", "timeout"],
+    tls: &["ca_file", "cert_file", "key_file"],
+    read,
+};
+
+fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
+    section.require("url", "url = \"https://collector.example/ingest\"");
+    let token = section.secret("token").map(|token| token.value);
+    let url = url(section, "url");
+    let plan = HttpPlan {
+        url: url.clone().unwrap_or_default(),
+        headers: headers(section),
+        token,
+        tls: tls(section, &TYPE),
+        compression: compression(section, Compression::Gzip),
+        batch_max_bytes: batch_max_bytes(section),
+        timeout: timeout(section),
+    };
+    url.map(|_| DestinationKind::Http(Box::new(plan)))
+}
+
+pub(super) fn rows(plan: &HttpPlan, shown: &Shown<'_>) -> Vec<Row> {
+    let headers: Map<String, Value> = plan.headers.keys().map(|name| (name.clone(), json!("***"))).collect();
+    vec![
+        row("url", json!(shown.as_written(&plan.url, "url"))),
+        shown.secret("token", plan.token.is_some()),
+        row("headers", Value::Object(headers)),
+        tls_row(&plan.tls),
+        row("compression", json!(plan.compression.name())),
+        row("batch_max_bytes", json!(show_size(plan.batch_max_bytes as u64))),
+        row("timeout", json!(show_duration(plan.timeout))),
+    ]
+}
