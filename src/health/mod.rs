@@ -159,8 +159,10 @@ pub struct DestinationHealth {
     pub bytes_delivered: AtomicU64,
     /// Requests that had to be made again.
     pub retries: AtomicU64,
-    /// Lines that it refused and that lie in the dead-letter folder.
+    /// Lines that it refused in this run, and that went to the dead-letter folder.
     pub dead_letters: AtomicU64,
+    /// Lines that lie in the dead-letter folder, whenever they came there.
+    pub dead_letters_kept: AtomicU64,
     /// Last success, Unix milliseconds; 0 before the first.
     pub last_success_ms: AtomicU64,
     /// It refuses for a reason that will not pass by itself (401, wrong bucket): somebody has to act.

@@ -17,14 +17,16 @@ use super::choose::{self, Chosen};
 use super::cursor::{Cursor, Stand};
 use super::dead_letter::DeadLetters;
 use super::feed::{Feed, FeedError};
+use super::letters::{Letters, Outcome};
 use super::pace::{Backoff, Pace};
+use super::teller::Teller;
 use crate::clock::Clock;
 use crate::config::plan::{AgentPlan, Choice, DestinationPlan};
 use crate::health::{DestinationHealth, Health};
 use crate::host::Host;
 use crate::journal::Head;
 use crate::journal::read::segments;
-use crate::sink::{Accepted, Batch, Lines, Refusal, Refused, Segment, Sink};
+use crate::sink::{Accepted, Batch, Lines, Refusal, Refused, Segment, Sink, Takes};
 
 /// Whether the courier goes on, or was told to stop.
 type Going<T = ()> = ControlFlow<(), T>;
@@ -47,7 +49,9 @@ pub(super) struct Desk {
     name: String,
     choice: Choice,
     cursor: Cursor,
-    dead_letters: DeadLetters,
+    letters: Letters,
+    /// When dead letters were looked at last, by the boot clock.
+    letters_ms: Option<u64>,
     health: Arc<Health>,
     /// Which of the health's destinations this is.
     index: usize,
@@ -92,6 +96,7 @@ impl Courier {
             let mut feed =
                 Feed::new(Arc::clone(&self.host.disk), &self.journal(), &self.agent.origin, sink.takes(), next_line);
             let error = loop {
+                self.desk.see_to_letters(sink.as_ref(), &self.agent.origin).await?;
                 let head = *self.head.borrow_and_update();
                 match feed.next(head).await {
                     Ok(Some(batch)) => self.desk.hand_over(sink.as_ref(), batch).await?,
@@ -171,6 +176,7 @@ impl Courier {
         tokio::select! {
             biased;
             () = self.desk.stop.told() => Going::Break(()),
+            () = tokio::time::sleep(self.desk.pace.letters) => Going::Continue(()),
             changed = self.head.changed() => match changed {
                 Ok(()) => Going::Continue(()),
                 // The journal is closed: no more will come, and what there was is handed over.
@@ -191,6 +197,7 @@ impl Desk {
         index: usize,
         destination: &DestinationPlan,
         health: Arc<Health>,
+        teller: Option<Teller>,
         stop: Stop,
         pace: Pace,
     ) -> Self {
@@ -200,7 +207,8 @@ impl Desk {
             name: name.to_owned(),
             choice: destination.choice.clone(),
             cursor: Cursor::new(Arc::clone(&host.disk), &agent.state_dir, name),
-            dead_letters: DeadLetters::new(Arc::clone(&host.disk), &agent.state_dir, name),
+            letters: Letters::new(name, DeadLetters::new(Arc::clone(&host.disk), &agent.state_dir, name), teller),
+            letters_ms: None,
             health,
             index,
             stop,
@@ -346,10 +354,40 @@ impl Desk {
         self.well();
     }
 
+    /// Once in a while: tells of refused lines, and carries out what was ordered for dead letters.
+    async fn see_to_letters(&mut self, sink: &dyn Sink, origin: &str) -> Going {
+        let now = self.clock.since_boot_ms();
+        let every = u64::try_from(self.pace.letters.as_millis()).unwrap_or(u64::MAX);
+        if self.letters_ms.is_some_and(|last| now.saturating_sub(last) < every) {
+            return Going::Continue(());
+        }
+        self.letters_ms = Some(now);
+        self.letters.tell(now);
+        if !matches!(sink.takes(), Takes::Lines { .. }) {
+            return Going::Continue(());
+        }
+        let obeyed = tokio::select! {
+            biased;
+            obeyed = self.letters.obey(sink, origin) => obeyed,
+            () = self.stop.told_and(self.pace.grace) => return Going::Break(()),
+        };
+        match obeyed {
+            Ok(Outcome { kept, replayed, waits }) => {
+                self.health().dead_letters_kept.store(kept, Relaxed);
+                if replayed > 0 {
+                    self.accepted(replayed, Accepted { bytes: 0 });
+                }
+                waits.iter().for_each(|why| self.later(why));
+            }
+            Err(error) => self.later(&format!("cannot see to the dead letters: {error}")),
+        }
+        Going::Continue(())
+    }
+
     /// Keeps a line that is refused by itself. The cursor passes it only once that is done.
     async fn bury(&mut self, number: u64, line: &[u8], why: &str, answer: &str) -> Going {
         loop {
-            match self.dead_letters.keep(number, line, answer) {
+            match self.letters.keep(number, line, answer) {
                 Ok(path) => {
                     tracing::warn!(
                         destination = %self.name, line = number, kept = %path.display(),
