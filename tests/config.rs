@@ -189,7 +189,7 @@ fn a_token_is_read_from_a_file_without_its_newline() {
     fs::write(&token, "s3cr3t\n").unwrap();
     let reading = read_text(&http(&format!("token_file = {token:?}"))).unwrap();
     let DestinationKind::Http(http) = &reading.plan.destinations[0].kind else { panic!() };
-    assert_eq!(http.token.as_ref().map(|token| token.expose()), Some("s3cr3t"));
+    assert_eq!(http.token.as_ref().map(|token| token.expose()), Some("s3cr3t".to_owned()));
 }
 
 #[test]

@@ -49,6 +49,12 @@ pub(super) const SEGMENT_MAX_AGE: Bound<Duration> = millis(100, 300_000, 86_400_
 /// Collectors cap bodies at some tens of MiB.
 pub(super) const BATCH_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 64 * MIB };
 
+/// Slower than the least, a batch of lines would take minutes; 1 GiB a second is no limit.
+pub(super) const RATE_LIMIT: Bound<u64> = Bound { least: 16 * KIB, default: GIB, most: GIB };
+
+/// A segment of nothing but heartbeats may be an hour old before an archive can have it: two hours behind is what somebody should know of.
+pub(super) const LAG_MAX: Bound<Duration> = millis(1_000, 7_200_000, 30 * 86_400_000);
+
 /// A request that takes longer has failed.
 pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
 

@@ -3,6 +3,7 @@
 //! A type is one file of [`self`]: its keys, how they are read, and how they are shown. What follows from the type, such as which
 //! keys are right and which are another type's, follows from [`TYPES`].
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -50,14 +51,20 @@ pub(super) struct DestinationTable {
     pub title: String,
     pub name: Option<At<String>>,
     pub required: Option<bool>,
+    pub rate_limit: Option<u64>,
+    pub lag_max: Option<Duration>,
     pub choice: Choice,
     pub kind: Option<DestinationKind>,
     /// Where a folder is named.
     pub folder: Option<Span>,
+    /// Files of secrets and certificates that it names.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads one of them.
 pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
+    // What stood before is another table's.
+    drop(section.context().take_files());
     section.require("name", "name = \"archive\"");
     let types = TYPES.iter().map(|one| one.name);
     section.require("type", &format!("type is one of: {}", nearest::list(types.clone())));
@@ -68,6 +75,9 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
     let choices: Vec<(&str, &Type)> = TYPES.iter().map(|one| (one.name, one)).collect();
     let chosen = section.choice("type", &choices, keys::LATER_TYPES).map(|chosen| chosen.value);
     let required = section.flag("required").map(|required| required.value);
+    section.allow(keys::DESTINATION_PACE);
+    let rate_limit = section.size("rate_limit", bounds::RATE_LIMIT).map(|limit| limit.value);
+    let lag_max = section.duration("lag_max", bounds::LAG_MAX).map(|lag| lag.value);
     let title = section.title().to_owned();
     let folder = section.value_span("path");
     let mut lines = Choice::default();
@@ -89,8 +99,9 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
             None
         }
     };
+    let files = section.context().take_files();
     section.end(chosen.map_or("", |chosen| chosen.name));
-    DestinationTable { title, name, required, choice: lines, kind, folder }
+    DestinationTable { title, name, required, rate_limit, lag_max, choice: lines, kind, folder, files }
 }
 
 /// Which lines, and how they are written.

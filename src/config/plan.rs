@@ -12,6 +12,7 @@ use sealtrail_parsers::detect::dialect_of;
 use sealtrail_parsers::postgres_prefix::Prefix;
 use sealtrail_parsers::{Dialect, Format};
 
+use super::bounds::LAG_MAX;
 use super::secret::Secret;
 use crate::identity::{Carriers, Loaded, Loader};
 use crate::redact::Redact;
@@ -149,6 +150,12 @@ pub struct DestinationPlan {
     pub name: String,
     /// Whether a segment may be deleted from the journal before this destination has it (`false`), and whether `--drain` waits for it.
     pub required: bool,
+    /// Bytes a second that it is given at most, as they lie in the journal; lines uncompressed.
+    pub rate_limit: Option<u64>,
+    /// Behind for longer than this is an alarm.
+    pub lag_max: Duration,
+    /// The files of secrets and certificates that it names: when one changes, it is opened anew.
+    pub files: Vec<PathBuf>,
     /// Which lines it takes, and how they are written for it. Archives take all, as they are.
     pub choice: Choice,
     /// What it is.
@@ -248,7 +255,15 @@ impl Compression {
 impl DestinationPlan {
     /// One that is required and takes all lines.
     pub fn new(name: &str, kind: DestinationKind) -> Self {
-        DestinationPlan { name: name.to_owned(), required: true, choice: Choice::default(), kind }
+        DestinationPlan {
+            name: name.to_owned(),
+            required: true,
+            rate_limit: None,
+            lag_max: LAG_MAX.default,
+            files: Vec::new(),
+            choice: Choice::default(),
+            kind,
+        }
     }
 }
 

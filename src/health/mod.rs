@@ -147,6 +147,8 @@ pub struct DestinationHealth {
     pub kind: &'static str,
     /// Whether the journal waits for it.
     pub required: bool,
+    /// Behind for longer than this is an alarm, in milliseconds; 0: never.
+    pub lag_max_ms: u64,
     /// First line that it does not have yet: its cursor.
     pub next_line: AtomicU64,
     /// Bytes of the journal's segments that it does not have whole; compressed, counted by segment.
@@ -294,6 +296,7 @@ impl Health {
             name: destination.name.clone(),
             kind: destination.kind.name(),
             required: destination.required,
+            lag_max_ms: u64::try_from(destination.lag_max.as_millis()).unwrap_or(u64::MAX),
             ..DestinationHealth::default()
         });
         let health = Health {

@@ -5,10 +5,10 @@
 //! single line that it will never take goes to the dead-letter folder. The cursor moves over a line in no other way.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
@@ -52,6 +52,10 @@ pub(super) struct Desk {
     letters: Letters,
     /// When dead letters were looked at last, by the boot clock.
     letters_ms: Option<u64>,
+    /// Bytes a second at most.
+    rate_limit: Option<u64>,
+    /// When the next batch may go, by the boot clock.
+    free_ms: u64,
     health: Arc<Health>,
     /// Which of the health's destinations this is.
     index: usize,
@@ -69,17 +73,51 @@ enum Said {
     Stopped,
 }
 
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handed {
+    Over,
+    /// Somebody has to act: what was not taken is tried again with secrets and certificates as they are then.
+    Refused,
+}
+
 /// What became of one request.
 enum Settled {
+    Refused,
     Accepted(Accepted),
     Split { why: String, answer: String },
     Partly { refused: Vec<Refused>, again: Vec<usize>, after: Option<Duration>, why: String },
 }
 
-/// The far side does not take so many lines at once; a single one never.
-struct TooMuch {
-    why: String,
-    answer: String,
+/// What became of lines.
+enum Delivered {
+    /// The far side has them, but for those that lie in the dead-letter folder.
+    All,
+    Refused,
+    /// It does not take so many at once; a single one never.
+    TooMuch {
+        why: String,
+        answer: String,
+    },
+}
+
+/// The files of a destination's secrets and certificates, as they were when it was opened.
+struct Files(Vec<(PathBuf, Option<(SystemTime, u64)>)>);
+
+impl Files {
+    fn now(paths: &[PathBuf]) -> Self {
+        Files(paths.iter().map(|path| (path.clone(), stamp(path))).collect())
+    }
+
+    /// One that is gone for the moment is being replaced: it has changed once it is there again.
+    fn have_changed(&self) -> bool {
+        self.0.iter().any(|(path, before)| stamp(path).is_some_and(|now| Some(now) != *before))
+    }
+}
+
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 impl Courier {
@@ -90,16 +128,30 @@ impl Courier {
     }
 
     async fn work(&mut self) -> Going {
-        let sink = self.open_sink().await?;
+        loop {
+            let files = Files::now(&self.plan.files);
+            let sink = self.open_sink().await?;
+            self.work_with(sink.as_ref(), &files).await?;
+        }
+    }
+
+    /// Until the sink has to be opened anew: the destination refuses for good, or a file of secrets or certificates has changed.
+    async fn work_with(&mut self, sink: &dyn Sink, files: &Files) -> Going {
         loop {
             let next_line = self.find_place().await?;
             let mut feed =
                 Feed::new(Arc::clone(&self.host.disk), &self.journal(), &self.agent.origin, sink.takes(), next_line);
             let error = loop {
-                self.desk.see_to_letters(sink.as_ref(), &self.agent.origin).await?;
+                if self.desk.see_to_letters(sink, &self.agent.origin).await? && files.have_changed() {
+                    tracing::info!(destination = %self.plan.name, "a file of its secrets or certificates has changed: opening it anew");
+                    return Going::Continue(());
+                }
                 let head = *self.head.borrow_and_update();
                 match feed.next(head).await {
-                    Ok(Some(batch)) => self.desk.hand_over(sink.as_ref(), batch).await?,
+                    Ok(Some(batch)) => match self.desk.hand_over(sink, batch).await? {
+                        Handed::Over => {}
+                        Handed::Refused => return Going::Continue(()),
+                    },
                     Ok(None) => self.wait_for_more().await?,
                     Err(error) => break error,
                 }
@@ -209,6 +261,8 @@ impl Desk {
             cursor: Cursor::new(Arc::clone(&host.disk), &agent.state_dir, name),
             letters: Letters::new(name, DeadLetters::new(Arc::clone(&host.disk), &agent.state_dir, name), teller),
             letters_ms: None,
+            rate_limit: destination.rate_limit,
+            free_ms: 0,
             health,
             index,
             stop,
@@ -218,22 +272,24 @@ impl Desk {
     }
 
     /// Hands a batch over. A part that is accepted is written down at once.
-    async fn hand_over(&mut self, sink: &dyn Sink, batch: Batch<'_>) -> Going {
+    async fn hand_over(&mut self, sink: &dyn Sink, batch: Batch<'_>) -> Going<Handed> {
         match batch {
             Batch::Lines(lines) => self.hand_over_lines(sink, lines).await,
             Batch::Segment(segment) => self.hand_over_segment(sink, segment).await,
         }
     }
 
-    async fn hand_over_segment(&mut self, sink: &dyn Sink, segment: Segment<'_>) -> Going {
+    async fn hand_over_segment(&mut self, sink: &dyn Sink, segment: Segment<'_>) -> Going<Handed> {
         let lines = segment.last - segment.first + 1;
+        self.hold_back(segment.bytes).await?;
         let batch = Batch::Segment(segment);
         loop {
             match self.settle(sink, &batch).await? {
+                Settled::Refused => return Going::Continue(Handed::Refused),
                 Settled::Accepted(accepted) => {
                     self.advance(batch.last() + 1).await?;
                     self.accepted(lines, accepted);
-                    return Going::Continue(());
+                    return Going::Continue(Handed::Over);
                 }
                 Settled::Split { why, .. } | Settled::Partly { why, .. } => {
                     self.stopped(&why, "lower `segment_max_bytes`, or raise the destination's limit");
@@ -244,7 +300,7 @@ impl Desk {
     }
 
     /// In halves of halves, where the far side wants that.
-    async fn hand_over_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>) -> Going {
+    async fn hand_over_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>) -> Going<Handed> {
         // Depth first: never more than two parts a level, so at most 64 levels of u64 lines.
         let mut parts = vec![lines];
         while let Some(part) = parts.pop() {
@@ -257,12 +313,14 @@ impl Desk {
                 chosen.as_lines(&part)
             };
             let left_out = whole - wanted.count();
+            self.hold_back(wanted.ndjson.len() as u64).await?;
             match self.deliver_lines(sink, wanted).await? {
-                None => {
+                Delivered::Refused => return Going::Continue(Handed::Refused),
+                Delivered::All => {
                     self.advance(part.last + 1).await?;
                     self.health().lines_left_out.fetch_add(left_out, Relaxed);
                 }
-                Some(TooMuch { why, answer }) => match part.halves() {
+                Delivered::TooMuch { why, answer } => match part.halves() {
                     Some((head, tail)) => parts.extend([tail, head]),
                     None => {
                         self.bury(part.first, part.ndjson, &why, &answer).await?;
@@ -275,21 +333,22 @@ impl Desk {
                 return Going::Break(());
             }
         }
-        Going::Continue(())
+        Going::Continue(Handed::Over)
     }
 
     /// Until the far side has each of them, or they lie in the dead-letter folder; or says that it is too much at once.
-    async fn deliver_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>) -> Going<Option<TooMuch>> {
+    async fn deliver_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>) -> Going<Delivered> {
         let mut rest;
         let mut now = lines;
         let mut backoff = Backoff::new(self.pace);
         while now.count() > 0 {
             match self.settle(sink, &Batch::Lines(now)).await? {
+                Settled::Refused => return Going::Continue(Delivered::Refused),
                 Settled::Accepted(accepted) => {
                     self.accepted(now.count(), accepted);
                     break;
                 }
-                Settled::Split { why, answer } => return Going::Continue(Some(TooMuch { why, answer })),
+                Settled::Split { why, answer } => return Going::Continue(Delivered::TooMuch { why, answer }),
                 Settled::Partly { refused, again, after, why } => {
                     let sent: Vec<(u64, &[u8])> = now.iter().collect();
                     for Refused { index, answer } in &refused {
@@ -314,7 +373,7 @@ impl Desk {
                 }
             }
         }
-        Going::Continue(None)
+        Going::Continue(Delivered::All)
     }
 
     /// Tries until the far side has decided.
@@ -338,7 +397,9 @@ impl Desk {
                 }
                 Err(Refusal::Stop { why, hint }) => {
                     self.stopped(&why, &hint);
-                    backoff.stopped()
+                    self.health().retries.fetch_add(1, Relaxed);
+                    self.rest_stopped().await?;
+                    return Going::Continue(Settled::Refused);
                 }
             };
             self.health().retries.fetch_add(1, Relaxed);
@@ -354,17 +415,17 @@ impl Desk {
         self.well();
     }
 
-    /// Once in a while: tells of refused lines, and carries out what was ordered for dead letters.
-    async fn see_to_letters(&mut self, sink: &dyn Sink, origin: &str) -> Going {
+    /// Once in a while: tells of refused lines, and carries out what was ordered for dead letters. Whether it was time.
+    async fn see_to_letters(&mut self, sink: &dyn Sink, origin: &str) -> Going<bool> {
         let now = self.clock.since_boot_ms();
         let every = u64::try_from(self.pace.letters.as_millis()).unwrap_or(u64::MAX);
         if self.letters_ms.is_some_and(|last| now.saturating_sub(last) < every) {
-            return Going::Continue(());
+            return Going::Continue(false);
         }
         self.letters_ms = Some(now);
         self.letters.tell(now);
         if !matches!(sink.takes(), Takes::Lines { .. }) {
-            return Going::Continue(());
+            return Going::Continue(true);
         }
         let obeyed = tokio::select! {
             biased;
@@ -381,7 +442,16 @@ impl Desk {
             }
             Err(error) => self.later(&format!("cannot see to the dead letters: {error}")),
         }
-        Going::Continue(())
+        Going::Continue(true)
+    }
+
+    /// Waits until so many bytes more are within the destination's rate.
+    async fn hold_back(&mut self, bytes: u64) -> Going {
+        let Some(rate) = self.rate_limit else { return Going::Continue(()) };
+        let now = self.clock.since_boot_ms();
+        let due = self.free_ms.max(now);
+        self.free_ms = due + bytes * 1000 / rate.max(1);
+        if due > now { self.rest(Duration::from_millis(due - now)).await } else { Going::Continue(()) }
     }
 
     /// Keeps a line that is refused by itself. The cursor passes it only once that is done.
