@@ -21,6 +21,7 @@ pub mod identity;
 pub mod sessions;
 pub mod event;
 pub mod journal;
+pub mod schema;
 pub mod ship;
 pub mod sink;
 
