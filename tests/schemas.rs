@@ -396,30 +396,95 @@ fn ecs_engines() -> String {
 /// What has few values, which stand elsewhere by chance: said in the page's own words.
 const IN_WORDS: [&str; 5] = ["v", "type", "outcome", "category", "admin"];
 
-/// Where each member of a record goes: found by looking for its values in what all hand-made lines become.
+/// What decides of the class, or has a form: a mark would send it elsewhere.
+const UNMARKED: [&str; 8] = [
+    "time",
+    "engine",
+    "resource_type",
+    "session.start",
+    "oversize.sha256",
+    "identity.email",
+    "identity.kind",
+    "role.attributes[]",
+];
+
+/// Where each member of a record goes: found by looking for its values, and for marks behind them, in what the lines become.
 fn places(schema: Schema) -> String {
     let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for line in hand_made() {
+    for line in hand_made().into_iter().chain(examples()) {
         let native: Value = serde_json::from_str(&line.text).unwrap();
+        let mut members = Vec::new();
+        leaves(&native, "", &mut members);
         let event = rendered(schema, &line.text);
-        let (mut from, mut to) = (Vec::new(), Vec::new());
-        leaves(&native, "", &mut from);
-        leaves(&event, "", &mut to);
-        for (member, value) in &from {
-            let is_alone = from.iter().filter(|(_, other)| other == value).count() == 1;
-            if !is_alone || !is_telling(value) || IN_WORDS.contains(&member.as_str()) {
+        for (member, value) in &members {
+            let is_alone = members.iter().filter(|(_, other)| other == value).count() == 1;
+            if IN_WORDS.contains(&member.as_str()) || REWORDED.contains(&(schema, member.as_str())) {
                 continue;
             }
-            let found = to.iter().filter(|(_, other)| other == value).map(|(place, _)| short(place));
-            places.entry(short(member)).or_default().extend(found);
+            let found = places.entry(short(member)).or_default();
+            if is_alone && is_telling(value) {
+                found.extend(places_of(&event, |other| other == *value));
+            }
+        }
+        for (member, marked) in marked(&native, "") {
+            if !IN_WORDS.contains(&member.as_str()) && !UNMARKED.contains(&member.as_str()) {
+                let event = rendered(schema, &marked.to_string());
+                let found = places_of(&event, |other| other.as_str().is_some_and(|text| text.ends_with(MARK)));
+                places.entry(short(&member)).or_default().extend(found);
+            }
         }
     }
     let mut table = "| of the record | where |\n|---|---|\n".to_owned();
     for (member, found) in places {
-        let found: Vec<String> = found.into_iter().map(|place| format!("`{place}`")).collect();
-        writeln!(table, "| `{member}` | {} |", found.join(", ")).unwrap();
+        if !found.is_empty() {
+            let found: Vec<String> = found.into_iter().map(|place| format!("`{place}`")).collect();
+            writeln!(table, "| `{member}` | {} |", found.join(", ")).unwrap();
+        }
     }
     table
+}
+
+fn places_of(event: &Value, is_it: impl Fn(&Value) -> bool) -> BTreeSet<String> {
+    // Words of the schema's own, which a record's may be by chance.
+    const WORDS: [&str; 3] = ["event.category[]", "event.type[]", "event.kind"];
+    let mut all = Vec::new();
+    leaves(event, "", &mut all);
+    let there = all.into_iter().filter(|(place, value)| is_it(value) && !WORDS.contains(&place.as_str()));
+    there.map(|(place, _)| short(&place)).collect()
+}
+
+const MARK: &str = " MARKED";
+
+/// The record once for each text in it, with a mark behind that one.
+fn marked(value: &Value, path: &str) -> Vec<(String, Value)> {
+    match value {
+        Value::String(text) => vec![(path.to_owned(), format!("{text}{MARK}").into())],
+        Value::Object(members) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            let one = |(name, inner): (&String, &Value)| {
+                marked(inner, &format!("{path}{dot}{name}")).into_iter().map({
+                    let name = name.clone();
+                    move |(path, inner)| {
+                        let mut whole = members.clone();
+                        whole[&name] = inner;
+                        (path, Value::Object(whole))
+                    }
+                })
+            };
+            members.iter().flat_map(one).collect()
+        }
+        Value::Array(items) => {
+            let one = |(at, inner): (usize, &Value)| {
+                marked(inner, &format!("{path}[]")).into_iter().map(move |(path, inner)| {
+                    let mut whole = items.clone();
+                    whole[at] = inner;
+                    (path, Value::Array(whole))
+                })
+            };
+            items.iter().enumerate().flat_map(one).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn is_telling(value: &Value) -> bool {

@@ -16,6 +16,7 @@ import json
 import re
 import sys
 from collections import Counter
+from functools import cache
 
 from jsonschema import Draft202012Validator, FormatChecker
 from ocsf_json_schema import OcsfJsonSchema, get_ocsf_schema
@@ -45,17 +46,19 @@ class Ocsf:
         assert self.published["version"] == OCSF_VERSION
         self.maker = OcsfJsonSchema(self.published)
         self.validators = {}
-        self.registry = Registry(retrieve=self.retrieve)
-
-    def retrieve(self, uri):
-        return Resource.from_contents(self.maker.get_schema_from_uri(uri))
 
     def validator(self, name, profiles):
-        key = (name, tuple(profiles))
+        key = (name, *profiles)
         if key not in self.validators:
             schema = self.maker.get_class_schema(name, list(profiles))
-            self.validators[key] = Draft202012Validator(schema, registry=self.registry)
+            self.validators[key] = Draft202012Validator(schema, registry=self.objects(tuple(profiles)))
         return self.validators[key]
+
+    @cache
+    def objects(self, profiles):
+        """All of them at once: one that is looked up later would be made again for each event."""
+        schemas = (self.maker.get_object_schema(name, list(profiles)) for name in self.published["objects"])
+        return Registry().with_resources((schema["$id"], Resource.from_contents(schema)) for schema in schemas).crawl()
 
     def errors(self, event):
         name = self.maker.lookup_class_name_from_uid(event.get("class_uid"))
