@@ -445,8 +445,15 @@ fn places(schema: Schema) -> String {
 }
 
 fn places_of(event: &Value, is_it: impl Fn(&Value) -> bool) -> BTreeSet<String> {
-    // Words of the schema's own, which a record's may be by chance.
-    const WORDS: [&str; 3] = ["event.category[]", "event.type[]", "event.kind"];
+    // Words of the schema's own, and the agent's version: a record's may be the same by chance.
+    const WORDS: [&str; 6] = [
+        "event.category[]",
+        "event.type[]",
+        "event.kind",
+        "agent.version",
+        "metadata.product.version",
+        "metadata.loggers[].version",
+    ];
     let mut all = Vec::new();
     leaves(event, "", &mut all);
     let there = all.into_iter().filter(|(place, value)| is_it(value) && !WORDS.contains(&place.as_str()));
@@ -497,15 +504,17 @@ fn is_telling(value: &Value) -> bool {
 
 /// The engine's own names are many, and labels the user's.
 fn short(path: &str) -> String {
-    const MANY: [&str; 8] = [
+    const MANY: [&str; 10] = [
         "extra",
         "labels",
         "unmapped.aws",
         "unmapped.mongodb",
-        "unmapped.oracle",
         "unmapped.postgresql",
+        "unmapped.teleport",
         "mongodb.audit",
         "postgresql.log",
+        "sealtrail.extra",
+        "sealtrail.labels",
     ];
     let many = MANY.iter().find(|many| path.strip_prefix(**many).is_some_and(|rest| rest.starts_with('.')));
     many.map_or_else(|| path.to_owned(), |many| format!("{many}.*"))

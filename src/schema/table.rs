@@ -147,3 +147,17 @@ pub(super) fn find<T>(table: &'static [Row<T>], kind: Kind, line: &mut Part<'_>)
 fn begins_with(action: &str, words: &str) -> bool {
     action.strip_prefix(words).is_some_and(|rest| words.is_empty() || rest.is_empty() || rest.starts_with(' '))
 }
+
+/// Rows that stand behind another one that fits whatever they are made for.
+#[cfg(test)]
+pub(super) fn unreached<T>(table: &'static [Row<T>]) -> Vec<&'static Row<T>> {
+    let is_reached = |row: &&Row<T>| {
+        let action = if row.action.is_empty() { "ANYTHING" } else { row.action };
+        [action.to_owned(), format!("{action} MORE")].into_iter().all(|action| {
+            let line = format!("{{\"action\":\"{action}\"{}}}", row.when.example());
+            let found = Part::of(&line).and_then(|mut line| find(table, row.kind, &mut line));
+            found.is_some_and(|found| std::ptr::eq(found, *row))
+        })
+    };
+    table.iter().filter(|row| !is_reached(row)).collect()
+}

@@ -8,7 +8,7 @@ attribute is used, and each text beside a number is the number's caption.
 ECS: the published field list (ecs-9.4.0.json, made by ecs-extract.py) made into one JSON Schema: every key is known or under a name of
 the engine's or ours, types and lists are right, categories and types are allowed, and each type is expected of one of the categories.
 
-Prints each error and ends with 1 where there is one; else says how many events were judged, and with --schema-facts the published version.
+Prints each error, then how many events were judged, and ends with 1 where there was an error.
 """
 
 import ipaddress

@@ -32,7 +32,7 @@ pub fn write(line: &mut Part<'_>, leaf: &str, to: &mut Object<'_>) {
     times(line, to);
     status(line, to);
     to.maybe("message", message(event.class, line));
-    body(event.class, line, Said { id, engine, server }, to);
+    body(event, line, Said { id, engine, server }, to);
     actor(event.class, line, to);
     metadata(kind, line, id, to);
     device(line, to);
@@ -300,18 +300,18 @@ fn raw(line: &mut Part<'_>, to: &mut Object<'_>) {
 }
 
 /// What the class has of its own.
-fn body(class: Class, line: &mut Part<'_>, said: Said<'_>, to: &mut Object<'_>) {
-    match class {
+fn body(event: Event, line: &mut Part<'_>, said: Said<'_>, to: &mut Object<'_>) {
+    match event.class {
         Class::Base | Class::Error => return,
         Class::Lifecycle => return to.object("app", |to| product_of(said.engine, to)),
         Class::Account => target(account(line), to),
-        Class::Authentication => authentication(line, said, to),
+        Class::Authentication => authentication(event.activity == SWITCH, line, said, to),
         Class::Entity => entity(line, to),
         Class::Access => access(line, to),
         Class::Group => group(line, to),
         Class::Datastore => datastore(line, said, to),
     }
-    source(class, line, to);
+    source(event.class, line, to);
 }
 
 fn product_of(engine: Option<&str>, to: &mut Object<'_>) {
@@ -342,10 +342,20 @@ fn grantee<'a>(line: &mut Part<'a>) -> Option<&'a str> {
     first(line, "grant", "to").or_else(|| first(line, "grant", "from"))
 }
 
-fn authentication(line: &mut Part<'_>, said: Said<'_>, to: &mut Object<'_>) {
-    let is_switch = line.word("resource_type") == "role" || line.word("resource_type") == "user";
-    let taken_on = if is_switch { line.look_text("resource") } else { line.look_text("acting_as") };
-    target(taken_on.or(line.look_text("user")).unwrap_or(UNKNOWN), to);
+/// The activity Account Switch.
+const SWITCH: u8 = 7;
+
+/// `user` is who came or left; of a switch whom the session becomes, which is the account itself where a role is given up.
+fn authentication(is_switch: bool, line: &mut Part<'_>, said: Said<'_>, to: &mut Object<'_>) {
+    let names_account = is_switch && matches!(line.word("resource_type"), "role" | "user" | "login");
+    let becomes = line.look_text(if names_account { "resource" } else { "user" });
+    target(becomes.unwrap_or(UNKNOWN), to);
+    if is_switch {
+        let impersonates = ["IMPERSONATE", "EXECUTE AS"].iter().any(|it| line.word("action").starts_with(it));
+        let (id, caption) = if impersonates { (2, "Impersonate") } else { (1, "Substitute User") };
+        to.number("account_switch_type_id", id);
+        to.word("account_switch_type", caption);
+    }
     to.object("service", |to| to.raw("name", said.engine.unwrap_or(OURSELVES)));
     if let Some(session) = line.open("session") {
         to.object("session", |to| write_session(session, to));
