@@ -106,7 +106,8 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
 
 /// Which lines, and how they are written.
 fn choice(section: &mut Section<'_, '_>) -> Choice {
-    let schema = section.choice("schema", &SCHEMAS, &[]).map(|at| at.value).unwrap_or_default();
+    let schemas = Schema::ALL.map(|schema| (schema.name(), schema));
+    let schema = section.choice("schema", &schemas, &[]).map(|at| at.value).unwrap_or_default();
     let checkpoints = section.flag("checkpoints").is_none_or(|flag| flag.value);
     let only = section.table("only", keys::ONLY).map(only).unwrap_or_default();
     Choice { schema, only, without_checkpoints: !checkpoints }
@@ -143,9 +144,6 @@ fn words(section: &mut Section<'_, '_>, key: &str, known: &[&str]) -> Vec<String
     words
 }
 
-/// As `schema` names them.
-const SCHEMAS: [(&str, Schema); 1] = [("native", Schema::Native)];
-
 /// The keys of a destination's type, as they are shown.
 pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row> {
     let of_type = match &destination.kind {
@@ -159,7 +157,6 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
 }
 
 fn choice_rows(choice: &Choice) -> [Row; 3] {
-    let schema = SCHEMAS.iter().find(|(_, schema)| *schema == choice.schema).map(|(name, _)| *name);
     let only = &choice.only;
     let lists = [
         ("categories", &only.categories),
@@ -173,7 +170,7 @@ fn choice_rows(choice: &Choice) -> [Row; 3] {
     let mut shown: Map<String, Value> = lists.map(|(key, list)| (key.to_owned(), json!(list))).collect();
     shown.extend(only.admin.map(|admin| ("admin".to_owned(), json!(admin))));
     [
-        row("schema", json!(schema)),
+        row("schema", json!(choice.schema.name())),
         row("only", Value::Object(shown)),
         row("checkpoints", json!(!choice.without_checkpoints)),
     ]
