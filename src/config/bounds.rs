@@ -55,6 +55,9 @@ pub(super) const RATE_LIMIT: Bound<u64> = Bound { least: 16 * KIB, default: GIB,
 /// A segment of nothing but heartbeats may be an hour old before an archive can have it: two hours behind is what somebody should know of.
 pub(super) const LAG_MAX: Bound<Duration> = millis(1_000, 7_200_000, 30 * 86_400_000);
 
+/// Each is a batch in memory, twice: as it lies in the journal and as it is sent.
+pub(super) const IN_FLIGHT_MAX: u64 = 16;
+
 /// A request that takes longer has failed.
 pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
 

@@ -110,7 +110,17 @@ fn choice(section: &mut Section<'_, '_>) -> Choice {
     let schema = section.choice("schema", &schemas, &[]).map(|at| at.value).unwrap_or_default();
     let checkpoints = section.flag("checkpoints").is_none_or(|flag| flag.value);
     let only = section.table("only", keys::ONLY).map(only).unwrap_or_default();
-    Choice { schema, only, without_checkpoints: !checkpoints }
+    Choice { schema, only, without_checkpoints: !checkpoints, in_flight: in_flight(section) }
+}
+
+fn in_flight(section: &mut Section<'_, '_>) -> usize {
+    let Some(count) = section.count("in_flight") else { return 1 };
+    if (1..=bounds::IN_FLIGHT_MAX).contains(&count.value) {
+        return usize::try_from(count.value).unwrap_or(1);
+    }
+    let hint = format!("from 1 to {}; default 1", bounds::IN_FLIGHT_MAX);
+    section.wrong(count.span, Some("in_flight"), format!("{} batches at a time", count.value), Some(hint));
+    1
 }
 
 fn only(mut section: Section<'_, '_>) -> Only {
@@ -156,7 +166,7 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
     choice.into_iter().flatten().chain(of_type).collect()
 }
 
-fn choice_rows(choice: &Choice) -> [Row; 3] {
+fn choice_rows(choice: &Choice) -> [Row; 4] {
     let only = &choice.only;
     let lists = [
         ("categories", &only.categories),
@@ -173,6 +183,7 @@ fn choice_rows(choice: &Choice) -> [Row; 3] {
         row("schema", json!(choice.schema.name())),
         row("only", Value::Object(shown)),
         row("checkpoints", json!(!choice.without_checkpoints)),
+        row("in_flight", json!(choice.in_flight)),
     ]
 }
 

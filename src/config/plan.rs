@@ -163,7 +163,7 @@ pub struct DestinationPlan {
 }
 
 /// Which lines a destination takes, and in which schema.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Choice {
     /// How lines are written.
     pub schema: Schema,
@@ -171,6 +171,14 @@ pub struct Choice {
     pub only: Only,
     /// Not the lines that prove the others: `SEAL` and `CHECKPOINT`.
     pub without_checkpoints: bool,
+    /// How many batches may be under way at a time.
+    pub in_flight: usize,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Choice { schema: Schema::default(), only: Only::default(), without_checkpoints: false, in_flight: 1 }
+    }
 }
 
 /// `[destination.only]`: an event must fit all that is written; an empty list takes any. In names `*` stands for any part.

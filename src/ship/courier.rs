@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::OpenSink;
 use super::choose::{self, Chosen};
 use super::cursor::{Cursor, Stand};
 use super::dead_letter::DeadLetters;
-use super::feed::{Feed, FeedError};
+use super::feed::{Feed, FeedError, Given};
 use super::letters::{Letters, Outcome};
 use super::pace::{Backoff, Pace};
 use super::teller::Teller;
@@ -89,6 +90,31 @@ enum Settled {
     Partly { refused: Vec<Refused>, again: Vec<usize>, after: Option<Duration>, why: String },
 }
 
+/// What the far side said, where it was asked.
+type Answer = Option<Result<Accepted, Refusal>>;
+
+/// A batch, as far as the destination takes it.
+enum Wanted<'a> {
+    All(Lines<'a>),
+    Some { chosen: Chosen, of: Lines<'a> },
+}
+
+impl<'a> Wanted<'a> {
+    fn of(choice: &Choice, lines: Lines<'a>) -> Self {
+        match choose::takes_all(choice) {
+            true => Wanted::All(lines),
+            false => Wanted::Some { chosen: choose::choose(choice, &lines), of: lines },
+        }
+    }
+
+    fn lines(&self) -> Lines<'_> {
+        match self {
+            Wanted::All(lines) => *lines,
+            Wanted::Some { chosen, of } => chosen.as_lines(of),
+        }
+    }
+}
+
 /// What became of lines.
 enum Delivered {
     /// The far side has them, but for those that lie in the dead-letter folder.
@@ -139,8 +165,14 @@ impl Courier {
     async fn work_with(&mut self, sink: &dyn Sink, files: &Files) -> Going {
         loop {
             let next_line = self.find_place().await?;
-            let mut feed =
-                Feed::new(Arc::clone(&self.host.disk), &self.journal(), &self.agent.origin, sink.takes(), next_line);
+            let mut feed = Feed::new(
+                Arc::clone(&self.host.disk),
+                &self.journal(),
+                &self.agent.origin,
+                sink.takes(),
+                self.plan.choice.in_flight,
+                next_line,
+            );
             let error = loop {
                 if self.desk.see_to_letters(sink, &self.agent.origin).await? && files.have_changed() {
                     tracing::info!(destination = %self.plan.name, "a file of its secrets or certificates has changed: opening it anew");
@@ -271,12 +303,38 @@ impl Desk {
         }
     }
 
-    /// Hands a batch over. A part that is accepted is written down at once.
-    async fn hand_over(&mut self, sink: &dyn Sink, batch: Batch<'_>) -> Going<Handed> {
-        match batch {
-            Batch::Lines(lines) => self.hand_over_lines(sink, lines).await,
-            Batch::Segment(segment) => self.hand_over_segment(sink, segment).await,
+    /// Hands over what the feed gave. A part that is accepted is written down at once.
+    async fn hand_over(&mut self, sink: &dyn Sink, given: Given<'_>) -> Going<Handed> {
+        match given {
+            Given::Segment(segment) => self.hand_over_segment(sink, segment).await,
+            Given::Lines(batches) => match batches[..] {
+                [lines] => self.hand_over_lines(sink, lines, None).await,
+                _ => self.hand_over_at_once(sink, &batches).await,
+            },
         }
+    }
+
+    /// Several batches under way at a time; what became of them is seen to in their order, so that the cursor never passes one that is not taken.
+    async fn hand_over_at_once(&mut self, sink: &dyn Sink, batches: &[Lines<'_>]) -> Going<Handed> {
+        self.hold_back(batches.iter().map(|lines| lines.ndjson.len() as u64).sum()).await?;
+        let wanted: Vec<Wanted<'_>> = batches.iter().map(|lines| Wanted::of(&self.choice, *lines)).collect();
+        let tries = wanted.iter().map(async |wanted| match wanted.lines() {
+            lines if lines.count() == 0 => Ok(Accepted { bytes: 0 }),
+            lines => sink.deliver(&Batch::Lines(lines)).await,
+        });
+        let answers = tokio::select! {
+            biased;
+            answers = join_all(tries) => answers,
+            () = self.stop.told_and(self.pace.grace) => return Going::Break(()),
+        };
+        drop(wanted);
+        for (lines, answer) in batches.iter().zip(answers) {
+            match self.hand_over_lines(sink, *lines, Some(answer)).await? {
+                Handed::Over => {}
+                Handed::Refused => return Going::Continue(Handed::Refused),
+            }
+        }
+        Going::Continue(Handed::Over)
     }
 
     async fn hand_over_segment(&mut self, sink: &dyn Sink, segment: Segment<'_>) -> Going<Handed> {
@@ -284,7 +342,7 @@ impl Desk {
         self.hold_back(segment.bytes).await?;
         let batch = Batch::Segment(segment);
         loop {
-            match self.settle(sink, &batch).await? {
+            match self.settle(sink, &batch, None).await? {
                 Settled::Refused => return Going::Continue(Handed::Refused),
                 Settled::Accepted(accepted) => {
                     self.advance(batch.last() + 1).await?;
@@ -300,21 +358,18 @@ impl Desk {
     }
 
     /// In halves of halves, where the far side wants that.
-    async fn hand_over_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>) -> Going<Handed> {
+    /// `answer`: what the far side said of all of them, where they were sent already.
+    async fn hand_over_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>, mut answer: Answer) -> Going<Handed> {
         // Depth first: never more than two parts a level, so at most 64 levels of u64 lines.
         let mut parts = vec![lines];
         while let Some(part) = parts.pop() {
-            let whole = part.count();
-            let chosen;
-            let wanted = if choose::takes_all(&self.choice) {
-                part
-            } else {
-                chosen = choose::choose(&self.choice, &part);
-                chosen.as_lines(&part)
-            };
-            let left_out = whole - wanted.count();
-            self.hold_back(wanted.ndjson.len() as u64).await?;
-            match self.deliver_lines(sink, wanted).await? {
+            let chosen = Wanted::of(&self.choice, part);
+            let wanted = chosen.lines();
+            let left_out = part.count() - wanted.count();
+            if answer.is_none() {
+                self.hold_back(wanted.ndjson.len() as u64).await?;
+            }
+            match self.deliver_lines(sink, wanted, answer.take()).await? {
                 Delivered::Refused => return Going::Continue(Handed::Refused),
                 Delivered::All => {
                     self.advance(part.last + 1).await?;
@@ -337,12 +392,12 @@ impl Desk {
     }
 
     /// Until the far side has each of them, or they lie in the dead-letter folder; or says that it is too much at once.
-    async fn deliver_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>) -> Going<Delivered> {
+    async fn deliver_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>, mut answer: Answer) -> Going<Delivered> {
         let mut rest;
         let mut now = lines;
         let mut backoff = Backoff::new(self.pace);
         while now.count() > 0 {
-            match self.settle(sink, &Batch::Lines(now)).await? {
+            match self.settle(sink, &Batch::Lines(now), answer.take()).await? {
                 Settled::Refused => return Going::Continue(Delivered::Refused),
                 Settled::Accepted(accepted) => {
                     self.accepted(now.count(), accepted);
@@ -376,14 +431,17 @@ impl Desk {
         Going::Continue(Delivered::All)
     }
 
-    /// Tries until the far side has decided.
-    async fn settle(&mut self, sink: &dyn Sink, batch: &Batch<'_>) -> Going<Settled> {
+    /// Tries until the far side has decided. `first` is its answer, where it was asked already.
+    async fn settle(&mut self, sink: &dyn Sink, batch: &Batch<'_>, mut first: Answer) -> Going<Settled> {
         let mut backoff = Backoff::new(self.pace);
         loop {
-            let answer = tokio::select! {
-                biased;
-                answer = sink.deliver(batch) => answer,
-                () = self.stop.told_and(self.pace.grace) => return Going::Break(()),
+            let answer = match first.take() {
+                Some(answer) => answer,
+                None => tokio::select! {
+                    biased;
+                    answer = sink.deliver(batch) => answer,
+                    () = self.stop.told_and(self.pace.grace) => return Going::Break(()),
+                },
             };
             let wait = match answer {
                 Ok(accepted) => return Going::Continue(Settled::Accepted(accepted)),

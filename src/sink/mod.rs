@@ -34,7 +34,7 @@ pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///   sends what lets the far side see that (a deterministic name, an `Idempotency-Key`), and takes "I have that already" for `Ok`.
 /// * The bytes are not changed. A segment arrives as it lies in the journal; lines arrive as they are in it.
 /// * The future may be dropped at any await: nothing half-written may then pass for a delivered batch.
-/// * One call at a time. A sink neither retries nor sleeps, and gives up by itself after the time-out of its plan.
+/// * As many calls at a time as `in_flight` of its plan says, one unless it says otherwise; what they carry may arrive in any order. A sink neither retries nor sleeps, and gives up by itself after the time-out of its plan.
 /// * Neither errors nor logs contain credentials or anything of the records.
 pub trait Sink: Send + Sync {
     /// Whether it wants lines as they are sealed, or whole segments once they are closed.

@@ -21,6 +21,8 @@ const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 pub(super) const ANSWER_MAX_BYTES: usize = 4096;
 /// An unused connection is closed before most servers and balancers do it.
 const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(55);
+/// As many as there may be requests under way.
+const CONNECTIONS_IDLE_MAX: usize = 16;
 /// Speed matters more than the last percent: bodies are sent once.
 const GZIP_LEVEL: u32 = 4;
 /// zstd's own default.
@@ -180,7 +182,7 @@ fn client(tls: &TlsPlan, timeout: Duration) -> Result<Client, Refusal> {
         .connect_timeout(timeout.min(CONNECT_TIMEOUT_MAX))
         .timeout(timeout)
         .pool_idle_timeout(IDLE_CONNECTION_MAX)
-        .pool_max_idle_per_host(1)
+        .pool_max_idle_per_host(CONNECTIONS_IDLE_MAX)
         .tcp_nodelay(true);
     if let Some(path) = &tls.ca_file {
         let pem = read_named(path, "ca_file")?;

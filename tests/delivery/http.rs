@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use sealtrail::config::plan::{Compression, DestinationKind, HttpPlan};
 use sealtrail::config::secret::Secret;
+use sealtrail::schema::Schema;
 use sealtrail::ship;
 use sealtrail::sink::Step;
 
@@ -104,6 +105,25 @@ async fn a_destination_with_a_rate_is_not_given_more() {
     let least = std::time::Duration::from_millis(1000 * (bytes as u64 - 400) / bytes as u64 - 50);
     assert!(begin.elapsed() >= least, "{:?} of {least:?}", begin.elapsed());
     run.stop().await;
+}
+
+#[tokio::test]
+async fn lines_are_written_in_the_schema_that_the_destination_wants() {
+    for (schema, key, id) in [(Schema::Ocsf, "class_uid", "/metadata/uid"), (Schema::Ecs, "@timestamp", "/event/id")] {
+        let (journal, far) = (Journal::filled(), Far::http().await);
+        let mut plan = plan(&journal, vec![far.kind()]);
+        plan.destinations[0].choice.schema = schema;
+        let run = Run::of(&journal, &plan);
+        run.until("passed", |health| health.next_line.load(Relaxed) == 27).await;
+        let lines = far.lines().await;
+        assert_eq!(lines.len(), journal.lines.len());
+        for (number, line) in lines.iter().enumerate() {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(!event[key].is_null(), "{event}");
+            assert_eq!(event.pointer(id).unwrap(), &format!("f/{number}"), "{event}");
+        }
+        run.stop().await;
+    }
 }
 
 #[tokio::test]
