@@ -225,6 +225,9 @@ pub const IDENTITY_ANSWERS: usize = 1024;
 /// What is asked, where it is longer, is asked each time: such names are nobody's.
 pub const IDENTITY_KEY_BYTES_MAX: usize = 1024;
 
+/// Members of an object that a line is mapped by, 56 bytes each in memory. An object that has more is copied as it is, and a line of more is kept as text.
+pub const SCHEMA_MEMBERS_MAX: usize = 4096;
+
 /// Accounts without a rule that are counted apart. Past it the one with the fewest rows gives its place, and its count, to the next.
 pub const UNMAPPED_ACCOUNTS_MAX: usize = 256;
 

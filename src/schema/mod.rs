@@ -75,7 +75,7 @@ pub fn render(schema: Schema, line: &[u8], out: &mut Vec<u8>) {
 type Write = fn(&mut Part<'_>, &str, &mut Object<'_>);
 type WriteForeign = fn(&[u8], &str, &mut Object<'_>);
 
-/// The members of a line, or `None` where it is no JSON object whose texts can be copied.
+/// The members of a line, or `None` where it is no JSON object whose texts can be copied, or has too many of them.
 fn members(line: &[u8]) -> Option<Part<'_>> {
     let text = std::str::from_utf8(line).ok()?;
     if has_surrogate(line) {
@@ -177,6 +177,20 @@ mod tests {
         for (name, value) in rest.as_object().unwrap().iter().filter(|(name, _)| *name != "type") {
             assert_eq!(&ecs["sealtrail"][name], value, "{name} in {ecs}");
         }
+    }
+
+    #[test]
+    fn an_object_of_very_many_members_is_copied_and_a_line_of_them_kept_as_text() {
+        let many: Vec<String> = (0..5000).map(|at| format!("\"k{at}\":{at}")).collect();
+        let many = many.join(",");
+        let line = format!(r#"{{"type":"event","action":"SELECT","engine":"postgresql","extra":{{{many}}}}}"#);
+        let ocsf: Value = serde_json::from_slice(&rendered(Schema::Ocsf, line.as_bytes())).unwrap();
+        assert_eq!((&ocsf["class_uid"], &ocsf["unmapped"]["postgresql"]["k4999"]), (&6005.into(), &4999.into()));
+        let ecs: Value = serde_json::from_slice(&rendered(Schema::Ecs, line.as_bytes())).unwrap();
+        assert_eq!((&ecs["event"]["action"], &ecs["sealtrail"]["extra"]["k4999"]), (&"SELECT".into(), &4999.into()));
+        let line = format!("{{{many}}}");
+        let ocsf: Value = serde_json::from_slice(&rendered(Schema::Ocsf, line.as_bytes())).unwrap();
+        assert_eq!(ocsf["raw_data"], line.as_str());
     }
 
     proptest! {

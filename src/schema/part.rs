@@ -6,10 +6,11 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::object::Object;
+use crate::limits::SCHEMA_MEMBERS_MAX;
 
 /// An object of the line.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ enum State<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// `None` where `text` is no JSON object.
+    /// `None` where `text` is no JSON object, or one of more than [`SCHEMA_MEMBERS_MAX`] members.
     pub fn of(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -104,7 +105,7 @@ impl<'a> Part<'a> {
             .collect()
     }
 
-    /// The object of that name, of which members can be taken.
+    /// The object of that name, of which members can be taken. One that is too large stays whole.
     pub fn open(&mut self, name: &str) -> Option<&mut Part<'a>> {
         let member = self.members.iter_mut().find(|member| member.is(name))?;
         if matches!(member.state, State::Whole) && member.value.starts_with('{') {
@@ -140,8 +141,9 @@ impl Member<'_> {
         }
     }
 
+    /// Most are told apart by their length.
     fn is(&self, name: &str) -> bool {
-        inside(self.name) == name
+        self.name.len() == name.len() + 2 && inside(self.name) == name
     }
 }
 
@@ -162,8 +164,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
 
 struct Members;
 
-/// Most lines have fewer members.
-const MEMBERS: usize = 32;
+/// Most objects of a line have no more members, and the line itself twice as many.
+const MEMBERS: usize = 16;
 
 impl<'de> Visitor<'de> for Members {
     type Value = Part<'de>;
@@ -176,6 +178,9 @@ impl<'de> Visitor<'de> for Members {
         let mut members = Vec::with_capacity(MEMBERS);
         while let Some(name) = map.next_key::<&RawValue>()? {
             let value = map.next_value::<&RawValue>()?;
+            if members.len() == SCHEMA_MEMBERS_MAX {
+                return Err(M::Error::custom("more members than an object may have"));
+            }
             members.push(Member { name: name.get(), value: value.get(), state: State::Whole });
         }
         Ok(Part { members })
