@@ -49,6 +49,15 @@ pub(super) const SEGMENT_MAX_AGE: Bound<Duration> = millis(100, 300_000, 86_400_
 /// Collectors cap bodies at some tens of MiB.
 pub(super) const BATCH_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 64 * MIB };
 
+/// Elastic advises to begin at 5 to 15 MB a bulk request; small instances of Amazon's service take 10 MiB.
+pub(super) const BULK_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: 5 * MIB, most: 64 * MIB };
+
+/// Indexers write at their leisure; Splunk's own clients wait for minutes before they send again.
+pub(super) const ACKNOWLEDGEMENT_TIMEOUT: Bound<Duration> = millis(1_000, 300_000, 3_600_000);
+
+/// Elasticsearch's own limit of a name.
+pub(super) const INDEX_NAME_MAX_BYTES: usize = 255;
+
 /// A request that takes longer has failed.
 pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
 

@@ -13,11 +13,14 @@ use std::time::Duration;
 use crate::config::plan::{AgentPlan, DestinationKind, DestinationPlan};
 use crate::disk::Disk;
 
+pub mod elasticsearch;
 pub mod file;
 pub mod http;
 mod keys;
 pub mod line;
 pub mod s3;
+mod sigv4;
+pub mod splunk_hec;
 mod tls;
 mod web;
 
@@ -270,6 +273,10 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
         DestinationKind::File(plan) => Box::new(file::FileSink::new(Arc::clone(disk), plan, keys)),
         DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan, destination.choice.schema)?),
         DestinationKind::S3(plan) => Box::new(s3::S3Sink::new(plan, &agent.origin, keys)?),
+        DestinationKind::SplunkHec(plan) => Box::new(splunk_hec::SplunkHecSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Elasticsearch(plan) => {
+            Box::new(elasticsearch::ElasticsearchSink::new(plan, destination.choice.schema)?)
+        }
     })
 }
 

@@ -106,6 +106,11 @@ impl Web {
         }
     }
 
+    /// A request that [`Web::ask_with`] sends.
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
     /// Asks without writing, for a probe.
     pub(super) async fn ask(&self, method: Method, url: Url) -> Result<Answer, ProbeError> {
         self.ask_with(self.client.request(method, url)).await
