@@ -19,3 +19,5 @@ mod receivers;
 mod s3;
 #[path = "delivery/splunk_hec.rs"]
 mod splunk_hec;
+#[path = "delivery/templates.rs"]
+mod templates;

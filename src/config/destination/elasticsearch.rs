@@ -77,10 +77,8 @@ fn read(section: &mut Section<'_, '_>, kind: &Type, product: SearchProduct) -> O
 fn login(section: &mut Section<'_, '_>) -> SearchLogin {
     pair(section, "username", &["password", "password_file"]);
     pair(section, "access_key_id", &["secret_access_key", "secret_access_key_file"]);
-    for key in ["aws_service", "access_key_id"] {
-        if section.has(key) {
-            section.require("aws_region", &format!("{key} needs it"));
-        }
+    if let Some(key) = ["aws_service", "access_key_id"].into_iter().find(|key| section.has(key)) {
+        section.require("aws_region", &format!("{key} needs it"));
     }
     let ways = ["username", "api_key", "api_key_file", "aws_region"];
     let mut given = ways.into_iter().filter(|key| section.has(key));

@@ -66,10 +66,7 @@ impl Cluster {
     }
 
     fn of(door: Door, is_opensearch: bool, template: &str) -> Self {
-        let path = format!("{}/packaging/elasticsearch/{template}", env!("CARGO_MANIFEST_DIR"));
-        let template: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let mapping = template["template"]["mappings"].clone();
-        Cluster { door, is_opensearch, mapping, state: Mutex::default() }
+        Cluster { door, is_opensearch, mapping: mapping_of(template), state: Mutex::default() }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -190,6 +187,13 @@ impl Receiver for Cluster {
     }
 }
 
+/// The mapping of a template that we ship.
+pub fn mapping_of(template: &str) -> Value {
+    let path = format!("{}/packaging/elasticsearch/{template}", env!("CARGO_MANIFEST_DIR"));
+    let template: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    template["template"]["mappings"].clone()
+}
+
 /// The document without what goes before its line.
 fn line_of(document: &Value, text: &str) -> String {
     let (place, rest) = text.split_once("\"sealtrail\":{").unwrap().1.split_once("},").unwrap();
@@ -200,7 +204,7 @@ fn line_of(document: &Value, text: &str) -> String {
 }
 
 /// As a mapping takes it: no object where a value is wanted, no value where an object is.
-fn fits(value: &Value, mapping: &Value, path: &str) -> Result<(), String> {
+pub fn fits(value: &Value, mapping: &Value, path: &str) -> Result<(), String> {
     if mapping["enabled"] == Value::Bool(false) {
         return Ok(());
     }
