@@ -28,7 +28,8 @@ use crate::hex::hex;
 use crate::schema::Schema;
 
 /// All that is read of an answer: statuses, and what is wrong with a document. Without it an answer is as long as the request.
-const FILTER: &str = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason";
+const FILTER: &str =
+    "items.*.status,items.*.failure_store,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason";
 /// An answer is read whole. Of a batch of 64 MiB in lines of 200 bytes, all taken, it has 10 MiB.
 const ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// What a document has before its line: about this much.
@@ -51,8 +52,6 @@ pub struct ElasticsearchSink {
 /// The body of an answer to `_bulk`.
 #[derive(Debug, Deserialize)]
 struct Bulk {
-    errors: bool,
-    #[serde(default)]
     items: Vec<Item>,
 }
 
@@ -67,6 +66,9 @@ struct Verdict {
     status: u16,
     #[serde(default)]
     error: Value,
+    /// `used`: what does not fit is kept aside, and said to be created.
+    #[serde(default)]
+    failure_store: Option<String>,
 }
 
 impl ElasticsearchSink {
@@ -119,15 +121,17 @@ impl ElasticsearchSink {
     /// whether the index is there.
     async fn ask(&self) -> Result<Probed, ProbeError> {
         let root = self.get(Method::GET, self.web.url_of(""), "").await?;
+        let version = version(&root);
         match root.status.as_u16() {
-            200 if !names_itself(&root) => return Err(nobody()),
+            200 if !version["number"].is_string() => return Err(nobody()),
             // 403: it may not be asked who it is. 404: the serverless one has no name.
             200 | 403 | 404 if !blames_the_signature(&root) => {}
             _ => return Err(refused(root, Step::Authenticate)),
         }
+        // An OpenSearch that is configured as the other answers as it is.
         match self.product {
-            SearchProduct::Elasticsearch => self.ask_privileges().await,
-            SearchProduct::OpenSearch => self.ask_index().await,
+            SearchProduct::Elasticsearch if version["distribution"] != "opensearch" => self.ask_privileges().await,
+            _ => self.ask_index().await,
         }
     }
 
@@ -143,9 +147,9 @@ impl ElasticsearchSink {
                 why: format!("the account has no right to create documents in {}", self.index),
                 hint: RIGHT.to_owned(),
             }),
-            // No such address: security is off, and nobody is asked for anything.
+            // Where security is off there is no such address.
             (400 | 404 | 405 | 500, _) => {
-                Ok(Probed { checked: "reached; its security is off, so that everybody may write" })
+                Ok(Probed { checked: "reached; it does not answer for rights, so that writing is not checked" })
             }
             _ => Err(refused(answer, Step::Authenticate)),
         }
@@ -168,15 +172,8 @@ impl ElasticsearchSink {
     }
 
     async fn get(&self, method: Method, url: Url, body: &str) -> Result<Answer, ProbeError> {
-        let signature = self.signature(&method, &url, body.as_bytes()).await.map_err(|refusal| {
-            let (why, hint) = match refusal {
-                Refusal::Stop { why, hint } => (why, hint),
-                Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. } => {
-                    (why, "try again".to_owned())
-                }
-            };
-            ProbeError { step: Step::Configure, why, hint }
-        })?;
+        let signature = self.signature(&method, &url, body.as_bytes()).await;
+        let signature = signature.map_err(|refusal| ProbeError::at(Step::Configure, refusal))?;
         let mut request = self.web.request(method, url).headers(signature);
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
@@ -273,7 +270,7 @@ fn judge(count: usize, answer: &Answer) -> Result<Accepted, Refusal> {
     if bulk.items.len() != count {
         return Err(Refusal::later(format!("answered for {} documents of {count}", bulk.items.len())));
     }
-    if !bulk.errors { Ok(accepted) } else { one_by_one(&bulk.items).map_or(Ok(accepted), Err) }
+    one_by_one(&bulk.items).map_or(Ok(accepted), Err)
 }
 
 /// `None`: all of them are there.
@@ -311,6 +308,7 @@ const RIGHT: &str = "give the account the right create_doc on the index, as docs
 fn fate(verdict: &Verdict) -> Fate {
     let kind = verdict.error["type"].as_str().unwrap_or_default();
     match verdict.status {
+        200..=299 if verdict.failure_store.as_deref() == Some("used") => Fate::Never,
         200..=299 | 409 => Fate::There,
         // A disk that is too full blocks its indices; with some releases that is 403.
         408 | 429 | 500..=599 => Fate::Later,
@@ -325,6 +323,9 @@ fn fate(verdict: &Verdict) -> Fate {
 /// Of what the cluster says only the kind of error, which holds nothing of the record.
 fn reason(verdict: &Verdict) -> String {
     let kind = verdict.error["type"].as_str().unwrap_or_default();
+    if verdict.failure_store.is_some() && (200..300).contains(&verdict.status) {
+        return format!("answered {} and put it into the failure store", verdict.status);
+    }
     let kind = if kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') { kind } else { "" };
     format!("answered {} {kind}", verdict.status).trim_end().to_owned()
 }
@@ -345,9 +346,10 @@ fn no_bulk(answer: &Answer) -> Refusal {
     )
 }
 
-fn names_itself(answer: &Answer) -> bool {
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    body["version"]["number"].is_string()
+/// What `GET /` tells of itself.
+fn version(answer: &Answer) -> Value {
+    let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    body.get_mut("version").map(Value::take).unwrap_or_default()
 }
 
 /// Amazon says 403 for what is not signed well, and for what is not allowed.
@@ -366,12 +368,7 @@ fn nobody() -> ProbeError {
 
 fn refused(answer: Answer, step: Step) -> ProbeError {
     let step = if matches!(answer.status.as_u16(), 401 | 403) { step } else { Step::Answer };
-    match answer.refusal(hint) {
-        Refusal::Stop { why, hint } => ProbeError { step, why, hint },
-        Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. } => {
-            ProbeError { step, why, hint: "try again, or ask whoever runs it".to_owned() }
-        }
-    }
+    ProbeError::at(step, answer.refusal(hint))
 }
 
 fn hint(status: u16) -> &'static str {
@@ -389,6 +386,10 @@ fn hint(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn item(status: u16, kind: &str) -> Item {
+        Item { create: Verdict { status, error: json!({ "type": kind }), failure_store: None } }
+    }
 
     fn written(line: &str) -> (Value, String) {
         let mut out = Vec::new();
@@ -420,7 +421,6 @@ mod tests {
 
     #[test]
     fn a_status_of_a_document_decides_of_it_alone() {
-        let item = |status: u16, kind: &str| Item { create: Verdict { status, error: json!({ "type": kind }) } };
         let items = [
             item(201, ""),
             item(409, "version_conflict_engine_exception"),
@@ -438,8 +438,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_put_aside_is_not_taken() {
+        let mut aside = item(201, "");
+        aside.create.failure_store = Some("used".to_owned());
+        let Some(Refusal::Partly { refused, why, .. }) = one_by_one(&[item(201, ""), aside]) else { panic!() };
+        assert_eq!((refused.len(), refused[0].index), (1, 1));
+        assert!(why.contains("failure store"), "{why}");
+    }
+
+    #[test]
     fn an_index_that_takes_nothing_is_an_alarm_and_no_grave() {
-        let bad = || Item { create: Verdict { status: 400, error: json!({ "type": "document_parsing_exception" }) } };
+        let bad = || item(400, "document_parsing_exception");
         let few: Vec<Item> = (0..NONE_TAKEN_MIN - 1).map(|_| bad()).collect();
         assert!(matches!(one_by_one(&few), Some(Refusal::Partly { .. })));
         let many: Vec<Item> = (0..NONE_TAKEN_MIN).map(|_| bad()).collect();

@@ -252,6 +252,18 @@ impl Refusal {
     }
 }
 
+impl ProbeError {
+    /// A refusal that a probe met at this step.
+    pub(crate) fn at(step: Step, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Stop { why, hint } => ProbeError { step, why, hint },
+            Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. } => {
+                ProbeError { step, why, hint: "try again, or ask whoever runs it".to_owned() }
+            }
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

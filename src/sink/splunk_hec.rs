@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -108,7 +108,7 @@ impl SplunkHecSink {
 
     async fn hand_over(&self, lines: &Lines<'_>) -> Result<Accepted, Refusal> {
         if let Some(channel) = &self.channel {
-            channel.acknowledges.get_or_try_init(|| self.acknowledges(channel)).await?;
+            channel.acknowledges.get_or_try_init(|| self.acknowledges()).await?;
         }
         match self.send(lines).await? {
             Outcome::Taken(accepted) => Ok(accepted),
@@ -173,14 +173,13 @@ impl SplunkHecSink {
         Err(Refusal::later(format!("not acknowledged within {:?}", channel.timeout)))
     }
 
+    /// Never compressed: the manual speaks of that for events only.
     async fn ask_acks(&self, ack_id: u64) -> Result<Answer, Refusal> {
-        let body = self.web.encode(format!("{{\"acks\":[{ack_id}]}}").as_bytes())?;
-        self.web.post(self.web.url_of(ACK), "application/json", self.own_headers(), body, ANSWER_MAX_BYTES).await
+        self.web.send(self.plain(ACK, format!("{{\"acks\":[{ack_id}]}}"))).await
     }
 
     /// Asks for an id that nobody has: a token that acknowledges says no, another says that it does not.
-    async fn acknowledges(&self, channel: &Channel) -> Result<(), Refusal> {
-        tracing::debug!(timeout = ?channel.timeout, "asking whether the token acknowledges");
+    async fn acknowledges(&self) -> Result<(), Refusal> {
         let answer = self.ask_acks(0).await?;
         match Said::of(&answer).code {
             None if answer.status == StatusCode::OK => Ok(()),
@@ -190,6 +189,11 @@ impl SplunkHecSink {
                 Err(refusal_of(code, answer, why))
             }
         }
+    }
+
+    fn plain(&self, path: &str, body: String) -> RequestBuilder {
+        let request = self.web.request(Method::POST, self.web.url_of(path));
+        request.headers(self.own_headers()).header(CONTENT_TYPE, "application/json").body(body)
     }
 
     fn own_headers(&self) -> HeaderMap {
@@ -214,10 +218,10 @@ impl SplunkHecSink {
         if !health.status.is_success() || code.is_none() {
             return Err(unwell(code, health));
         }
-        let known = self.ask_empty(EVENT, "").await?;
+        let known = self.web.ask_with(self.plain(EVENT, String::new())).await?;
         match Said::of(&known).code {
             Some(5) => {}
-            Some(code) => return Err(refused_probe(code, known)),
+            Some(code) => return Err(refused_probe(code, &known)),
             None => return Err(unwell(None, known)),
         }
         if self.channel.is_none() {
@@ -225,19 +229,14 @@ impl SplunkHecSink {
                 checked: "reached, healthy, and the token is good; whether it may write to `index` is not checked",
             });
         }
-        let acks = self.ask_empty(ACK, "{\"acks\":[0]}").await?;
+        let acks = self.web.ask_with(self.plain(ACK, "{\"acks\":[0]}".to_owned())).await?;
         match Said::of(&acks).code {
             None if acks.status == StatusCode::OK => Ok(Probed {
                 checked: "reached, healthy, the token is good and acknowledges; whether it may write to `index` is not checked",
             }),
-            Some(code) => Err(refused_probe(code, acks)),
+            Some(code) => Err(refused_probe(code, &acks)),
             None => Err(unwell(None, acks)),
         }
-    }
-
-    async fn ask_empty(&self, path: &str, body: &'static str) -> Result<Answer, ProbeError> {
-        let request = self.web.request(Method::POST, self.web.url_of(path));
-        self.web.ask_with(request.headers(self.own_headers()).header(CONTENT_TYPE, "application/json").body(body)).await
     }
 }
 
@@ -375,6 +374,7 @@ fn code_hint(code: u64) -> &'static str {
         }
         11 => "what is between does not pass X-Splunk-Request-Channel on as it is",
         14 => ACK_HINT,
+        9 | 18..=20 | 26 | 27 => "Splunk is full for now: try again, or look at its indexers",
         _ => "see Splunk's own log (splunkd.log, HttpInputDataHandler)",
     }
 }
@@ -387,24 +387,16 @@ fn hint(status: u16) -> &'static str {
     }
 }
 
-fn refused_probe(code: u64, answer: Answer) -> ProbeError {
+fn refused_probe(code: u64, answer: &Answer) -> ProbeError {
     let step = if matches!(code, 1..=4 | 21 | 22) { Step::Authenticate } else { Step::Answer };
-    let why = format!("answered {} with code {code}", answer.status);
-    ProbeError { step, why, hint: code_hint(code).to_owned() }
+    ProbeError { step, why: format!("answered {} with code {code}", answer.status), hint: code_hint(code).to_owned() }
 }
 
 fn unwell(code: Option<u64>, answer: Answer) -> ProbeError {
-    if let Some(code) = code {
-        let hint =
-            if code > 17 { "Splunk's queues are full: try again, or look at its indexers" } else { code_hint(code) };
-        let step = if matches!(code, 1..=4 | 21 | 22) { Step::Authenticate } else { Step::Answer };
-        return ProbeError { step, why: format!("answered {} with code {code}", answer.status), hint: hint.to_owned() };
+    match code {
+        Some(code) => refused_probe(code, &answer),
+        None => ProbeError::at(Step::Answer, not_hec(answer)),
     }
-    let (Refusal::Stop { why, hint }, step) = (not_hec(answer), Step::Answer) else {
-        let hint = "try again, or ask whoever runs it".to_owned();
-        return ProbeError { step: Step::Answer, why: "HEC does not answer well".to_owned(), hint };
-    };
-    ProbeError { step, why, hint }
 }
 
 #[cfg(test)]

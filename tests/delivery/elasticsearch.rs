@@ -239,7 +239,10 @@ async fn a_probe_asks_for_the_right_to_write_where_it_can_be_asked_for_and_says_
     assert_eq!(probe(&journal, open(&url)).await.unwrap_err().step, Step::Write);
     assert!(cluster.lines().is_empty());
 
-    let (far, cluster) = far_of_opensearch().await;
+    let (mut far, cluster) = far_of_opensearch().await;
+    let as_the_other = kind(search_plan(&format!("http://{}", far.front().address), password("s3cret")));
+    let found = probe(&journal, as_the_other).await.unwrap().checked;
+    assert!(found.contains("cannot be asked for"), "it is known for what it is: {found}");
     let found = probe(&journal, far.kind()).await.unwrap().checked;
     assert!(found.contains("not there yet") && found.contains("cannot be asked for"), "{found}");
     let run = Run::start(&journal, vec![far.kind()]);

@@ -96,7 +96,9 @@ impl Hec {
             Ok(channel) => channel.unwrap(),
             Err(reply) => return reply,
         };
-        let Ok(body) = serde_json::from_slice::<Value>(&got.body) else {
+        // The manual speaks of compressed events, not of compressed questions.
+        let body = serde_json::from_slice::<Value>(&got.body);
+        let Some(body) = body.ok().filter(|_| got.header("content-encoding").is_none()) else {
             return said(400, "Invalid data format", 6, None, None);
         };
         let mut state = self.state();
