@@ -58,6 +58,15 @@ pub(super) const LAG_MAX: Bound<Duration> = millis(1_000, 7_200_000, 30 * 86_400
 /// Each is a batch in memory, twice: as it lies in the journal and as it is sent.
 pub(super) const IN_FLIGHT_MAX: u64 = 16;
 
+/// Elastic advises to begin at 5 to 15 MB a bulk request; small instances of Amazon's service take 10 MiB.
+pub(super) const BULK_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: 5 * MIB, most: 64 * MIB };
+
+/// Indexers write at their leisure; Splunk's own clients wait for minutes before they send again.
+pub(super) const ACKNOWLEDGEMENT_TIMEOUT: Bound<Duration> = millis(1_000, 300_000, 3_600_000);
+
+/// Elasticsearch's own limit of a name.
+pub(super) const INDEX_NAME_MAX_BYTES: usize = 255;
+
 /// A request that takes longer has failed.
 pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
 

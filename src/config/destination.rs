@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::bounds;
+use super::bounds::{self, Bound};
 use super::fields::names;
 use super::keys;
 use super::nearest;
@@ -18,9 +18,11 @@ use super::show::{Row, Shown, row, text};
 use crate::schema::Schema;
 use crate::shape::Category;
 
+mod elasticsearch;
 mod file;
 mod http;
 mod s3;
+mod splunk_hec;
 
 /// A type of destination.
 pub(super) struct Type {
@@ -44,7 +46,8 @@ impl Type {
 }
 
 /// All types.
-pub(super) const TYPES: &[Type] = &[file::TYPE, http::TYPE, s3::TYPE];
+pub(super) const TYPES: &[Type] =
+    &[file::TYPE, http::TYPE, s3::TYPE, splunk_hec::TYPE, elasticsearch::ELASTICSEARCH, elasticsearch::OPENSEARCH];
 
 /// Its keys, read; nothing filled in of those that all types share.
 pub(super) struct DestinationTable {
@@ -160,6 +163,8 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
         DestinationKind::File(file) => file::rows(file),
         DestinationKind::Http(http) => http::rows(http, shown),
         DestinationKind::S3(s3) => s3::rows(s3, shown),
+        DestinationKind::SplunkHec(hec) => splunk_hec::rows(hec, shown),
+        DestinationKind::Elasticsearch(elastic) => elasticsearch::rows(elastic, shown),
     };
     let takes_lines = TYPES.iter().any(|one| one.name == destination.kind.name() && one.takes_lines);
     let choice = takes_lines.then(|| choice_rows(&destination.choice));
@@ -189,14 +194,24 @@ fn choice_rows(choice: &Choice) -> [Row; 4] {
 
 /// How bodies are compressed.
 fn compression(section: &mut Section<'_, '_>, default: Compression) -> Compression {
-    let choices = [Compression::None, Compression::Gzip, Compression::Zstd].map(|one| (one.name(), one));
+    compression_of(section, &[Compression::None, Compression::Gzip, Compression::Zstd], default)
+}
+
+/// The same, of those that the far side takes.
+fn compression_of(section: &mut Section<'_, '_>, taken: &[Compression], default: Compression) -> Compression {
+    let choices: Vec<_> = taken.iter().map(|one| (one.name(), *one)).collect();
     section.choice("compression", &choices, &[]).map_or(default, |at| at.value)
 }
 
 /// The bounds keep it below the largest `usize`.
 fn batch_max_bytes(section: &mut Section<'_, '_>) -> usize {
-    let bytes = section.size("batch_max_bytes", bounds::BATCH_MAX_BYTES).map(|at| at.value);
-    usize::try_from(bytes.unwrap_or(bounds::BATCH_MAX_BYTES.default)).unwrap_or(usize::MAX)
+    batch_max_bytes_of(section, bounds::BATCH_MAX_BYTES)
+}
+
+/// The same, where the vendor advises another size.
+fn batch_max_bytes_of(section: &mut Section<'_, '_>, bound: Bound<u64>) -> usize {
+    let bytes = section.size("batch_max_bytes", bound).map(|at| at.value);
+    usize::try_from(bytes.unwrap_or(bound.default)).unwrap_or(usize::MAX)
 }
 
 fn timeout(section: &mut Section<'_, '_>) -> Duration {

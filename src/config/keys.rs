@@ -82,21 +82,8 @@ pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "user
 const LATER: &[(&str, &str)] = &[("destination", "object_lock"), ("destination", "retention_days")];
 
 /// Destination types of later releases.
-pub(super) const LATER_TYPES: &[&str] = &[
-    "gcs",
-    "azure_blob",
-    "splunk_hec",
-    "elasticsearch",
-    "opensearch",
-    "syslog",
-    "otlp",
-    "kafka",
-    "sentinel",
-    "secops",
-    "datadog",
-    "loki",
-    "stdout",
-];
+pub(super) const LATER_TYPES: &[&str] =
+    &["gcs", "azure_blob", "syslog", "otlp", "kafka", "sentinel", "secops", "datadog", "loki", "stdout"];
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
 pub fn all() -> Vec<String> {

@@ -13,11 +13,14 @@ use std::time::Duration;
 use crate::config::plan::{AgentPlan, DestinationKind, DestinationPlan};
 use crate::disk::Disk;
 
+pub mod elasticsearch;
 pub mod file;
 pub mod http;
 mod keys;
 pub mod line;
 pub mod s3;
+mod sigv4;
+pub mod splunk_hec;
 mod tls;
 mod web;
 
@@ -249,6 +252,18 @@ impl Refusal {
     }
 }
 
+impl ProbeError {
+    /// A refusal that a probe met at this step.
+    pub(crate) fn at(step: Step, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Stop { why, hint } => ProbeError { step, why, hint },
+            Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. } => {
+                ProbeError { step, why, hint: "try again, or ask whoever runs it".to_owned() }
+            }
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -270,6 +285,10 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
         DestinationKind::File(plan) => Box::new(file::FileSink::new(Arc::clone(disk), plan, keys)),
         DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan, destination.choice.schema)?),
         DestinationKind::S3(plan) => Box::new(s3::S3Sink::new(plan, &agent.origin, keys)?),
+        DestinationKind::SplunkHec(plan) => Box::new(splunk_hec::SplunkHecSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Elasticsearch(plan) => {
+            Box::new(elasticsearch::ElasticsearchSink::new(plan, destination.choice.schema)?)
+        }
     })
 }
 

@@ -108,6 +108,19 @@ impl Web {
         }
     }
 
+    /// Sends what is no batch, as it is.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, Refusal> {
+        match request.headers(self.headers.clone()).send().await {
+            Ok(response) => Ok(Answer::of(response, 0, ANSWER_MAX_BYTES).await),
+            Err(error) => Err(failed(error, self.timeout)),
+        }
+    }
+
+    /// A request for [`Web::send`] and [`Web::ask_with`].
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
     /// Asks without writing, for a probe.
     pub(super) async fn ask(&self, method: Method, url: Url) -> Result<Answer, ProbeError> {
         self.ask_with(self.client.request(method, url)).await
@@ -158,13 +171,7 @@ impl Answer {
     /// What it means for a probe that only wanted an answer; `checked` says what a success shows.
     pub(super) fn probed(self, hint: fn(u16) -> &'static str, checked: &'static str) -> Result<Probed, ProbeError> {
         let step = if matches!(self.status.as_u16(), 401 | 403) { Step::Authenticate } else { Step::Answer };
-        match self.judge(hint) {
-            Ok(_) => Ok(Probed { checked }),
-            Err(Refusal::Stop { why, hint }) => Err(ProbeError { step, why, hint }),
-            Err(Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. }) => {
-                Err(ProbeError { step, why, hint: "try again, or ask whoever runs it".to_owned() })
-            }
-        }
+        self.judge(hint).map(|_| Probed { checked }).map_err(|refusal| ProbeError::at(step, refusal))
     }
 }
 
