@@ -13,3 +13,7 @@ mod far;
 mod http;
 #[path = "delivery/s3.rs"]
 mod s3;
+#[path = "delivery/stdout.rs"]
+mod stdout;
+#[path = "delivery/syslog.rs"]
+mod syslog;

@@ -49,6 +49,9 @@ pub(super) const SEGMENT_MAX_AGE: Bound<Duration> = millis(100, 300_000, 86_400_
 /// Collectors cap bodies at some tens of MiB.
 pub(super) const BATCH_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 64 * MIB };
 
+/// RFC 5425, 4.3.1: receivers should take 8,192 octets; rsyslog takes no more unless it is told to. The least is what RFC 5424, 6.1, wants all to take.
+pub(super) const MESSAGE_MAX_BYTES: Bound<u64> = Bound { least: 480, default: 8 * KIB, most: 16 * MIB };
+
 /// A request that takes longer has failed.
 pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
 

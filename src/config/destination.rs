@@ -20,6 +20,8 @@ use crate::shape::Category;
 mod file;
 mod http;
 mod s3;
+mod stdout;
+mod syslog;
 
 /// A type of destination.
 pub(super) struct Type {
@@ -43,7 +45,7 @@ impl Type {
 }
 
 /// All types.
-pub(super) const TYPES: &[Type] = &[file::TYPE, http::TYPE, s3::TYPE];
+pub(super) const TYPES: &[Type] = &[file::TYPE, http::TYPE, s3::TYPE, stdout::TYPE, syslog::TYPE];
 
 /// Its keys, read; nothing filled in of those that all types share.
 pub(super) struct DestinationTable {
@@ -141,6 +143,8 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
         DestinationKind::File(file) => file::rows(file),
         DestinationKind::Http(http) => http::rows(http, shown),
         DestinationKind::S3(s3) => s3::rows(s3, shown),
+        DestinationKind::Stdout(stdout) => stdout::rows(stdout),
+        DestinationKind::Syslog(syslog) => syslog::rows(syslog, shown),
     };
     let takes_lines = TYPES.iter().any(|one| one.name == destination.kind.name() && one.takes_lines);
     let choice = takes_lines.then(|| choice_rows(&destination.choice));

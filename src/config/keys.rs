@@ -85,14 +85,12 @@ pub(super) const LATER_TYPES: &[&str] = &[
     "splunk_hec",
     "elasticsearch",
     "opensearch",
-    "syslog",
     "otlp",
     "kafka",
     "sentinel",
     "secops",
     "datadog",
     "loki",
-    "stdout",
 ];
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.

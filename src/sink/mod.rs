@@ -18,6 +18,8 @@ pub mod http;
 mod keys;
 pub mod line;
 pub mod s3;
+pub mod stdout;
+pub mod syslog;
 mod tls;
 mod web;
 
@@ -270,6 +272,10 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
         DestinationKind::File(plan) => Box::new(file::FileSink::new(Arc::clone(disk), plan, keys)),
         DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan, destination.choice.schema)?),
         DestinationKind::S3(plan) => Box::new(s3::S3Sink::new(plan, &agent.origin, keys)?),
+        DestinationKind::Stdout(plan) => Box::new(stdout::StdoutSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Syslog(plan) => {
+            Box::new(syslog::SyslogSink::new(plan, destination.choice.schema, &agent.name)?)
+        }
     })
 }
 
