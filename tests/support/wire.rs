@@ -113,14 +113,11 @@ async fn pass(mut near: TcpStream, behind: SocketAddr, fault: Option<Fault>) {
 async fn pass_all(near: &mut TcpStream, far: &mut TcpStream) {
     let (mut reading, mut writing) = near.split();
     let (mut far_reading, mut far_writing) = far.split();
-    let back = copy(&mut far_reading, &mut writing);
-    tokio::pin!(back);
     tokio::select! {
         _ = copy(&mut reading, &mut far_writing) => {}
-        _ = &mut back => return,
+        _ = copy(&mut far_reading, &mut writing) => return,
     }
     far_writing.shutdown().await.unwrap();
-    drop(back);
     let _ = far_reading.read_to_end(&mut Vec::new()).await;
 }
 

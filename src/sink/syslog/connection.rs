@@ -33,8 +33,8 @@ use crate::config::plan::{SyslogPlan, TlsPlan, Transport};
 use crate::sink::tls::{chain, tls_failure};
 use crate::sink::{ProbeError, Probed, Refusal, Step, read_named};
 
-/// A connection that is not made by then will not be.
-const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+/// A name that does not resolve, a connection that is not made, and a handshake that is not done by then will not be.
+const STEP_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 /// An acknowledgement takes no longer than this; most are there when they are first looked for.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
 const CLOSING_LOOK: Duration = Duration::from_millis(5);
@@ -110,45 +110,36 @@ impl Connector {
 
     /// Resolves, connects, and makes the connection a trusted one. Nothing is written.
     pub(super) async fn probe(&self) -> Result<Probed, ProbeError> {
-        let probing = async {
-            match self.transport {
-                Transport::Udp => self.datagram_socket().await.map(drop),
-                Transport::Tcp | Transport::Tls => self.connect().await.map(drop),
-            }
+        let reached = match self.transport {
+            Transport::Udp => self.datagram_socket().await.map(drop),
+            Transport::Tcp | Transport::Tls => self.connect().await.map(drop),
         };
-        match timeout(self.timeout, probing).await {
-            Ok(Ok(())) => Ok(Probed {
-                checked: match self.transport {
-                    Transport::Tls => {
-                        "connected, and the certificate is trusted; syslog has no way to ask whether we may write"
-                    }
-                    Transport::Tcp => "connected; syslog has no way to ask whether we may write",
-                    Transport::Udp => "the name resolves; over UDP nothing else can be known",
-                },
-            }),
-            Ok(Err(trouble)) => Err(trouble.probe_error()),
-            Err(_) => {
-                let error = io::Error::from(io::ErrorKind::TimedOut);
-                Err(Trouble { step: Step::Connect, error }.probe_error())
+        let checked = match self.transport {
+            Transport::Tls => {
+                "connected, and the certificate is trusted; syslog has no way to ask whether we may write"
             }
-        }
+            Transport::Tcp => "connected; syslog has no way to ask whether we may write",
+            Transport::Udp => "the name resolves; over UDP nothing else can be known",
+        };
+        reached.map(|()| Probed { checked }).map_err(Trouble::probe_error)
     }
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, Trouble> {
-        let at = |error| Trouble { step: Step::Resolve, error };
-        Ok(lookup_host((self.host.as_str(), self.port)).await.map_err(at)?.collect())
+        Ok(self.step(Step::Resolve, lookup_host((self.host.as_str(), self.port))).await?.collect())
+    }
+
+    /// One step of reaching the receiver, within its time.
+    async fn step<T>(&self, step: Step, doing: impl Future<Output = io::Result<T>>) -> Result<T, Trouble> {
+        let done = timeout(self.timeout.min(STEP_TIMEOUT_MAX), doing).await;
+        done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| Trouble { step, error })
     }
 
     async fn connect(&self) -> Result<Stream, Trouble> {
         let addresses = self.addresses().await?;
-        let connected = timeout(CONNECT_TIMEOUT_MAX, TcpStream::connect(addresses.as_slice())).await;
-        let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let stream = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-        let stream = stream.map_err(|error| Trouble { step: Step::Connect, error })?;
+        let stream = self.step(Step::Connect, TcpStream::connect(addresses.as_slice())).await?;
+        stream.set_nodelay(true).map_err(broken)?;
         let Some((tls, name)) = &self.tls else { return Ok(Stream::Plain(stream)) };
-        let secured = timeout(CONNECT_TIMEOUT_MAX, tls.connect(name.clone(), stream)).await;
-        let secured = secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let secured = secured.map_err(|error| Trouble { step: Step::Tls, error })?;
+        let secured = self.step(Step::Tls, tls.connect(name.clone(), stream)).await?;
         Ok(Stream::Secure(Box::new(secured)))
     }
 
