@@ -336,6 +336,13 @@ async fn a_batch_of_which_a_receiver_left_a_byte_unread_does_not_count() {
 }
 
 #[tokio::test]
+async fn datagrams_to_a_port_of_this_host_where_nobody_listens_are_sent_again() {
+    let free = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let answer = deliver(free, &SyslogPlan { transport: Transport::Udp, ..tcp_plan() }).await;
+    assert!(matches!(answer, Err(Refusal::Later { .. })), "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_probe_says_which_step_failed() {
     let syslog = started(Program::Rsyslog, false).await;
     let right = syslog_plan(&syslog, Transport::Tls, "localhost", syslog.tls.port());

@@ -35,6 +35,8 @@ const FACILITY: u64 = 13;
 const FACILITY_MAX: u64 = 23;
 /// RFC 5424, 6.2.5.
 const APP_NAME_MAX_BYTES: usize = 48;
+/// RFC 5426, 3.2: what UDP over IPv4 holds.
+const DATAGRAM_MAX_BYTES: u64 = 65_507;
 /// RFC 5612 keeps it for examples: it is nobody's, and so it cannot be taken for another maker's.
 const ENTERPRISE_ID: u64 = 32473;
 
@@ -67,7 +69,7 @@ fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
         enterprise_id: number(section, "enterprise_id", ENTERPRISE_ID, u64::from(u32::MAX)),
         bom: section.flag("bom").is_none_or(|flag| flag.value),
         confirm: section.flag("confirm").is_none_or(|flag| flag.value),
-        message_max_bytes: message_max_bytes(section),
+        message_max_bytes: message_max_bytes(section, transport),
         batch_max_bytes: batch_max_bytes(section),
         timeout: timeout(section),
     };
@@ -123,9 +125,15 @@ fn app_name(section: &mut Section<'_, '_>) -> String {
 }
 
 /// The bounds keep it below the largest `usize`.
-fn message_max_bytes(section: &mut Section<'_, '_>) -> usize {
-    let bytes = section.size("message_max_bytes", bounds::MESSAGE_MAX_BYTES).map(|at| at.value);
-    usize::try_from(bytes.unwrap_or(bounds::MESSAGE_MAX_BYTES.default)).unwrap_or(usize::MAX)
+fn message_max_bytes(section: &mut Section<'_, '_>, transport: Transport) -> usize {
+    let Some(bytes) = section.size("message_max_bytes", bounds::MESSAGE_MAX_BYTES) else {
+        return bounds::MESSAGE_MAX_BYTES.default as usize;
+    };
+    if transport == Transport::Udp && bytes.value > DATAGRAM_MAX_BYTES {
+        let hint = format!("at most {DATAGRAM_MAX_BYTES}B with transport = \"udp\"");
+        section.wrong(bytes.span, Some("message_max_bytes"), "no datagram holds so much", Some(hint));
+    }
+    usize::try_from(bytes.value).unwrap_or(usize::MAX)
 }
 
 pub(super) fn rows(plan: &SyslogPlan, shown: &Shown<'_>) -> Vec<Row> {
