@@ -113,7 +113,7 @@ fn every_key_of_the_example_stands_at_its_default() {
 
 #[test]
 fn every_key_of_the_example_destinations_stands_at_its_default() {
-    let needed = ["name", "type", "url", "bucket", "token"].map(|key| format!("{key} = "));
+    let needed = ["name", "type", "url", "bucket", "token", "address"].map(|key| format!("{key} = "));
     let is_needed = |line: &str| needed.iter().any(|key| line.starts_with(key));
     let with_defaults = example_lines(|line| is_needed(line) || !line.contains("# example"));
     let without = example_lines(|line| {
@@ -184,6 +184,12 @@ fn a_pattern_without_a_slash_leaves_out_that_name_in_every_folder() {
 
 #[test]
 fn a_token_is_read_from_a_file_without_its_newline() {
+    let lines = |keys: &str| format!("{SOURCE}\n[[destination]]\nname = \"c\"\n{keys}\n");
+    let syslog = |keys: &str| lines(&format!("type = \"syslog\"\naddress = \"logs.example:6514\"\n{keys}"));
+    assert_warned(&syslog("transport = \"tcp\""), "tcp to logs.example: records travel in the clear");
+    assert_warned(&syslog("transport = \"udp\""), "nobody can tell which");
+    assert_warned(&syslog(""), "never say that they have a line");
+    assert_warned(&lines("type = \"stdout\""), "never say that they have a line");
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     fs::write(&token, "s3cr3t\n").unwrap();
@@ -337,6 +343,10 @@ fn plain_http_to_this_host_is_no_risk() {
         let text = http("").replace("https://collector.example", &format!("http://{host}"));
         assert!(!shown(&read_text(&text).unwrap()).contains("in the clear"), "{host}");
     }
+    let syslog = "[[destination]]\nname = \"c\"\ntype = \"syslog\"\naddress = \"[::1]:514\"\ntransport = \"tcp\"\n";
+    let archive = "[[destination]]\nname = \"a\"\ntype = \"file\"\npath = \"/srv/a\"\n";
+    let shown = shown(&read_text(&format!("{SOURCE}{syslog}{archive}")).unwrap());
+    assert!(!shown.contains("in the clear") && !shown.contains("never say"), "{shown}");
 }
 
 fn assert_warned(text: &str, message: &str) {

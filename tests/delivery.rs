@@ -21,3 +21,7 @@ mod s3;
 mod splunk_hec;
 #[path = "delivery/templates.rs"]
 mod templates;
+#[path = "delivery/stdout.rs"]
+mod stdout;
+#[path = "delivery/syslog.rs"]
+mod syslog;

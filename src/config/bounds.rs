@@ -66,6 +66,8 @@ pub(super) const ACKNOWLEDGEMENT_TIMEOUT: Bound<Duration> = millis(1_000, 300_00
 
 /// Elasticsearch's own limit of a name.
 pub(super) const INDEX_NAME_MAX_BYTES: usize = 255;
+/// RFC 5425, 4.3.1: receivers should take 8,192 octets; rsyslog takes no more unless it is told to. The least is what RFC 5424, 6.1, wants all to take.
+pub(super) const MESSAGE_MAX_BYTES: Bound<u64> = Bound { least: 480, default: 8 * KIB, most: 16 * MIB };
 
 /// A request that takes longer has failed.
 pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);

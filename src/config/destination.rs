@@ -23,6 +23,8 @@ mod file;
 mod http;
 mod s3;
 mod splunk_hec;
+mod stdout;
+mod syslog;
 
 /// A type of destination.
 pub(super) struct Type {
@@ -46,8 +48,16 @@ impl Type {
 }
 
 /// All types.
-pub(super) const TYPES: &[Type] =
-    &[file::TYPE, http::TYPE, s3::TYPE, splunk_hec::TYPE, elasticsearch::ELASTICSEARCH, elasticsearch::OPENSEARCH];
+pub(super) const TYPES: &[Type] = &[
+    file::TYPE,
+    http::TYPE,
+    s3::TYPE,
+    splunk_hec::TYPE,
+    elasticsearch::ELASTICSEARCH,
+    elasticsearch::OPENSEARCH,
+    stdout::TYPE,
+    syslog::TYPE,
+];
 
 /// Its keys, read; nothing filled in of those that all types share.
 pub(super) struct DestinationTable {
@@ -165,6 +175,8 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
         DestinationKind::S3(s3) => s3::rows(s3, shown),
         DestinationKind::SplunkHec(hec) => splunk_hec::rows(hec, shown),
         DestinationKind::Elasticsearch(elastic) => elasticsearch::rows(elastic, shown),
+        DestinationKind::Stdout(stdout) => stdout::rows(stdout),
+        DestinationKind::Syslog(syslog) => syslog::rows(syslog, shown),
     };
     let takes_lines = TYPES.iter().any(|one| one.name == destination.kind.name() && one.takes_lines);
     let choice = takes_lines.then(|| choice_rows(&destination.choice));

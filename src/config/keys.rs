@@ -83,7 +83,7 @@ const LATER: &[(&str, &str)] = &[("destination", "object_lock"), ("destination",
 
 /// Destination types of later releases.
 pub(super) const LATER_TYPES: &[&str] =
-    &["gcs", "azure_blob", "syslog", "otlp", "kafka", "sentinel", "secops", "datadog", "loki", "stdout"];
+    &["gcs", "azure_blob", "otlp", "kafka", "sentinel", "secops", "datadog", "loki"];
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
 pub fn all() -> Vec<String> {

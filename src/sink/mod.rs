@@ -21,6 +21,8 @@ pub mod line;
 pub mod s3;
 mod sigv4;
 pub mod splunk_hec;
+pub mod stdout;
+pub mod syslog;
 mod tls;
 mod web;
 
@@ -288,6 +290,10 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
         DestinationKind::SplunkHec(plan) => Box::new(splunk_hec::SplunkHecSink::new(plan, destination.choice.schema)?),
         DestinationKind::Elasticsearch(plan) => {
             Box::new(elasticsearch::ElasticsearchSink::new(plan, destination.choice.schema)?)
+        }
+        DestinationKind::Stdout(plan) => Box::new(stdout::StdoutSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Syslog(plan) => {
+            Box::new(syslog::SyslogSink::new(plan, destination.choice.schema, &agent.name)?)
         }
     })
 }
