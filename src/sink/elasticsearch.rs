@@ -229,31 +229,40 @@ fn document(schema: Schema, origin: &str, number: u64, line: &[u8], out: &mut Ve
     let head = Head::of(line);
     // Writing to a vector does not fail; nor does it below.
     let _ = writeln!(out, "{{\"create\":{{\"_id\":{}}}}}", Value::from(name(origin, &head, line)));
-    match schema {
-        Schema::Ecs => render(schema, line, out),
-        Schema::Native => stamped(origin, number, &head, line, out),
-        Schema::Ocsf => {
-            let mut event = Vec::with_capacity(2 * line.len());
+    let mut event = Vec::new();
+    let object = match schema {
+        Schema::Native => line,
+        Schema::Ocsf | Schema::Ecs => {
+            event.reserve(2 * line.len());
             render(schema, line, &mut event);
-            stamped(origin, number, &head, &event, out);
+            &event
         }
-    }
-    out.push(b'\n');
-}
-
-/// A data stream wants `@timestamp`. The object follows it as it is: without its beginning the document is the object again.
-fn stamped(origin: &str, number: u64, head: &Head<'_>, object: &[u8], out: &mut Vec<u8>) {
+    };
     out.push(b'{');
-    // Writing to a vector does not fail.
-    if !head.time.is_empty() {
-        let _ = write!(out, "\"@timestamp\":{},", Value::from(head.time.as_ref()));
-    }
-    let _ = write!(out, "\"sealtrail\":{{\"origin\":{},\"line\":{number}}}", Value::from(origin));
+    place(schema, origin, number, &head, out);
+    // The object follows as it is: without what is before it the document is the object again.
     let rest = object.strip_prefix(b"{").unwrap_or(object);
     if rest != b"}" {
         out.push(b',');
     }
     out.extend_from_slice(rest);
+    out.push(b'\n');
+}
+
+/// Where in which trail the line stands; and when it was, which a data stream wants to know as `@timestamp`.
+fn place(schema: Schema, origin: &str, number: u64, head: &Head<'_>, out: &mut Vec<u8>) {
+    let origin = Value::from(origin);
+    // Writing to a vector does not fail.
+    let _ = match schema {
+        // It has the time already, and an object of our name: names with dots go into it.
+        Schema::Ecs => write!(out, "\"sealtrail.origin\":{origin},\"sealtrail.line\":{number}"),
+        Schema::Native | Schema::Ocsf => {
+            if !head.time.is_empty() {
+                let _ = write!(out, "\"@timestamp\":{},", Value::from(head.time.as_ref()));
+            }
+            write!(out, "\"sealtrail\":{{\"origin\":{origin},\"line\":{number}}}")
+        }
+    };
 }
 
 /// At most 512 bytes: an origin has 200.
@@ -415,6 +424,22 @@ mod tests {
         assert_eq!(action, json!({ "create": { "_id": "acme/db-1/f:1" } }));
         let before = r#"{"@timestamp":"2026-11-20T20:28:31.135Z","sealtrail":{"origin":"acme/db-1","line":7},"#;
         assert_eq!(document.strip_prefix(before).map(|rest| format!("{{{rest}")).as_deref(), Some(line));
+    }
+
+    #[test]
+    fn every_schema_has_its_time_and_place() {
+        let line = br#"{"v":1,"type":"event","id":"f:1","time":"2026-11-20T20:28:31.135Z","action":"SELECT","news":1}"#;
+        for schema in Schema::ALL {
+            let mut out = Vec::new();
+            document(schema, "acme/db-1", 7, line, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            let document: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+            assert_eq!(document["@timestamp"], "2026-11-20T20:28:31.135Z", "{schema:?}");
+            let dotted = schema == Schema::Ecs;
+            let number = if dotted { &document["sealtrail.line"] } else { &document["sealtrail"]["line"] };
+            assert_eq!(*number, 7, "{schema:?}");
+            assert_eq!(text.matches("\"@timestamp\"").count(), 1, "{schema:?}");
+        }
     }
 
     #[test]
