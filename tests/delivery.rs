@@ -7,12 +7,20 @@ mod support;
 mod conformance;
 #[path = "delivery/couriers.rs"]
 mod couriers;
+#[path = "delivery/elasticsearch.rs"]
+mod elasticsearch;
 #[path = "delivery/far.rs"]
 mod far;
 #[path = "delivery/http.rs"]
 mod http;
+#[path = "delivery/receivers.rs"]
+mod receivers;
 #[path = "delivery/s3.rs"]
 mod s3;
+#[path = "delivery/splunk_hec.rs"]
+mod splunk_hec;
+#[path = "delivery/templates.rs"]
+mod templates;
 #[path = "delivery/stdout.rs"]
 mod stdout;
 #[path = "delivery/syslog.rs"]

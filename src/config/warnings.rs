@@ -123,6 +123,8 @@ fn about_plain_http(destination: &DestinationPlan) -> Option<Warning> {
     let (key, url) = match &destination.kind {
         DestinationKind::Http(http) => ("url", http.url.as_str()),
         DestinationKind::S3(s3) => ("endpoint", s3.endpoint.as_deref()?),
+        DestinationKind::SplunkHec(hec) => ("url", hec.url.as_str()),
+        DestinationKind::Elasticsearch(elastic) => ("url", elastic.url.as_str()),
         DestinationKind::File(_) | DestinationKind::Stdout(_) | DestinationKind::Syslog(_) => return None,
     };
     let url = reqwest::Url::parse(url).ok()?;
@@ -202,12 +204,14 @@ const GRANTS_TOLD_MAX: usize = 10;
 /// Files of secrets that more than their owner and group can read.
 fn about_secret_files(reading: &Reading, index: usize, destination: &DestinationPlan) -> Vec<Warning> {
     let mut files: Vec<(&str, PathBuf)> = Vec::new();
-    for key in ["token_file", "secret_access_key_file"] {
+    for key in ["token_file", "secret_access_key_file", "password_file", "api_key_file"] {
         let written = reading.written.text(&format!("destination.{index}.{key}"));
         files.extend(written.map(|path| (key, PathBuf::from(path))));
     }
     let tls = match &destination.kind {
         DestinationKind::Http(http) => Some(&http.tls),
+        DestinationKind::SplunkHec(hec) => Some(&hec.tls),
+        DestinationKind::Elasticsearch(elastic) => Some(&elastic.tls),
         DestinationKind::Syslog(syslog) => Some(&syslog.tls),
         DestinationKind::File(_) | DestinationKind::S3(_) | DestinationKind::Stdout(_) => None,
     };

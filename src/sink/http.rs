@@ -115,7 +115,7 @@ fn rendered<'a>(schema: Schema, lines: &Lines<'a>) -> Cow<'a, [u8]> {
 fn headers(plan: &HttpPlan) -> Result<HeaderMap, Refusal> {
     let mut headers = HeaderMap::new();
     for (name, value) in &plan.headers {
-        let valid = HeaderName::try_from(name.as_str()).ok().zip(secret_value(value.expose()));
+        let valid = HeaderName::try_from(name.as_str()).ok().zip(secret_value(&value.expose()));
         let Some((header, value)) = valid else {
             return Err(Refusal::stop(format!("`headers`: {name} is no HTTP header"), "use visible ASCII only"));
         };

@@ -1,11 +1,15 @@
 //! The one suite. Each case is written once and runs against every destination that it makes sense for.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use crate::elasticsearch::BASIC;
 use sealtrail::config::plan::Transport;
 
 use crate::far::{Far, Run, TIMEOUT};
+use crate::receivers::elasticsearch::{Cluster, Door};
+use crate::receivers::splunk_hec::Hec;
 use crate::support::front::Fault;
 use crate::support::journal::Journal;
 use crate::support::s3::Server;
@@ -242,6 +246,20 @@ suite!(
 network_suite!(http, Far::http().await);
 network_suite!(s3_s3s, Far::s3(Server::S3s).await);
 network_suite!(s3_moto, Far::s3(Server::Moto).await);
+network_suite!(splunk_hec, Far::receiver(Arc::new(Hec::default()), crate::splunk_hec::plain).await);
+network_suite!(
+    splunk_hec_acknowledged,
+    Far::receiver(Arc::new(Hec::acknowledging(2)), crate::splunk_hec::acknowledged).await
+);
+network_suite!(
+    elasticsearch,
+    Far::receiver(Arc::new(Cluster::elasticsearch(BASIC)), crate::elasticsearch::by_password).await
+);
+network_suite!(
+    opensearch,
+    Far::receiver(Arc::new(Cluster::opensearch(Door::Signed("eu-central-1", "es"))), crate::elasticsearch::signed)
+        .await
+);
 connection_suite!(rsyslog_tls, Far::syslog(Program::Rsyslog, Transport::Tls).await);
 connection_suite!(rsyslog_tcp, Far::syslog(Program::Rsyslog, Transport::Tcp).await);
 connection_suite!(syslog_ng_tls, Far::syslog(Program::SyslogNg, Transport::Tls).await);

@@ -299,11 +299,12 @@ impl Run {
             stopped: Duration::from_millis(200),
             retry_after_max: Duration::from_secs(600),
             grace: Duration::from_millis(500),
+            letters: Duration::from_millis(50),
         };
         let ship = {
             let host = sealtrail::host::Host::this();
             let sinks = ship::real_sinks(&host);
-            ship::start_with(plan, &host, journal.head.subscribe(), told, Arc::clone(&health), pace, &sinks)
+            ship::start_with(plan, &host, journal.head.subscribe(), told, Arc::clone(&health), None, pace, &sinks)
         };
         Run { health, ship, stop }
     }
