@@ -158,7 +158,7 @@ impl Far {
         match self {
             Far::Http { front } => front.shared.lines.lock().unwrap().clone(),
             Far::Receiver { receiver, .. } => first_of_each(receiver.lines()),
-            Far::Syslog { syslog, .. } => first_of_each(syslog.bodies()),
+            Far::Syslog { syslog, .. } => first_of_each(syslog.written()),
             _ => self.segments().await.iter().flat_map(|(_, bytes)| lines_of(bytes)).collect(),
         }
     }

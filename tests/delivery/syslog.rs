@@ -104,7 +104,7 @@ async fn a_certificate_of_another_authority_or_for_another_name_stops_with_an_al
         assert_eq!(run.one().next_line.load(Relaxed), 0);
         run.stop().await;
     }
-    assert_eq!(syslog.bodies(), [""; 0]);
+    assert_eq!(syslog.written(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,7 +117,7 @@ async fn a_receiver_that_wants_a_client_certificate_gets_it_and_nothing_counts_w
         run.until("failing", |health| health.retries.load(Relaxed) >= 3).await;
         assert_eq!(run.one().next_line.load(Relaxed), 0, "{program:?}: {:?}", run.one());
         run.stop().await;
-        assert_eq!(syslog.bodies(), [""; 0]);
+        assert_eq!(syslog.written(), [""; 0]);
         let mut with = without;
         with.tls.cert_file = Some(syslog.certs.path("client.pem"));
         with.tls.key_file = Some(syslog.certs.path("client.key"));
@@ -146,7 +146,7 @@ async fn a_message_that_is_too_long_is_a_dead_letter_and_the_others_arrive() {
     assert!(answer.contains("8192") && answer.contains("message_max_bytes"), "{answer}");
     journal.lines.remove(2);
     far.assert_complete(&journal).await;
-    assert_eq!(parts(&mut far).1.bodies().len(), 3);
+    assert_eq!(parts(&mut far).1.written().len(), 3);
 }
 
 /// With all that makes escaping hard.
@@ -158,15 +158,15 @@ fn odd_lines() -> Vec<String> {
 
 /// What parsers that others wrote read from the messages that a receiver wrote down as they came.
 async fn parsed(program: Program, format: SyslogFormat) -> (Vec<String>, Vec<Value>) {
-    let mut far = Far::syslog(program, Transport::Tls).await;
+    let mut syslog = tokio::task::spawn_blocking(move || Syslog::start_for_messages(program)).await.unwrap();
     let mut journal = Journal::new();
     journal.block_of(odd_lines());
-    let run = Run::start(&journal, vec![kind(SyslogPlan { format, ..far.syslog_plan() })]);
+    let plan = syslog_plan(&syslog, Transport::Tls, "localhost", syslog.tls.port());
+    let run = Run::start(&journal, vec![kind(SyslogPlan { format, ..plan })]);
     run.until("delivered", |health| health.next_line.load(Relaxed) == 2).await;
     run.stop().await;
-    let (_, syslog) = parts(&mut far);
     tokio::task::block_in_place(|| syslog.down());
-    let messages = syslog.messages();
+    let messages = syslog.written();
     let mut command = Command::new(tool("syslog-parsers/bin/python"));
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/delivery/parse_syslog.py"));
     if format == SyslogFormat::Cef {

@@ -1,7 +1,7 @@
 //! Real syslog receivers, rsyslog and syslog-ng as Debian builds them, unpacked into the tools' folder: as packages only one of them can be installed.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ pub struct Syslog {
     pub tcp: SocketAddr,
     pub udp: SocketAddr,
     clients: bool,
+    /// It writes messages as they came, instead of their bodies.
+    whole: bool,
     running: Option<Running>,
 }
 
@@ -37,11 +39,20 @@ struct Running {
 impl Syslog {
     /// `clients`: TLS clients must show a certificate of the same authority.
     pub fn start(program: Program, clients: bool) -> Self {
+        Syslog::of(program, clients, false)
+    }
+
+    /// One that writes down whole messages, as they came.
+    pub fn start_for_messages(program: Program) -> Self {
+        Syslog::of(program, false, true)
+    }
+
+    fn of(program: Program, clients: bool, whole: bool) -> Self {
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let free = || at(TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
         let udp = at(UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
         let (certs, dir) = (Certs::new(), tempfile::tempdir().unwrap());
-        let mut syslog = Syslog { program, certs, dir, tls: free(), tcp: free(), udp, clients, running: None };
+        let mut syslog = Syslog { program, certs, dir, tls: free(), tcp: free(), udp, clients, whole, running: None };
         std::fs::write(syslog.path("conf"), syslog.configuration()).unwrap();
         syslog.up();
         syslog
@@ -98,7 +109,7 @@ impl Syslog {
         self.running = Some(Running { guard, line });
         let begin = Instant::now();
         for address in [self.tcp, self.tls] {
-            while TcpStream::connect(address).is_err() {
+            while !listens(address) {
                 let log = || std::fs::read_to_string(self.path("log")).unwrap();
                 assert!(begin.elapsed() < Duration::from_secs(30), "{:?} does not listen: {}", self.program, log());
                 std::thread::sleep(Duration::from_millis(20));
@@ -119,14 +130,9 @@ impl Syslog {
         }
     }
 
-    /// What it has written of the messages' bodies.
-    pub fn bodies(&self) -> Vec<String> {
-        lines(&self.path("bodies"))
-    }
-
-    /// What it has written of the messages as they came.
-    pub fn messages(&self) -> Vec<String> {
-        lines(&self.path("messages"))
+    /// What it has written.
+    pub fn written(&self) -> Vec<String> {
+        lines(&self.path("written"))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -142,6 +148,7 @@ impl Syslog {
 
     fn rsyslog_configuration(&self) -> String {
         let (dir, certs) = (self.dir.path().display(), |name: &str| self.certs.path(name).display().to_string());
+        let property = if self.whole { "rawmsg" } else { "msg" };
         let mode = if self.clients { "x509/certvalid" } else { "anon" };
         format!(
             r#"global(workDirectory="{dir}" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off"
@@ -151,10 +158,8 @@ module(load="imudp")
 input(type="imtcp" address="127.0.0.1" port="{}" StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="{mode}")
 input(type="imtcp" address="127.0.0.1" port="{}")
 input(type="imudp" address="127.0.0.1" port="{}")
-template(name="bodies" type="string" string="%msg%\n")
-template(name="messages" type="string" string="%rawmsg%\n")
-action(type="omfile" file="{dir}/messages" template="messages")
-action(type="omfile" file="{dir}/bodies" template="bodies")
+template(name="written" type="string" string="%{property}%\n")
+action(type="omfile" file="{dir}/written" template="written")
 "#,
             certs("ca.pem"),
             certs("server.pem"),
@@ -167,6 +172,7 @@ action(type="omfile" file="{dir}/bodies" template="bodies")
 
     fn syslog_ng_configuration(&self) -> String {
         let (dir, certs) = (self.dir.path().display(), |name: &str| self.certs.path(name).display().to_string());
+        let property = if self.whole { "RAWMSG" } else { "MSG" };
         let peer = if self.clients {
             format!("peer-verify(required-trusted) ca-file(\"{}\")", certs("ca.pem"))
         } else {
@@ -180,9 +186,8 @@ source s {{
   syslog(ip("127.0.0.1") port({}) transport("tcp") flags(store-raw-message));
   syslog(ip("127.0.0.1") port({}) transport("udp") flags(store-raw-message));
 }};
-destination bodies {{ file("{dir}/bodies" template("${{MSG}}\n")); }};
-destination messages {{ file("{dir}/messages" template("${{RAWMSG}}\n")); }};
-log {{ source(s); destination(messages); destination(bodies); }};
+destination written {{ file("{dir}/written" template("${{{property}}}\n")); }};
+log {{ source(s); destination(written); }};
 "#,
             self.tls.port(),
             certs("server.key"),
@@ -214,6 +219,16 @@ fn modules(root: &Path, program: &str) -> String {
         }
     };
     folder.display().to_string()
+}
+
+/// Whether somebody listens there. Asked of the kernel: a connection that is made and left at once is one more thing for a receiver to do wrong.
+fn listens(address: SocketAddr) -> bool {
+    let (SocketAddr::V4(v4), Ok(table)) = (address, std::fs::read_to_string("/proc/net/tcp")) else { return false };
+    let wanted = format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port());
+    table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .any(|words| words.get(1) == Some(&wanted.as_str()) && words.get(3) == Some(&"0A"))
 }
 
 /// Whole lines; without the byte order mark that rsyslog leaves at a body's beginning.

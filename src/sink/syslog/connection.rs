@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -314,17 +315,20 @@ fn client_config(plan: &TlsPlan) -> Result<ClientConfig, Refusal> {
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| Refusal::stop(error.to_string(), "this is a fault of the agent"))?;
     let builder = builder.with_root_certificates(roots(plan)?);
-    match (&plan.cert_file, &plan.key_file) {
+    let mut config = match (&plan.cert_file, &plan.key_file) {
         (Some(cert_file), Some(key_file)) => {
             let certificates = certificates(&read_named(cert_file, "tls.cert_file")?, "tls.cert_file")?;
             let key = PrivateKeyDer::from_pem_slice(&read_named(key_file, "tls.key_file")?)
                 .map_err(|_| Refusal::stop("`tls.key_file` holds no private key", PEM_HINT))?;
             builder.with_client_auth_cert(certificates, key).map_err(|error| {
                 Refusal::stop(format!("`tls.cert_file` and `tls.key_file` cannot be used: {error}"), PEM_HINT)
-            })
+            })?
         }
-        _ => Ok(builder.with_no_client_auth()),
-    }
+        _ => builder.with_no_client_auth(),
+    };
+    // Receivers on OpenSSL that ask for a client certificate and name no context for sessions (rsyslog 8.2302) refuse one that is resumed.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 const PEM_HINT: &str = "put a PEM file there: certificates, or a private key without a passphrase";
