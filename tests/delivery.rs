@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "delivery/aws.rs"]
+mod aws;
 #[path = "delivery/conformance.rs"]
 mod conformance;
 #[path = "delivery/couriers.rs"]
@@ -11,5 +13,7 @@ mod couriers;
 mod far;
 #[path = "delivery/http.rs"]
 mod http;
+#[path = "delivery/objects.rs"]
+mod objects;
 #[path = "delivery/s3.rs"]
 mod s3;

@@ -17,8 +17,11 @@ use super::show::{Row, Shown, row, text};
 use crate::schema::Schema;
 use crate::shape::Category;
 
+mod azure_blob;
 mod file;
+mod gcs;
 mod http;
+mod objects;
 mod s3;
 
 /// A type of destination.
@@ -43,7 +46,7 @@ impl Type {
 }
 
 /// All types.
-pub(super) const TYPES: &[Type] = &[file::TYPE, http::TYPE, s3::TYPE];
+pub(super) const TYPES: &[Type] = &[file::TYPE, http::TYPE, s3::TYPE, gcs::TYPE, azure_blob::TYPE];
 
 /// Its keys, read; nothing filled in of those that all types share.
 pub(super) struct DestinationTable {
@@ -141,6 +144,8 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
         DestinationKind::File(file) => file::rows(file),
         DestinationKind::Http(http) => http::rows(http, shown),
         DestinationKind::S3(s3) => s3::rows(s3, shown),
+        DestinationKind::Gcs(gcs) => gcs::rows(gcs, shown),
+        DestinationKind::AzureBlob(azure) => azure_blob::rows(azure, shown),
     };
     let takes_lines = TYPES.iter().any(|one| one.name == destination.kind.name() && one.takes_lines);
     let choice = takes_lines.then(|| choice_rows(&destination.choice));

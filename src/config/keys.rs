@@ -76,12 +76,10 @@ pub const DESTINATION_OF_LINES: &[&str] = &["schema", "only", "checkpoints"];
 pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "users", "people", "outcomes"];
 
 /// Names that the documentation of later releases uses: said so, instead of a guess at a spelling.
-const LATER: &[(&str, &str)] = &[("destination", "object_lock"), ("destination", "retention_days")];
+const LATER: &[(&str, &str)] = &[];
 
 /// Destination types of later releases.
 pub(super) const LATER_TYPES: &[&str] = &[
-    "gcs",
-    "azure_blob",
     "splunk_hec",
     "elasticsearch",
     "opensearch",

@@ -121,6 +121,8 @@ fn about_plain_http(destination: &DestinationPlan) -> Option<Warning> {
     let (key, url) = match &destination.kind {
         DestinationKind::Http(http) => ("url", http.url.as_str()),
         DestinationKind::S3(s3) => ("endpoint", s3.endpoint.as_deref()?),
+        DestinationKind::Gcs(gcs) => ("endpoint", gcs.endpoint.as_str()),
+        DestinationKind::AzureBlob(azure) => ("endpoint", azure.endpoint.as_str()),
         DestinationKind::File(_) => return None,
     };
     let url = reqwest::Url::parse(url).ok()?;
@@ -166,7 +168,15 @@ const GRANTS_TOLD_MAX: usize = 10;
 /// Files of secrets that more than their owner and group can read.
 fn about_secret_files(reading: &Reading, index: usize, destination: &DestinationPlan) -> Vec<Warning> {
     let mut files: Vec<(&str, PathBuf)> = Vec::new();
-    for key in ["token_file", "secret_access_key_file"] {
+    let keys = [
+        "token_file",
+        "secret_access_key_file",
+        "credentials_file",
+        "account_key_file",
+        "sas_token_file",
+        "client_secret_file",
+    ];
+    for key in keys {
         let written = reading.written.text(&format!("destination.{index}.{key}"));
         files.extend(written.map(|path| (key, PathBuf::from(path))));
     }

@@ -13,10 +13,14 @@ use std::time::Duration;
 use crate::config::plan::{AgentPlan, DestinationKind, DestinationPlan};
 use crate::disk::Disk;
 
+pub mod azure_blob;
 pub mod file;
+pub mod gcs;
 pub mod http;
 mod keys;
 pub mod line;
+mod object;
+mod object_http;
 pub mod s3;
 mod tls;
 mod web;
@@ -270,6 +274,8 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
         DestinationKind::File(plan) => Box::new(file::FileSink::new(Arc::clone(disk), plan, keys)),
         DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan, destination.choice.schema)?),
         DestinationKind::S3(plan) => Box::new(s3::S3Sink::new(plan, &agent.origin, keys)?),
+        DestinationKind::Gcs(plan) => Box::new(gcs::GcsSink::new(plan, &agent.origin, keys)?),
+        DestinationKind::AzureBlob(plan) => Box::new(azure_blob::AzureBlobSink::new(plan, &agent.origin, keys)?),
     })
 }
 

@@ -8,3 +8,4 @@ pub mod certs;
 pub mod front;
 pub mod journal;
 pub mod s3;
+pub mod stores;
