@@ -75,7 +75,7 @@ pub const DESTINATION_OF_LINES: &[&str] = &["schema", "only", "checkpoints"];
 /// Keys of its `only`.
 pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "users", "people", "outcomes"];
 
-/// Names that the documentation of later releases uses: said so, instead of a guess at a spelling.
+/// Names that the documentation of later releases uses: said so, instead of a guess at a spelling. There is none now.
 const LATER: &[(&str, &str)] = &[];
 
 /// Destination types of later releases.

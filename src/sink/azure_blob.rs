@@ -68,8 +68,10 @@ impl AzureBlobSink {
         let told = self.web.put(request).await?;
         match (told.status, told.code.as_str()) {
             _ if told.is_success() => Ok(Accepted { bytes: upload.bytes }),
-            // Under a policy or a hold the name is taken in other words.
-            (409, "BlobAlreadyExists" | "BlobImmutableDueToPolicy" | "BlobImmutableDueToLegalHold") | (412, _) => {
+            // Under a policy or a hold, or for who may only create, the name is taken in other words.
+            (409, "BlobAlreadyExists" | "BlobImmutableDueToPolicy" | "BlobImmutableDueToLegalHold")
+            | (412, _)
+            | (403, "UnauthorizedBlobOverwrite") => {
                 let read = self.request(Method::GET, &upload.name, &[], timeout).await?;
                 self.web.compare(read, upload).await
             }

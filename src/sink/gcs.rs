@@ -30,8 +30,6 @@ use crate::hex::hex;
 
 /// Names its file where the environment does.
 const CREDENTIALS_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
-/// No object has it: what is put under this condition is never put.
-const GENERATION_OF_NOTHING: &str = "1";
 
 /// `type = "gcs"`.
 #[derive(Debug)]
@@ -107,11 +105,14 @@ impl GcsSink {
     }
 
     fn metadata(&self, upload: &Upload) -> Value {
-        let mut metadata = json!({
-            "name": upload.name,
-            "contentType": upload.content_type,
-            "md5Hash": STANDARD.encode(upload.md5),
-        });
+        let mut metadata = self.described(&upload.name, upload.content_type);
+        metadata["md5Hash"] = json!(STANDARD.encode(upload.md5));
+        metadata
+    }
+
+    /// What every object is put with.
+    fn described(&self, name: &str, content_type: &str) -> Value {
+        let mut metadata = json!({ "name": name, "contentType": content_type });
         if let Some(lock) = self.plan.lock {
             let until_ms = lock_end(SystemTime::now(), lock.days).saturating_mul(1000);
             let mode = if lock.mode == LockMode::Binding { "Locked" } else { "Unlocked" };
@@ -153,20 +154,39 @@ impl GcsSink {
         Ok(request)
     }
 
-    /// Puts nothing, under a condition that never holds: who may write is told so, who may not is told that, and nothing is written.
+    /// Begins an upload as objects are put, and gives it up: needs the same rights, and no object ever appears.
     async fn ask(&self) -> Result<Probed, ProbeError> {
+        let name = self.archive.probe_name();
         let mut url = self.web.url(&format!("upload/storage/v1/b/{}/o", escaped(&self.plan.bucket, "-_.")));
         url.query_pairs_mut()
-            .append_pair("uploadType", "media")
-            .append_pair("name", &self.archive.probe_name())
-            .append_pair("ifGenerationMatch", GENERATION_OF_NOTHING);
+            .append_pair("uploadType", "resumable")
+            .append_pair("name", &name)
+            .append_pair("ifGenerationMatch", "0");
         let request = self.request(Method::POST, url, self.web.timeout()).await;
         let mut request = request.map_err(|refusal| failed_at(Step::Authenticate, refusal))?;
-        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Some(self.described(&name, "text/plain").to_string().into());
         let told = self.web.tell(request).await.map_err(unreachable)?;
-        match told.status {
-            412 => Ok(Probed { checked: "reached, authenticated, and may write" }),
-            _ => Err(self.web.probe_error(&told)),
+        if !told.is_success() {
+            return Err(self.web.probe_error(&told));
+        }
+        self.give_up(&told).await;
+        Ok(Probed { checked: "reached, authenticated, and may write" })
+    }
+
+    /// Takes an upload back that was begun. One that cannot be taken back holds nothing, and Google forgets it after a week; so
+    /// whatever comes of it is as well.
+    async fn give_up(&self, begun: &Told) {
+        let Some(session) = begun.location.as_deref().and_then(|location| reqwest::Url::parse(location).ok()) else {
+            return;
+        };
+        // The token goes nowhere else.
+        if session.origin() != self.web.url("").origin() {
+            return;
+        }
+        if let Ok(mut request) = self.request(Method::DELETE, session, self.web.timeout()).await {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            let _ = self.web.tell(request).await;
         }
     }
 }

@@ -41,7 +41,8 @@ pub(super) struct Told {
     /// The vendor's word for what is wrong; may be empty.
     pub code: String,
     after: Option<Duration>,
-    location: Option<String>,
+    /// Where else to go; a token may stand in it.
+    pub location: Option<String>,
 }
 
 impl ObjectWeb {
@@ -105,7 +106,9 @@ impl ObjectWeb {
         match told.status {
             408 | 409 | 425 | 429 | 500..=599 => Refusal::Later { after: told.after, why },
             301..=308 => {
-                let to = told.location.as_deref().unwrap_or("elsewhere");
+                // What follows a question mark may be a token.
+                let to = told.location.as_deref().and_then(|text| text.split(['?', '#']).next());
+                let to = to.filter(|text| !text.contains('@')).unwrap_or("elsewhere");
                 Refusal::stop(why, format!("redirects are not followed, and this one leads to {to}: check `endpoint`"))
             }
             status => Refusal::stop(why, (self.hint)(status, &told.code)),
@@ -126,10 +129,7 @@ impl ObjectWeb {
     async fn told(&self, mut response: Response) -> Told {
         let status = response.status().as_u16();
         let after = retry_after(response.headers(), SystemTime::now());
-        // What follows a question mark may be a token.
-        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-        let location = location.and_then(|text| text.split(['?', '#']).next()).filter(|text| !text.contains('@'));
-        let location = location.map(str::to_owned);
+        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
         // A body that breaks off is kept as far as it came: it only explains.
         while body.len() < ANSWER_MAX_BYTES

@@ -24,7 +24,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, SdkBody};
 use aws_sdk_s3::types::{
-    ChecksumMode, ObjectLockEnabled, ObjectLockLegalHoldStatus, ObjectLockMode, ServerSideEncryption, StorageClass,
+    ChecksumAlgorithm, ChecksumMode, ObjectLockEnabled, ObjectLockLegalHoldStatus, ObjectLockMode,
+    ServerSideEncryption, StorageClass,
 };
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
@@ -53,6 +54,12 @@ const PASSING_CODES: [&str; 6] = [
 /// What S3 answers when it does not know who we are.
 const KNOWS_US_NOT: [&str; 5] =
     ["RequestTimeTooSkewed", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"];
+
+/// What the SDK says when there are no credentials, or when who gives them refuses: it will not pass by itself. When who gives them
+/// cannot be reached it says neither.
+const SAYS_NO_CREDENTIALS: [&str; 4] =
+    ["no credentials found in chain", "loading credentials: service error", "StatusCode(401)", "StatusCode(403)"];
+const CREDENTIALS_HINT: &str = "give the agent credentials, and `role_arn` and `external_id` as the role trusts them: docs/destinations/s3.md lists where they are looked for";
 
 /// `type = "s3"`.
 #[derive(Debug)]
@@ -108,6 +115,8 @@ impl S3Sink {
             .if_none_match("*")
             .content_type(upload.content_type)
             .content_length(i64::try_from(upload.bytes).unwrap_or(i64::MAX))
+            // Named as well as given: with a lock, S3 wants to read which one it is.
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .checksum_sha256(STANDARD.encode(upload.sha256))
             .set_expected_bucket_owner(plan.bucket_owner.clone())
             .set_object_lock_mode(plan.lock.map(lock_mode))
@@ -468,7 +477,13 @@ where
             chain(error),
             "check `tls.ca_file` (who signed the server's certificate) and the name in `endpoint`",
         ),
-        _ => Refusal::later(chain(error)),
+        _ => {
+            let said = chain(error);
+            match SAYS_NO_CREDENTIALS.iter().any(|words| said.contains(words)) {
+                true => Refusal::stop(said, CREDENTIALS_HINT),
+                false => Refusal::later(said),
+            }
+        }
     }
 }
 
