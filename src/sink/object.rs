@@ -22,7 +22,7 @@ use flate2::write::MultiGzDecoder;
 use http_body::{Body, Frame, SizeHint};
 use md5::Md5;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::keys::public_keys;
 use super::{Refusal, Segment, read_named};
@@ -155,7 +155,7 @@ impl Archive {
 impl Upload {
     /// Its bytes. Of a segment they are read on another thread, which ends when nobody takes them any more.
     pub(super) fn body(&self) -> UploadBody {
-        let (sender, pieces) = mpsc::channel(PIECES_MAX);
+        let (sender, pieces) = channel(PIECES_MAX);
         match &self.source {
             Source::Key(bytes) => {
                 // There is room: the channel is new.
@@ -238,7 +238,7 @@ impl Comparison {
 #[derive(Debug)]
 pub(super) struct UploadBody {
     left: u64,
-    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    pieces: Receiver<io::Result<Bytes>>,
 }
 
 impl Body for UploadBody {
@@ -332,7 +332,7 @@ fn full(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn send_pieces(path: &Path, format: ObjectFormat, sender: &mpsc::Sender<io::Result<Bytes>>) {
+fn send_pieces(path: &Path, format: ObjectFormat, sender: &Sender<io::Result<Bytes>>) {
     let sent = for_pieces(path, format, |piece| sender.blocking_send(Ok(Bytes::copy_from_slice(piece))).is_ok());
     if let Err(error) = sent {
         // Nobody takes it when the request was given up; then nobody needs to know.
