@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs with apt what a Debian-like machine lacks, as root or through sudo. Says what; says nothing when all is there.
 #   build   a C compiler: ring and zstd have C and assembly in them
-#   test    build, and: python3 with venv, zstd, systemd (systemd-analyze), logrotate, bindfs, PostgreSQL 15 with pgAudit,
+#   test    build, and: python3 with venv, Node.js with npm, zstd, systemd (systemd-analyze), logrotate, bindfs, PostgreSQL 15 with pgAudit,
 #           pgbouncer, MariaDB 10.11; libclang, bzip2 and Debian's keys for the judge of the statement reader
 set -euo pipefail
 
@@ -23,6 +23,7 @@ build() {
 tests() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
   command -v zstd >/dev/null || missing+=(zstd)
+  command -v npm >/dev/null || missing+=(nodejs npm)
   command -v systemd-analyze >/dev/null || missing+=(systemd)
   # Not in everyone's PATH.
   [ -x /usr/sbin/logrotate ] || missing+=(logrotate)

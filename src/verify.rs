@@ -3,7 +3,7 @@
 //! Owns nothing on disk and never writes. The rules are [`sealtrail_seal::Verifier`]'s; here are files. Hard here: the
 //! input may be hostile. A frame is decompressed piece by piece and given away line by line, so that neither a frame
 //! nor a line can take more memory than [`LINE_BYTES_MAX`]; after bytes that do not decode, reading goes on at the next
-//! frame that does.
+//! frame that does. A segment that an archive keeps as gzip is one member: after bytes that do not decode nothing more of it is read.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -24,9 +24,11 @@ pub const LINE_BYTES_MAX: usize = 256 << 20;
 const DEPTH_MAX: usize = 12;
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const INPUT_BYTES: usize = 128 << 10;
 const OUTPUT_BYTES: usize = 256 << 10;
-const SUFFIX: &str = ".ndjson.zst";
+/// As the journal and the archives name segments.
+const SUFFIXES: [&str; 2] = [".ndjson.zst", ".ndjson.gz"];
 
 /// What to check, and under which keys.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +57,7 @@ pub enum VerifyError {
     #[error("no public key for {}", .0.display())]
     NoKey(PathBuf),
     /// There is no segment.
-    #[error("no segment (*.ndjson.zst) in {}", .0.display())]
+    #[error("no segment (*.ndjson.zst, *.ndjson.gz) in {}", .0.display())]
     NoSegment(PathBuf),
 }
 
@@ -186,7 +188,7 @@ struct SegmentPath {
 impl SegmentPath {
     fn new(path: &Path) -> Self {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let stem = name.strip_suffix(SUFFIX).or_else(|| name.strip_suffix(".ndjson")).unwrap_or_default();
+        let stem = SUFFIXES.iter().chain(&[".ndjson"]).find_map(|suffix| name.strip_suffix(suffix)).unwrap_or_default();
         let (first, last) = stem.split_once('-').map_or((stem, None), |(first, last)| (first, Some(last)));
         let number = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
         Self { first: number(first), last: last.and_then(number), path: path.to_owned() }
@@ -211,11 +213,15 @@ fn look_into(dir: &Path, depth: usize, found: &mut Vec<SegmentPath>) -> Result<(
         let kind = entry.file_type().map_err(failed)?;
         if kind.is_dir() && depth > 0 {
             look_into(&entry.path(), depth - 1, found)?;
-        } else if !kind.is_dir() && entry.file_name().to_str().is_some_and(|name| name.ends_with(SUFFIX)) {
+        } else if !kind.is_dir() && entry.file_name().to_str().is_some_and(is_segment) {
             found.push(SegmentPath::new(&entry.path()));
         }
     }
     Ok(())
+}
+
+fn is_segment(name: &str) -> bool {
+    SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
 
 /// The keys given, or those beside the trail: in the folders above its segments and in `keys/` there.
@@ -254,6 +260,9 @@ fn read_segment(path: &Path, verifier: &mut Verifier) -> Result<bool, VerifyErro
     let file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     let mut input = BufReader::with_capacity(INPUT_BYTES, file);
+    if input.fill_buf().map_err(failed)?.starts_with(&GZIP_MAGIC) {
+        return Ok(read_gzip(input, verifier));
+    }
     let mut decoder = Decoder::new().map_err(failed)?;
     let mut output = vec![0; OUTPUT_BYTES];
     let mut at = 0;
@@ -279,6 +288,31 @@ fn read_segment(path: &Path, verifier: &mut Verifier) -> Result<bool, VerifyErro
         }
     }
     Ok(false)
+}
+
+/// The same of one that is gzip. What cannot be read from disk is told like what does not decode: both end it.
+fn read_gzip(input: impl BufRead, verifier: &mut Verifier) -> bool {
+    let mut decoder = flate2::bufread::MultiGzDecoder::new(input);
+    let mut output = vec![0; OUTPUT_BYTES];
+    let (mut lines, mut at) = (Lines::default(), 0_u64);
+    loop {
+        let why = match decoder.read(&mut output) {
+            Ok(0) if lines.partial.is_empty() => return false,
+            Ok(0) => "its last line has no newline".to_owned(),
+            Ok(made) => {
+                at += made as u64;
+                if lines.take(&output[..made], verifier) {
+                    continue;
+                }
+                format!("a line of more than {LINE_BYTES_MAX} bytes")
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return true,
+            Err(error) => error.to_string(),
+        };
+        verifier.damaged(&format!("gzip does not decode after {at} bytes of lines: {why}"));
+        return false;
+    }
 }
 
 /// How a frame ended.

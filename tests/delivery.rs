@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "delivery/aws.rs"]
+mod aws;
 #[path = "delivery/conformance.rs"]
 mod conformance;
 #[path = "delivery/couriers.rs"]
@@ -15,6 +17,8 @@ mod far;
 mod http;
 #[path = "delivery/receivers.rs"]
 mod receivers;
+#[path = "delivery/objects.rs"]
+mod objects;
 #[path = "delivery/s3.rs"]
 mod s3;
 #[path = "delivery/splunk_hec.rs"]

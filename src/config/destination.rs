@@ -19,8 +19,11 @@ use crate::schema::Schema;
 use crate::shape::Category;
 
 mod elasticsearch;
+mod azure_blob;
 mod file;
+mod gcs;
 mod http;
+mod objects;
 mod s3;
 mod splunk_hec;
 mod stdout;
@@ -52,6 +55,8 @@ pub(super) const TYPES: &[Type] = &[
     file::TYPE,
     http::TYPE,
     s3::TYPE,
+    gcs::TYPE,
+    azure_blob::TYPE,
     splunk_hec::TYPE,
     elasticsearch::ELASTICSEARCH,
     elasticsearch::OPENSEARCH,
@@ -177,6 +182,8 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
         DestinationKind::Elasticsearch(elastic) => elasticsearch::rows(elastic, shown),
         DestinationKind::Stdout(stdout) => stdout::rows(stdout),
         DestinationKind::Syslog(syslog) => syslog::rows(syslog, shown),
+        DestinationKind::Gcs(gcs) => gcs::rows(gcs, shown),
+        DestinationKind::AzureBlob(azure) => azure_blob::rows(azure, shown),
     };
     let takes_lines = TYPES.iter().any(|one| one.name == destination.kind.name() && one.takes_lines);
     let choice = takes_lines.then(|| choice_rows(&destination.choice));

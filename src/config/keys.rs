@@ -78,12 +78,11 @@ pub const DESTINATION_OF_LINES: &[&str] = &["schema", "only", "checkpoints", "in
 /// Keys of its `only`.
 pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "users", "people", "outcomes"];
 
-/// Names that the documentation of later releases uses: said so, instead of a guess at a spelling.
-const LATER: &[(&str, &str)] = &[("destination", "object_lock"), ("destination", "retention_days")];
+/// Names that the documentation of later releases uses: said so, instead of a guess at a spelling. There is none now.
+const LATER: &[(&str, &str)] = &[];
 
 /// Destination types of later releases.
-pub(super) const LATER_TYPES: &[&str] =
-    &["gcs", "azure_blob", "otlp", "kafka", "sentinel", "secops", "datadog", "loki"];
+pub(super) const LATER_TYPES: &[&str] = &["otlp", "kafka", "sentinel", "secops", "datadog", "loki"];
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
 pub fn all() -> Vec<String> {

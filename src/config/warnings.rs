@@ -126,6 +126,8 @@ fn about_plain_http(destination: &DestinationPlan) -> Option<Warning> {
         DestinationKind::SplunkHec(hec) => ("url", hec.url.as_str()),
         DestinationKind::Elasticsearch(elastic) => ("url", elastic.url.as_str()),
         DestinationKind::File(_) | DestinationKind::Stdout(_) | DestinationKind::Syslog(_) => return None,
+        DestinationKind::Gcs(gcs) => ("endpoint", gcs.endpoint.as_str()),
+        DestinationKind::AzureBlob(azure) => ("endpoint", azure.endpoint.as_str()),
     };
     let url = reqwest::Url::parse(url).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
@@ -204,7 +206,17 @@ const GRANTS_TOLD_MAX: usize = 10;
 /// Files of secrets that more than their owner and group can read.
 fn about_secret_files(reading: &Reading, index: usize, destination: &DestinationPlan) -> Vec<Warning> {
     let mut files: Vec<(&str, PathBuf)> = Vec::new();
-    for key in ["token_file", "secret_access_key_file", "password_file", "api_key_file"] {
+    let keys = [
+        "token_file",
+        "password_file",
+        "api_key_file",
+        "secret_access_key_file",
+        "credentials_file",
+        "account_key_file",
+        "sas_token_file",
+        "client_secret_file",
+    ];
+    for key in keys {
         let written = reading.written.text(&format!("destination.{index}.{key}"));
         files.extend(written.map(|path| (key, PathBuf::from(path))));
     }
@@ -213,7 +225,11 @@ fn about_secret_files(reading: &Reading, index: usize, destination: &Destination
         DestinationKind::SplunkHec(hec) => Some(&hec.tls),
         DestinationKind::Elasticsearch(elastic) => Some(&elastic.tls),
         DestinationKind::Syslog(syslog) => Some(&syslog.tls),
-        DestinationKind::File(_) | DestinationKind::S3(_) | DestinationKind::Stdout(_) => None,
+        DestinationKind::File(_)
+        | DestinationKind::S3(_)
+        | DestinationKind::Gcs(_)
+        | DestinationKind::AzureBlob(_)
+        | DestinationKind::Stdout(_) => None,
     };
     files.extend(tls.and_then(|tls| tls.key_file.clone()).map(|path| ("tls key_file", path)));
     let open = files.into_iter().filter(|(_, path)| everyone_may_read(path));

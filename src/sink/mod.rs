@@ -14,10 +14,14 @@ use crate::config::plan::{AgentPlan, DestinationKind, DestinationPlan};
 use crate::disk::Disk;
 
 pub mod elasticsearch;
+pub mod azure_blob;
 pub mod file;
+pub mod gcs;
 pub mod http;
 mod keys;
 pub mod line;
+mod object;
+mod object_http;
 pub mod s3;
 mod sigv4;
 pub mod splunk_hec;
@@ -295,6 +299,8 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
         DestinationKind::Syslog(plan) => {
             Box::new(syslog::SyslogSink::new(plan, destination.choice.schema, &agent.name)?)
         }
+        DestinationKind::Gcs(plan) => Box::new(gcs::GcsSink::new(plan, &agent.origin, keys)?),
+        DestinationKind::AzureBlob(plan) => Box::new(azure_blob::AzureBlobSink::new(plan, &agent.origin, keys)?),
     })
 }
 

@@ -38,7 +38,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
 }
 
 /// An error and its causes, with those that `io::Error` hides.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |cause| cause_of(*cause))
 }
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Client, Identity, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, Identity, Method, Request, RequestBuilder, Response, StatusCode, Url};
 
 use super::tls::{chain, is_resolve_failure, tls_failure, use_ring};
 use super::{Accepted, ProbeError, Probed, Refusal, Step, read_named};
@@ -119,6 +119,12 @@ impl Web {
     /// A request for [`Web::send`] and [`Web::ask_with`].
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url)
+    }
+
+    /// Sends a request of the caller's own making, which has a time-out of its own.
+    pub(super) async fn execute(&self, request: Request) -> Result<Response, Refusal> {
+        let timeout = request.timeout().copied().unwrap_or(self.timeout);
+        self.client.execute(request).await.map_err(|error| failed(error, timeout))
     }
 
     /// Asks without writing, for a probe.

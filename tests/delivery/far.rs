@@ -1,6 +1,6 @@
 //! A destination under test: its plan, its far side, and what that holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::support::front::{Behind, Fault, Front, Receiver};
 use crate::support::journal::{Journal, lines_of, read};
 use crate::support::s3::{ACCESS_KEY, SECRET_KEY, Server};
+use crate::support::stores::{ACCOUNT, ACCOUNT_KEY, Store};
 use crate::support::syslog::{Program, Syslog};
 use crate::support::wire::Wire;
 
@@ -27,6 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The far side.
 pub enum Far {
+    /// A wire to it, which can be broken.
+    Syslog {
+        wire: Wire,
+        syslog: Syslog,
+        transport: Transport,
+    },
     File {
         dir: tempfile::TempDir,
     },
@@ -37,17 +44,17 @@ pub enum Far {
         front: Front,
         server: Server,
         bucket: String,
+        format: ObjectFormat,
+    },
+    Store {
+        front: Front,
+        store: Store,
+        bucket: String,
     },
     Receiver {
         front: Front,
         receiver: Arc<dyn Receiver>,
         make: MakeKind,
-    },
-    /// A wire to it, which can be broken.
-    Syslog {
-        wire: Wire,
-        syslog: Syslog,
-        transport: Transport,
     },
 }
 
@@ -87,15 +94,38 @@ impl Far {
         let address = tokio::task::spawn_blocking(move || server.address()).await.unwrap();
         let bucket = format!("bucket-{}", BUCKETS.fetch_add(1, Relaxed));
         server.make_bucket(&bucket).await;
-        Far::S3 { front: front(address).await, server, bucket }
+        Far::S3 { front: front(address).await, server, bucket, format: ObjectFormat::Zstd }
+    }
+
+    /// A bucket whose segments are to be gzip.
+    pub async fn s3_gzip(server: Server) -> Self {
+        match Far::s3(server).await {
+            Far::S3 { front, server, bucket, .. } => Far::S3 { front, server, bucket, format: ObjectFormat::Gzip },
+            other => other,
+        }
+    }
+
+    pub async fn store(store: Store) -> Self {
+        static BUCKETS: AtomicU32 = AtomicU32::new(0);
+        let address = tokio::task::spawn_blocking(move || store.address()).await.unwrap();
+        let bucket = format!("bucket-{}", BUCKETS.fetch_add(1, Relaxed));
+        store.make_bucket(&bucket).await;
+        Far::Store { front: Front::start(Behind::Server(address), None).await, store, bucket }
     }
 
     pub fn kind(&self) -> DestinationKind {
         match self {
             Far::File { .. } => DestinationKind::File(FilePlan { path: self.path() }),
             Far::Http { front } => DestinationKind::Http(Box::new(http_plan(&format!("http://{}/in", front.address)))),
-            Far::S3 { front, bucket, .. } => {
-                DestinationKind::S3(Box::new(s3_plan(&format!("http://{}", front.address), bucket)))
+            Far::S3 { front, bucket, format, .. } => {
+                let plan = s3_plan(&format!("http://{}", front.address), bucket);
+                DestinationKind::S3(Box::new(S3Plan { format: *format, ..plan }))
+            }
+            Far::Store { front, store: Store::Gcs, bucket } => {
+                DestinationKind::Gcs(Box::new(gcs_plan(&format!("http://{}", front.address), bucket)))
+            }
+            Far::Store { front, store: Store::Azure, bucket } => {
+                DestinationKind::AzureBlob(Box::new(azure_plan(&format!("http://{}/{ACCOUNT}", front.address), bucket)))
             }
             Far::Receiver { front, make, .. } => make(&format!("http://{}", front.address)),
             Far::Syslog { .. } => DestinationKind::Syslog(Box::new(self.syslog_plan())),
@@ -116,7 +146,9 @@ impl Far {
 
     pub fn front(&mut self) -> &mut Front {
         match self {
-            Far::Http { front } | Far::S3 { front, .. } | Far::Receiver { front, .. } => front,
+            Far::Http { front } | Far::S3 { front, .. } | Far::Store { front, .. } | Far::Receiver { front, .. } => {
+                front
+            }
             Far::File { .. } | Far::Syslog { .. } => panic!("this one has no front"),
         }
     }
@@ -168,9 +200,10 @@ impl Far {
         let all: Vec<(String, Vec<u8>)> = match self {
             Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } => Vec::new(),
             Far::S3 { server, bucket, .. } => server.objects(bucket).await.into_iter().collect(),
+            Far::Store { store, bucket, .. } => store.objects(bucket).await.into_iter().collect(),
             Far::File { .. } => folder(self.path()),
         };
-        all.into_iter().filter(|(name, _)| name.ends_with(".ndjson.zst")).collect()
+        all.into_iter().filter(|(name, _)| name.contains(".ndjson.")).collect()
     }
 
     /// Every line of `journal` that must be there is there, and no other.
@@ -239,6 +272,7 @@ pub fn s3_plan(endpoint: &str, bucket: &str) -> S3Plan {
     S3Plan {
         bucket: bucket.to_owned(),
         prefix: "evidence".to_owned(),
+        format: ObjectFormat::Zstd,
         region: Some("us-east-1".to_owned()),
         endpoint: Some(endpoint.to_owned()),
         path_style: true,
@@ -246,6 +280,46 @@ pub fn s3_plan(endpoint: &str, bucket: &str) -> S3Plan {
             access_key_id: ACCESS_KEY.to_owned(),
             secret_access_key: Secret::new(SECRET_KEY.to_owned()),
         }),
+        role: None,
+        bucket_owner: None,
+        lock: None,
+        legal_hold: false,
+        storage_class: None,
+        encryption: None,
+        tags: BTreeMap::new(),
+        tls: TlsPlan::default(),
+        timeout: TIMEOUT,
+    }
+}
+
+pub fn gcs_plan(endpoint: &str, bucket: &str) -> GcsPlan {
+    GcsPlan {
+        bucket: bucket.to_owned(),
+        prefix: "evidence".to_owned(),
+        format: ObjectFormat::Zstd,
+        endpoint: endpoint.to_owned(),
+        credentials_file: Some(PathBuf::from("tests/delivery/gcs-nobody.json").canonicalize().unwrap()),
+        lock: None,
+        hold: None,
+        storage_class: None,
+        kms_key_name: None,
+        tls: TlsPlan::default(),
+        timeout: TIMEOUT,
+    }
+}
+
+pub fn azure_plan(endpoint: &str, container: &str) -> AzurePlan {
+    AzurePlan {
+        account: ACCOUNT.to_owned(),
+        container: container.to_owned(),
+        prefix: "evidence".to_owned(),
+        format: ObjectFormat::Zstd,
+        endpoint: endpoint.to_owned(),
+        credentials: AzureCredentials::AccountKey(Secret::new(ACCOUNT_KEY.to_owned())),
+        lock: None,
+        legal_hold: false,
+        access_tier: None,
+        tags: BTreeMap::new(),
         tls: TlsPlan::default(),
         timeout: TIMEOUT,
     }

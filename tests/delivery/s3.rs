@@ -2,14 +2,15 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use sealtrail::config::plan::{DestinationKind, FilePlan, S3Plan};
+use aws_sdk_s3::types::{ObjectLockLegalHoldStatus, ObjectLockMode, ServerSideEncryption, StorageClass};
+use sealtrail::config::plan::{DestinationKind, FilePlan, LockMode, ObjectFormat, ObjectLock, S3Encryption, S3Plan};
 use sealtrail::config::secret::Secret;
 use sealtrail::ship;
 use sealtrail::sink::Step;
 
 use crate::far::{Far, Run, plan, s3_plan};
 use crate::support::certs::Certs;
-use crate::support::front::{Behind, Fault, Front};
+use crate::support::front::{Behind, Fault, Front, Got, Receiver, Reply};
 use crate::support::journal::Journal;
 use crate::support::s3::Server;
 
@@ -133,6 +134,145 @@ async fn a_probe_tries_the_right_to_write_and_writes_nothing() {
         let found = ship::probe(&plan(&journal, vec![far.kind()])).await;
         assert_eq!(found[0].result.as_ref().unwrap_err().step, Step::Connect, "{found:?}");
     }
+}
+
+/// A bucket of moto's with Object Lock, and a plan for it that uses everything that can be put with an object.
+async fn locked(far: &mut Far, mode: LockMode) -> S3Plan {
+    static BUCKETS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let bucket = format!("locked-{}", BUCKETS.fetch_add(1, Relaxed));
+    let make = Server::Moto.client().create_bucket().bucket(&bucket).object_lock_enabled_for_bucket(true);
+    make.send().await.unwrap();
+    let mut s3 = s3_plan(&format!("http://{}", far.front().address), &bucket);
+    s3.lock = Some(ObjectLock { mode, days: 400 });
+    s3.legal_hold = true;
+    s3.storage_class = Some("STANDARD_IA".to_owned());
+    s3.encryption = Some(S3Encryption::Kms(Some("alias/audit".to_owned())));
+    s3.tags = [("class".to_owned(), "audit log".to_owned()), ("a+b".to_owned(), "c=d".to_owned())].into();
+    s3
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_object_is_put_with_its_lock_hold_class_key_and_tags_the_public_key_too() {
+    let (journal, mut far) = (Journal::filled(), Far::s3(Server::Moto).await);
+    for (mode, stored) in
+        [(LockMode::Liftable, ObjectLockMode::Governance), (LockMode::Binding, ObjectLockMode::Compliance)]
+    {
+        let s3 = locked(&mut far, mode).await;
+        // The second time everything is there already.
+        for _ in 0..2 {
+            std::fs::remove_file(journal.cursor("d0")).ok();
+            let run = Run::start(&journal, vec![kind(s3.clone())]);
+            run.until("delivered", |health| health.next_line.load(Relaxed) >= 24).await;
+            run.stop().await;
+        }
+        let client = Server::Moto.client();
+        let names: Vec<String> = Server::Moto.objects(&s3.bucket).await.into_keys().collect();
+        assert_eq!(names.len(), 3);
+        for name in names {
+            let head = client.head_object().bucket(&s3.bucket).key(&name).send().await.unwrap();
+            assert_eq!(head.object_lock_mode(), Some(&stored), "{name}");
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+            let days = (head.object_lock_retain_until_date().unwrap().secs() - now + 60) / 86_400;
+            assert_eq!(days, 400, "{name}");
+            assert_eq!(head.object_lock_legal_hold_status(), Some(&ObjectLockLegalHoldStatus::On));
+            assert_eq!(head.storage_class(), Some(&StorageClass::StandardIa));
+            assert_eq!(head.server_side_encryption(), Some(&ServerSideEncryption::AwsKms));
+            assert_eq!(head.ssekms_key_id(), Some("alias/audit"));
+            let tags = client.get_object_tagging().bucket(&s3.bucket).key(&name).send().await.unwrap();
+            let mut tags: Vec<(&str, &str)> = tags.tag_set().iter().map(|tag| (tag.key(), tag.value())).collect();
+            tags.sort_unstable();
+            assert_eq!(tags, [("a+b", "c=d"), ("class", "audit log")]);
+            let version = head.version_id().unwrap();
+            let delete = client.delete_object().bucket(&s3.bucket).key(&name).version_id(version).send().await;
+            assert!(delete.is_err(), "{name} could be deleted");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_asks_whether_a_bucket_can_lock() {
+    let (journal, mut far) = (Journal::filled(), Far::s3(Server::Moto).await);
+    let s3 = locked(&mut far, LockMode::Binding).await;
+    let found = ship::probe(&plan(&journal, vec![kind(s3.clone())])).await;
+    assert!(found[0].result.is_ok(), "{found:?}");
+    assert!(Server::Moto.objects(&s3.bucket).await.is_empty());
+    let without = S3Plan { bucket: bucket(&far).to_owned(), ..s3 };
+    let found = ship::probe(&plan(&journal, vec![kind(without)])).await;
+    let error = found[0].result.as_ref().unwrap_err();
+    assert!(error.why.contains("has no Object Lock") && error.step == Step::Answer, "{error:?}");
+}
+
+/// S3 as far as it says whose a bucket is and where.
+struct Elsewhere;
+
+impl Receiver for Elsewhere {
+    fn answer(&self, got: &Got) -> Reply {
+        match got.header("x-amz-expected-bucket-owner") {
+            Some("123456789012") => {
+                let region = ("x-amz-bucket-region", "eu-west-1".to_owned());
+                let body = "<Error><Code>PermanentRedirect</Code><Message>x</Message></Error>";
+                Reply { headers: vec![region], ..Reply::new(301, body) }
+            }
+            _ => Reply::new(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"),
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_of_another_account_or_region_is_told_as_that() {
+    let front = Front::start(Behind::Receiver(std::sync::Arc::new(Elsewhere)), None).await;
+    for (owner, word) in [("123456789012", "eu-west-1"), ("210987654321", "expected_bucket_owner")] {
+        let journal = Journal::filled();
+        let mut s3 = s3_plan(&format!("http://{}", front.address), "acme-audit");
+        s3.bucket_owner = Some(owner.to_owned());
+        let run = Run::start(&journal, vec![kind(s3.clone())]);
+        run.until("stopped", |health| health.stopped.load(Relaxed)).await;
+        let problem = run.one().problem.get().unwrap();
+        assert!(problem.contains(word), "{problem}");
+        run.stop().await;
+        let found = ship::probe(&plan(&journal, vec![kind(s3)])).await;
+        assert!(found[0].result.as_ref().unwrap_err().hint.contains(word), "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_lines_under_the_key_packed_otherwise_are_the_same_evidence() {
+    use std::io::Write;
+    for (lines, same) in [(0..12, true), (1..12, false)] {
+        let (journal, far) = (Journal::filled(), Far::s3_gzip(Server::S3s).await);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(1));
+        for line in lines {
+            writeln!(encoder, "{}", journal.lines[line]).unwrap();
+        }
+        let packed: &'static [u8] = encoder.finish().unwrap().leak();
+        let key = format!("{FOLDER}/date=2026-11-06/00000000000000000000-00000000000000000011.ndjson.gz");
+        Server::S3s.put(bucket(&far), &key, packed).await;
+        let run = Run::start(&journal, vec![far.kind()]);
+        if same {
+            run.until_delivered(&far, &journal).await;
+        } else {
+            run.until("stopped", |health| health.stopped.load(Relaxed)).await;
+            assert!(run.one().problem.get().unwrap().contains("other content"));
+        }
+        run.stop().await;
+        assert_eq!(Server::S3s.objects(bucket(&far)).await[&key], packed, "not touched");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_gzip_sends_says_so_in_its_name_and_type() {
+    let (journal, far) = (Journal::filled(), Far::s3_gzip(Server::Moto).await);
+    assert!(matches!(&far, Far::S3 { format: ObjectFormat::Gzip, .. }));
+    let run = Run::start(&journal, vec![far.kind()]);
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+    let key = format!("{FOLDER}/date=2026-11-06/00000000000000000000-00000000000000000011.ndjson.gz");
+    let head = Server::Moto.client().head_object().bucket(bucket(&far)).key(&key).send().await.unwrap();
+    assert_eq!((head.content_type(), head.content_encoding()), (Some("application/gzip"), None));
 }
 
 #[tokio::test]

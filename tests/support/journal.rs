@@ -1,7 +1,7 @@
 //! A journal of arbitrary lines: segments of zstd frames as the agent writes them, and the head that it publishes.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use sealtrail::journal::Head;
@@ -85,9 +85,14 @@ fn frame(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The lines in compressed bytes.
+/// The lines in compressed bytes, zstd or gzip.
 pub fn lines_of(compressed: &[u8]) -> Vec<String> {
-    let text = zstd::stream::decode_all(compressed).unwrap();
+    let mut text = Vec::new();
+    if compressed.starts_with(&[0x1f, 0x8b]) {
+        flate2::read::GzDecoder::new(compressed).read_to_end(&mut text).unwrap();
+    } else {
+        text = zstd::stream::decode_all(compressed).unwrap();
+    }
     String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
 }
 

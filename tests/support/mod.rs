@@ -10,3 +10,4 @@ pub mod journal;
 pub mod s3;
 pub mod syslog;
 pub mod wire;
+pub mod stores;
