@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::bounds;
+use super::bounds::{self, Bound};
 use super::fields::names;
 use super::keys;
 use super::nearest;
@@ -17,9 +17,15 @@ use super::show::{Row, Shown, row, text};
 use crate::schema::Schema;
 use crate::shape::Category;
 
+mod datadog;
 mod file;
 mod http;
+mod loki;
+pub(super) mod oauth2;
+mod otlp;
 mod s3;
+mod secops;
+mod sentinel;
 
 /// A type of destination.
 pub(super) struct Type {
@@ -43,7 +49,8 @@ impl Type {
 }
 
 /// All types.
-pub(super) const TYPES: &[Type] = &[file::TYPE, http::TYPE, s3::TYPE];
+pub(super) const TYPES: &[Type] =
+    &[file::TYPE, http::TYPE, s3::TYPE, otlp::TYPE, loki::TYPE, datadog::TYPE, sentinel::TYPE, secops::TYPE];
 
 /// Its keys, read; nothing filled in of those that all types share.
 pub(super) struct DestinationTable {
@@ -141,6 +148,11 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
         DestinationKind::File(file) => file::rows(file),
         DestinationKind::Http(http) => http::rows(http, shown),
         DestinationKind::S3(s3) => s3::rows(s3, shown),
+        DestinationKind::Otlp(otlp) => otlp::rows(otlp, shown),
+        DestinationKind::Loki(loki) => loki::rows(loki, shown),
+        DestinationKind::Datadog(datadog) => datadog::rows(datadog, shown),
+        DestinationKind::Sentinel(sentinel) => sentinel::rows(sentinel, shown),
+        DestinationKind::Secops(secops) => secops::rows(secops, shown),
     };
     let takes_lines = TYPES.iter().any(|one| one.name == destination.kind.name() && one.takes_lines);
     let choice = takes_lines.then(|| choice_rows(&destination.choice));
@@ -174,10 +186,20 @@ fn compression(section: &mut Section<'_, '_>, default: Compression) -> Compressi
     section.choice("compression", &choices, &[]).map_or(default, |at| at.value)
 }
 
-/// The bounds keep it below the largest `usize`.
+/// The same where a server knows gzip at most.
+fn gzip_or_none(section: &mut Section<'_, '_>) -> Compression {
+    let choices = [Compression::None, Compression::Gzip].map(|one| (one.name(), one));
+    section.choice("compression", &choices, &[]).map_or(Compression::Gzip, |at| at.value)
+}
+
 fn batch_max_bytes(section: &mut Section<'_, '_>) -> usize {
-    let bytes = section.size("batch_max_bytes", bounds::BATCH_MAX_BYTES).map(|at| at.value);
-    usize::try_from(bytes.unwrap_or(bounds::BATCH_MAX_BYTES.default)).unwrap_or(usize::MAX)
+    batch_of(section, bounds::BATCH_MAX_BYTES)
+}
+
+/// The bounds keep it below the largest `usize`.
+fn batch_of(section: &mut Section<'_, '_>, bound: Bound<u64>) -> usize {
+    let bytes = section.size("batch_max_bytes", bound).map(|at| at.value);
+    usize::try_from(bytes.unwrap_or(bound.default)).unwrap_or(usize::MAX)
 }
 
 fn timeout(section: &mut Section<'_, '_>) -> Duration {

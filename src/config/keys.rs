@@ -3,7 +3,7 @@
 //! One list for three readers: the unknown-key message, the test that `config.example.toml` holds them all, and the rule
 //! that a destination takes only the keys of its type.
 
-use super::destination::TYPES;
+use super::destination::{TYPES, oauth2};
 use crate::identity;
 
 /// Tables of the file, in the order in which the example shows them.
@@ -79,21 +79,8 @@ pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "user
 const LATER: &[(&str, &str)] = &[("destination", "object_lock"), ("destination", "retention_days")];
 
 /// Destination types of later releases.
-pub(super) const LATER_TYPES: &[&str] = &[
-    "gcs",
-    "azure_blob",
-    "splunk_hec",
-    "elasticsearch",
-    "opensearch",
-    "syslog",
-    "otlp",
-    "kafka",
-    "sentinel",
-    "secops",
-    "datadog",
-    "loki",
-    "stdout",
-];
+pub(super) const LATER_TYPES: &[&str] =
+    &["gcs", "azure_blob", "splunk_hec", "elasticsearch", "opensearch", "syslog", "kafka", "stdout"];
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
 pub fn all() -> Vec<String> {
@@ -115,6 +102,7 @@ pub fn all() -> Vec<String> {
         let inner = |key: &'static str| match key {
             "tls" => kind.tls,
             "only" => ONLY,
+            "oauth2" => oauth2::KEYS,
             _ => &[],
         };
         for key in DESTINATION.iter().chain(of_lines).chain(kind.keys) {

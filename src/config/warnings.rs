@@ -117,18 +117,40 @@ fn about_required(plan: &Plan) -> Option<Warning> {
     })
 }
 
-fn about_plain_http(destination: &DestinationPlan) -> Option<Warning> {
-    let (key, url) = match &destination.kind {
-        DestinationKind::Http(http) => ("url", http.url.as_str()),
-        DestinationKind::S3(s3) => ("endpoint", s3.endpoint.as_deref()?),
-        DestinationKind::File(_) => return None,
-    };
+fn about_plain_http(destination: &DestinationPlan) -> Vec<Warning> {
+    let about = |(key, url): (&str, &str)| plain_http(destination, key, url);
+    destination_url(destination).and_then(about).into_iter().chain(token_url(destination).and_then(about)).collect()
+}
+
+fn plain_http(destination: &DestinationPlan, key: &str, url: &str) -> Option<Warning> {
     let url = reqwest::Url::parse(url).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
     let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     (url.scheme() == "http" && !loopback).then(|| {
         let message = format!("http:// to {host}: records and secrets travel in the clear");
         warning(format!("[[destination]] {} {key}", destination.name), message, "use https://")
+    })
+}
+
+fn token_url(destination: &DestinationPlan) -> Option<(&str, &str)> {
+    let oauth2 = match &destination.kind {
+        DestinationKind::Http(http) => http.oauth2.as_ref()?,
+        DestinationKind::Sentinel(sentinel) => &sentinel.oauth2,
+        _ => return None,
+    };
+    Some(("oauth2 token_url", oauth2.token_url.as_str()))
+}
+
+fn destination_url(destination: &DestinationPlan) -> Option<(&str, &str)> {
+    Some(match &destination.kind {
+        DestinationKind::Http(http) => ("url", http.url.as_str()),
+        DestinationKind::S3(s3) => ("endpoint", s3.endpoint.as_deref()?),
+        DestinationKind::Otlp(otlp) => ("url", otlp.url.as_str()),
+        DestinationKind::Loki(loki) => ("url", loki.url.as_str()),
+        DestinationKind::Datadog(datadog) => ("url", datadog.url.as_deref()?),
+        DestinationKind::Sentinel(sentinel) => ("url", sentinel.url.as_str()),
+        DestinationKind::Secops(secops) => ("url", secops.url.as_deref()?),
+        DestinationKind::File(_) => return None,
     })
 }
 
@@ -166,13 +188,26 @@ const GRANTS_TOLD_MAX: usize = 10;
 /// Files of secrets that more than their owner and group can read.
 fn about_secret_files(reading: &Reading, index: usize, destination: &DestinationPlan) -> Vec<Warning> {
     let mut files: Vec<(&str, PathBuf)> = Vec::new();
-    for key in ["token_file", "secret_access_key_file"] {
+    let keys = [
+        "token_file",
+        "secret_access_key_file",
+        "password_file",
+        "api_key_file",
+        "credentials_file",
+        "oauth2.client_secret_file",
+    ];
+    for key in keys {
         let written = reading.written.text(&format!("destination.{index}.{key}"));
         files.extend(written.map(|path| (key, PathBuf::from(path))));
     }
-    if let DestinationKind::Http(http) = &destination.kind {
-        files.extend(http.tls.key_file.clone().map(|path| ("tls key_file", path)));
-    }
+    let tls = match &destination.kind {
+        DestinationKind::Http(http) => Some(&http.tls),
+        DestinationKind::Otlp(otlp) => Some(&otlp.tls),
+        DestinationKind::Loki(loki) => Some(&loki.tls),
+        DestinationKind::Sentinel(sentinel) => Some(&sentinel.tls),
+        _ => None,
+    };
+    files.extend(tls.and_then(|tls| tls.key_file.clone()).map(|path| ("tls key_file", path)));
     let open = files.into_iter().filter(|(_, path)| everyone_may_read(path));
     open.map(|(key, path)| {
         let message = format!("{} can be read by everyone on this host", path.display());

@@ -13,11 +13,17 @@ use std::time::Duration;
 use crate::config::plan::{AgentPlan, DestinationKind, DestinationPlan};
 use crate::disk::Disk;
 
+pub mod datadog;
 pub mod file;
 pub mod http;
 mod keys;
 pub mod line;
+pub mod loki;
+mod oauth;
+pub mod otlp;
 pub mod s3;
+pub mod secops;
+pub mod sentinel;
 mod tls;
 mod web;
 
@@ -268,8 +274,15 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
     let keys = agent.state_dir.join("keys");
     Ok(match &destination.kind {
         DestinationKind::File(plan) => Box::new(file::FileSink::new(Arc::clone(disk), plan, keys)),
-        DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan, destination.choice.schema, &agent.origin)?),
         DestinationKind::S3(plan) => Box::new(s3::S3Sink::new(plan, &agent.origin, keys)?),
+        DestinationKind::Otlp(plan) => Box::new(otlp::OtlpSink::new(plan, destination.choice.schema, &agent.name)?),
+        DestinationKind::Loki(plan) => Box::new(loki::LokiSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Datadog(plan) => {
+            Box::new(datadog::DatadogSink::new(plan, destination.choice.schema, &agent.name)?)
+        }
+        DestinationKind::Sentinel(plan) => Box::new(sentinel::SentinelSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Secops(plan) => Box::new(secops::SecopsSink::new(plan, destination.choice.schema)?),
     })
 }
 

@@ -1,6 +1,6 @@
 //! A destination under test: its plan, its far side, and what that holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -148,7 +148,9 @@ pub fn http_plan(url: &str) -> HttpPlan {
     HttpPlan {
         url: url.to_owned(),
         headers: [("x-tenant".to_owned(), Secret::new("acme".to_owned()))].into(),
+        templates: BTreeMap::new(),
         token: None,
+        oauth2: None,
         tls: TlsPlan::default(),
         compression: Compression::Gzip,
         batch_max_bytes: 400,
