@@ -31,6 +31,7 @@ use crate::lookout::Lookout;
 use crate::redact::hash::HashKey;
 use crate::sessions::Sessions;
 use crate::sessions::table::GivenUp as CountGivenUp;
+use crate::ship::Said;
 use crate::tail::archives::Unpacked;
 use crate::tail::watch::Wake;
 use crate::tail::{Looked, Tail};
@@ -46,6 +47,9 @@ pub struct Core {
     health: Arc<Health>,
     head: watch::Sender<Head>,
     wakes: Receiver<Wake>,
+    said: Receiver<Said>,
+    /// Acts of the couriers in the block under construction, and in the one that is being written.
+    unsealed_said: [Vec<Arc<AtomicBool>>; 2],
     /// Since when something waits to be sealed.
     waiting_since_ms: Option<u64>,
     last_seal_ms: u64,
@@ -107,6 +111,8 @@ pub struct Parts {
     pub head: watch::Sender<Head>,
     /// What wakes it.
     pub wakes: Receiver<Wake>,
+    /// What the couriers have to say.
+    pub said: Receiver<Said>,
     /// Set by whoever wants it to end.
     pub stop: Arc<AtomicBool>,
 }
@@ -146,6 +152,8 @@ impl Core {
             health: parts.health,
             head: parts.head,
             wakes: parts.wakes,
+            said: parts.said,
+            unsealed_said: Default::default(),
             waiting_since_ms: Some(now),
             last_seal_ms: now,
             seal_takes_ms: 0,
@@ -206,6 +214,7 @@ impl Core {
         let busy = if reads { self.read_all(now)? } else { self.try_again()? };
         let acts = self.lookout.turn(now, reads, &self.health);
         acts.into_iter().for_each(|act| self.say(act));
+        self.hear_couriers();
         self.tell_missing(now);
         self.tell_unmapped(now);
         if self.seal_is_due(now) {
@@ -265,6 +274,14 @@ impl Core {
         }
         self.intake.block.acts.push(act);
         self.waiting_since_ms.get_or_insert(self.host.clock.since_boot_ms());
+    }
+
+    /// Puts into the trail what the couriers have to say.
+    fn hear_couriers(&mut self) {
+        while let Ok(Said { act, sealed }) = self.said.try_recv() {
+            self.unsealed_said[0].push(sealed);
+            self.say(act);
+        }
     }
 
     /// Sleeps until there is something to do.

@@ -49,6 +49,18 @@ pub const DETECT_BYTES_MAX: usize = 64 * KIB;
 /// Wake-ups that wait for the core thread. More are not needed: one is enough to make it look everywhere.
 pub const WAKES_MAX: usize = 16;
 
+/// What destinations have to tell that waits for the core thread. What finds no room is told later.
+pub const COURIERS_ACTS_MAX: usize = 64;
+
+/// Dead letters that are sent again, or dropped, before a courier goes on with the trail.
+pub const DEAD_LETTERS_AT_ONCE: usize = 256;
+
+/// Dead letters that an agent's line names; of more it says how many.
+pub const DEAD_LETTERS_NAMED: usize = 20;
+
+/// How often the trail says that a destination refuses lines: a destination that refuses every line must not double the trail.
+pub const DEAD_LETTERS_TOLD_MS: u64 = 60_000;
+
 /// After a wake-up, how long writes may gather before they are read: fewer turns for a steadily growing log.
 pub const GATHER_MS: u64 = 20;
 
@@ -212,6 +224,9 @@ pub const IDENTITY_ANSWERS: usize = 1024;
 
 /// What is asked, where it is longer, is asked each time: such names are nobody's.
 pub const IDENTITY_KEY_BYTES_MAX: usize = 1024;
+
+/// Members of an object that a line is mapped by, 56 bytes each in memory. An object that has more is copied as it is, and a line of more is kept as text.
+pub const SCHEMA_MEMBERS_MAX: usize = 4096;
 
 /// Accounts without a rule that are counted apart. Past it the one with the fewest rows gives its place, and its count, to the next.
 pub const UNMAPPED_ACCOUNTS_MAX: usize = 256;

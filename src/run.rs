@@ -30,6 +30,7 @@ use crate::journal::write::{Act, WriteError, Writer};
 use crate::keys::{self, KeysError};
 use crate::limits::{STOP_MS, WAKES_MAX};
 use crate::sessions::{self, Sessions};
+use crate::ship::Teller;
 use crate::tail::Tail;
 use crate::tail::watch::{Wake, Watch};
 use crate::{disk, durable, health, ship, status};
@@ -128,7 +129,8 @@ pub fn run(plan: Plan, How { drain, adopt_state }: How) -> Result<Ended, RunErro
     health.journal.continuity.set(started.problem);
     let (head, head_seen) = watch::channel(started.writer.head());
     let stop = Arc::new(AtomicBool::new(false));
-    let edge = Edge::start(&host, &plan, head_seen, &health, Stopper { flag: Arc::clone(&stop), wake })?;
+    let (teller, said) = Teller::new();
+    let edge = Edge::start(&host, &plan, head_seen, &health, Stopper { flag: Arc::clone(&stop), wake }, teller)?;
     let parts = Parts {
         host,
         plan: Arc::clone(&plan),
@@ -140,6 +142,7 @@ pub fn run(plan: Plan, How { drain, adopt_state }: How) -> Result<Ended, RunErro
         health: Arc::clone(&health),
         head: head.clone(),
         wakes,
+        said,
         stop: Arc::clone(&stop),
     };
     let core = Core::new(parts, started.acts);
@@ -272,13 +275,14 @@ impl Edge {
         head: watch::Receiver<Head>,
         health: &Arc<Health>,
         stopper: Stopper,
+        teller: Teller,
     ) -> Result<Self, RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Thread)?;
         // Before the first row is read: from here on a signal means a clean end.
         let doors = runtime.block_on(open_doors(plan))?;
         let (order, orders) = watch::channel(Order::GoOn);
         let (host, plan, health) = (host.clone(), Arc::clone(plan), Arc::clone(health));
-        let work = move || runtime.block_on(serve(host, plan, head, health, stopper, doors, orders));
+        let work = move || runtime.block_on(serve(host, plan, head, health, stopper, teller, doors, orders));
         let thread = std::thread::Builder::new().name("edge".to_owned()).spawn(work).map_err(RunError::Thread)?;
         Ok(Edge { thread, order })
     }
@@ -309,17 +313,19 @@ async fn open_doors(plan: &Plan) -> Result<Doors, RunError> {
 }
 
 /// Everything asynchronous, until it is ordered to end.
+#[expect(clippy::too_many_arguments, reason = "each is another's, and all are needed at once")]
 async fn serve(
     host: Host,
     plan: Arc<Plan>,
     head: watch::Receiver<Head>,
     health: Arc<Health>,
     stopper: Stopper,
+    teller: Teller,
     doors: Doors,
     mut orders: watch::Receiver<Order>,
 ) -> bool {
     let (end, ended) = watch::channel(false);
-    let ship = ship::start(&plan, &host, head, ended.clone(), Arc::clone(&health));
+    let ship = ship::start(&plan, &host, head, ended.clone(), Arc::clone(&health), teller);
     if let Some(listener) = doors.health {
         tokio::spawn(health::http::serve(listener, Arc::clone(&health), ended.clone()));
     }

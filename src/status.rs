@@ -200,8 +200,11 @@ pub struct DestinationStatus {
     pub lag_seconds: u64,
     /// Requests made again.
     pub retries: u64,
-    /// Lines in the dead-letter folder.
+    /// Lines that it refused in this run.
     pub dead_letters: u64,
+    /// Lines in the dead-letter folder.
+    #[serde(default)]
+    pub dead_letters_kept: u64,
     /// Its last success.
     pub last_success: Option<String>,
     /// The standing problem.
@@ -468,6 +471,7 @@ fn destination(one: &DestinationHealth, health: &Health, now_ms: u64) -> Destina
         lag_seconds: metrics::destination_lag_ms(one, health, now_ms) / 1000,
         retries: get(&one.retries),
         dead_letters: get(&one.dead_letters),
+        dead_letters_kept: get(&one.dead_letters_kept),
         last_success: time(&one.last_success_ms),
         problem,
     }
@@ -618,7 +622,7 @@ fn destination_rows(destinations: &[DestinationStatus]) -> Vec<Vec<String>> {
             count(one.lag_lines),
             lag,
             count(one.retries),
-            count(one.dead_letters),
+            count(one.dead_letters.max(one.dead_letters_kept)),
             one.problem.clone().unwrap_or_default(),
         ]
     }));

@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "run",
     "check",
     "parse",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 12] = [
     "redact",
     "verify",
     "status",
+    "dead-letter",
     "keys",
     "demo",
     "completions",
@@ -61,7 +62,7 @@ fn every_command_of_the_help_is_in_the_list_above() {
     let names =
         commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|n| !n.is_empty()));
     let names: Vec<&str> = names.filter(|name| *name != "help").collect();
-    assert_eq!(names, COMMANDS[..11]);
+    assert_eq!(names, COMMANDS[..12]);
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn the_example_does_the_same_as_the_smallest_file() {
 #[test]
 fn every_key_of_the_example_stands_at_its_default() {
     let written = example_lines(|line| !line.contains("# example"));
-    // The example's second and third destination have keys without a default; the next test is about those.
+    // The example's further destinations have keys without a default; the next test is about those.
     let written = written.split("[[destination]]").take(2).collect::<Vec<_>>().join("[[destination]]");
     let smallest = read_text(&example()).unwrap();
     assert_eq!(debug(read_text(&written).unwrap().plan), debug(smallest.plan));
@@ -113,7 +113,7 @@ fn every_key_of_the_example_stands_at_its_default() {
 
 #[test]
 fn every_key_of_the_example_destinations_stands_at_its_default() {
-    let needed = ["name", "type", "url", "bucket"].map(|key| format!("{key} = "));
+    let needed = ["name", "type", "url", "bucket", "address"].map(|key| format!("{key} = "));
     let is_needed = |line: &str| line.contains("# needed") || needed.iter().any(|key| line.starts_with(key));
     let with_defaults = example_lines(|line| is_needed(line) || !line.contains("# example"));
     let without = example_lines(|line| {
@@ -185,12 +185,18 @@ fn a_pattern_without_a_slash_leaves_out_that_name_in_every_folder() {
 
 #[test]
 fn a_token_is_read_from_a_file_without_its_newline() {
+    let lines = |keys: &str| format!("{SOURCE}\n[[destination]]\nname = \"c\"\n{keys}\n");
+    let syslog = |keys: &str| lines(&format!("type = \"syslog\"\naddress = \"logs.example:6514\"\n{keys}"));
+    assert_warned(&syslog("transport = \"tcp\""), "tcp to logs.example: records travel in the clear");
+    assert_warned(&syslog("transport = \"udp\""), "nobody can tell which");
+    assert_warned(&syslog(""), "never say that they have a line");
+    assert_warned(&lines("type = \"stdout\""), "never say that they have a line");
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     fs::write(&token, "s3cr3t\n").unwrap();
     let reading = read_text(&http(&format!("token_file = {token:?}"))).unwrap();
     let DestinationKind::Http(http) = &reading.plan.destinations[0].kind else { panic!() };
-    assert_eq!(http.token.as_ref().map(|token| token.expose()), Some("s3cr3t"));
+    assert_eq!(http.token.as_ref().map(|token| token.expose()), Some("s3cr3t".to_owned()));
 }
 
 #[test]
@@ -199,7 +205,8 @@ fn a_header_says_something_of_its_batch_unless_a_variable_stands_in_it() {
     let reading = read_text(&text).unwrap();
     let DestinationKind::Http(http) = &reading.plan.destinations[0].kind else { panic!() };
     assert_eq!(http.templates.keys().collect::<Vec<_>>(), ["X-Batch"]);
-    assert_eq!((http.headers["X-Set"].expose(), http.headers["X-Plain"].expose()), ("from-env{first", "1"));
+    let fixed = ["X-Set", "X-Plain"].map(|name| http.headers[name].expose());
+    assert_eq!(fixed, ["from-env{first", "1"]);
 }
 
 #[test]
@@ -365,6 +372,10 @@ fn plain_http_to_this_host_is_no_risk() {
         let text = http("").replace("https://collector.example", &format!("http://{host}"));
         assert!(!shown(&read_text(&text).unwrap()).contains("in the clear"), "{host}");
     }
+    let syslog = "[[destination]]\nname = \"c\"\ntype = \"syslog\"\naddress = \"[::1]:514\"\ntransport = \"tcp\"\n";
+    let archive = "[[destination]]\nname = \"a\"\ntype = \"file\"\npath = \"/srv/a\"\n";
+    let shown = shown(&read_text(&format!("{SOURCE}{syslog}{archive}")).unwrap());
+    assert!(!shown.contains("in the clear") && !shown.contains("never say"), "{shown}");
 }
 
 fn assert_warned(text: &str, message: &str) {
@@ -450,6 +461,8 @@ fn what_is_not_written_is_marked_as_a_default_and_what_is_written_is_not() {
 fn env(name: &str) -> Result<String, VarError> {
     match name {
         "SET" => Ok("from-env".to_owned()),
+        // Those of the example that have no default.
+        "COLLECTOR_TOKEN" | "SPLUNK_HEC_TOKEN" => Ok("from-env".to_owned()),
         "EMPTY" => Ok(String::new()),
         "TWO_LINES" => Ok("one\ntwo".to_owned()),
         _ => Err(VarError::NotPresent),

@@ -9,6 +9,8 @@ mod conformance;
 mod couriers;
 #[path = "delivery/datadog.rs"]
 mod datadog;
+#[path = "delivery/elasticsearch.rs"]
+mod elasticsearch;
 #[path = "delivery/far.rs"]
 mod far;
 #[path = "delivery/http.rs"]
@@ -27,3 +29,11 @@ mod s3;
 mod secops;
 #[path = "delivery/sentinel.rs"]
 mod sentinel;
+#[path = "delivery/splunk_hec.rs"]
+mod splunk_hec;
+#[path = "delivery/templates.rs"]
+mod templates;
+#[path = "delivery/stdout.rs"]
+mod stdout;
+#[path = "delivery/syslog.rs"]
+mod syslog;

@@ -33,6 +33,49 @@ install_moto() {
     "$tools/moto/bin/pip" install --quiet "moto[server,s3]==$version"
 }
 
+# rsyslog and syslog-ng, as Debian builds them: https://packages.debian.org. As packages only one of them can be installed, and either would begin to
+# work on this machine: they are unpacked beside each other instead, with those of their libraries that are not here.
+install_syslog_receivers() {
+    root="$tools/syslog"
+    if [ -e "$root/complete" ]; then
+        say "rsyslog and syslog-ng are there"
+        return
+    fi
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+        say "rsyslog and syslog-ng come from Debian's packages, and this is no Debian-like machine" >&2
+        return 1
+    fi
+    wanted="rsyslog rsyslog-openssl syslog-ng-core"
+    if ! apt-cache show $wanted >/dev/null 2>&1; then
+        if [ "$(id -u)" -eq 0 ]; then apt-get update -qq; else sudo apt-get update -qq; fi
+    fi
+    rm -rf "$root"
+    mkdir -p "$root/packages"
+    dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | awk '$1 == "ii" { print $2 }' | sort -u >"$root/here"
+    apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances $wanted |
+        grep '^[a-z]' | sort -u | grep -v -x -e libelogind0 -e lsb-base >"$root/needed"
+    missing="$(comm -13 "$root/here" "$root/needed" | tr '\n' ' ')"
+    # Should one of them be installed here, it is unpacked all the same: the tests' own copy depends on nothing of this machine's.
+    packages="$(printf '%s\n' $wanted $missing | sort -u | tr '\n' ' ')"
+    say "unpacking from Debian into $root: $packages"
+    (cd "$root/packages" && apt-get download -qq $packages 2>/dev/null)
+    for package in "$root"/packages/*.deb; do dpkg-deb -x "$package" "$root"; done
+    touch "$root/complete"
+}
+
+# Parsers of RFC 5424 and of CEF that owe nothing to our own code: https://pypi.org/project/syslog-rfc5424-parser/, https://pypi.org/project/pycef/
+install_syslog_parsers() {
+    wanted="syslog-rfc5424-parser==0.3.2 pycef==1.11"
+    if [ "$(cat "$tools/syslog-parsers/installed" 2>/dev/null)" = "$wanted" ]; then
+        say "$wanted are there"
+        return
+    fi
+    say "installing $wanted from PyPI into $tools/syslog-parsers"
+    python3 -m venv "$tools/syslog-parsers"
+    "$tools/syslog-parsers/bin/pip" install --quiet --disable-pip-version-check $wanted
+    echo "$wanted" >"$tools/syslog-parsers/installed"
+}
+
 # An OpenTelemetry collector, a program within a Python package: https://pypi.org/project/rotel/
 install_rotel() {
     version=0.0.1a15
@@ -52,4 +95,6 @@ mkdir -p "$tools"
 install_s3s_fs
 install_moto
 install_rotel
+install_syslog_receivers
+install_syslog_parsers
 say "done"

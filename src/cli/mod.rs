@@ -5,6 +5,7 @@
 
 mod check;
 mod completions;
+mod dead_letter;
 mod demo;
 mod explain;
 mod identity;
@@ -63,6 +64,7 @@ enum Command {
     Redact(redact::RedactArgs),
     Verify(verify::VerifyArgs),
     Status(status::StatusArgs),
+    DeadLetter(dead_letter::DeadLetterArgs),
     Keys(keys::KeysArgs),
     Demo(demo::DemoArgs),
     Completions(completions::CompletionsArgs),
@@ -155,6 +157,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Redact(args) => redact::main(args),
         Command::Verify(args) => verify::main(args),
         Command::Status(args) => status::main(args),
+        Command::DeadLetter(args) => dead_letter::main(args),
         Command::Keys(args) => keys::main(args),
         Command::Demo(args) => demo::main(args),
         Command::Completions(args) => completions::main(args),

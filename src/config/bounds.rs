@@ -49,6 +49,26 @@ pub(super) const SEGMENT_MAX_AGE: Bound<Duration> = millis(100, 300_000, 86_400_
 /// Collectors cap bodies at some tens of MiB.
 pub(super) const BATCH_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 64 * MIB };
 
+/// Slower than the least, a batch of lines would take minutes; 1 GiB a second is no limit.
+pub(super) const RATE_LIMIT: Bound<u64> = Bound { least: 16 * KIB, default: GIB, most: GIB };
+
+/// A segment of nothing but heartbeats may be an hour old before an archive can have it: two hours behind is what somebody should know of.
+pub(super) const LAG_MAX: Bound<Duration> = millis(1_000, 7_200_000, 30 * 86_400_000);
+
+/// Each is a batch in memory, twice: as it lies in the journal and as it is sent.
+pub(super) const IN_FLIGHT_MAX: u64 = 16;
+
+/// Elastic advises to begin at 5 to 15 MB a bulk request; small instances of Amazon's service take 10 MiB.
+pub(super) const BULK_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: 5 * MIB, most: 64 * MIB };
+
+/// Indexers write at their leisure; Splunk's own clients wait for minutes before they send again.
+pub(super) const ACKNOWLEDGEMENT_TIMEOUT: Bound<Duration> = millis(1_000, 300_000, 3_600_000);
+
+/// Elasticsearch's own limit of a name.
+pub(super) const INDEX_NAME_MAX_BYTES: usize = 255;
+/// RFC 5425, 4.3.1: receivers should take 8,192 octets; rsyslog takes no more unless it is told to. The least is what RFC 5424, 6.1, wants all to take.
+pub(super) const MESSAGE_MAX_BYTES: Bound<u64> = Bound { least: 480, default: 8 * KIB, most: 16 * MIB };
+
 /// Collectors take 20 MiB after decompression (`max_request_body_size` of the HTTP receiver); a line grows by about a half in a record.
 pub(super) const OTLP_BATCH_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 12 * MIB };
 

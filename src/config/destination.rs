@@ -3,6 +3,7 @@
 //! A type is one file of [`self`]: its keys, how they are read, and how they are shown. What follows from the type, such as which
 //! keys are right and which are another type's, follows from [`TYPES`].
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -17,6 +18,7 @@ use super::show::{Row, Shown, row, text};
 use crate::schema::Schema;
 use crate::shape::Category;
 
+mod elasticsearch;
 mod datadog;
 mod file;
 mod http;
@@ -24,6 +26,9 @@ mod loki;
 pub(super) mod oauth2;
 mod otlp;
 mod s3;
+mod splunk_hec;
+mod stdout;
+mod syslog;
 mod secops;
 mod sentinel;
 
@@ -49,22 +54,41 @@ impl Type {
 }
 
 /// All types.
-pub(super) const TYPES: &[Type] =
-    &[file::TYPE, http::TYPE, s3::TYPE, otlp::TYPE, loki::TYPE, datadog::TYPE, sentinel::TYPE, secops::TYPE];
+pub(super) const TYPES: &[Type] = &[
+    file::TYPE,
+    http::TYPE,
+    s3::TYPE,
+    splunk_hec::TYPE,
+    elasticsearch::ELASTICSEARCH,
+    elasticsearch::OPENSEARCH,
+    stdout::TYPE,
+    syslog::TYPE,
+    otlp::TYPE,
+    loki::TYPE,
+    datadog::TYPE,
+    sentinel::TYPE,
+    secops::TYPE,
+];
 
 /// Its keys, read; nothing filled in of those that all types share.
 pub(super) struct DestinationTable {
     pub title: String,
     pub name: Option<At<String>>,
     pub required: Option<bool>,
+    pub rate_limit: Option<u64>,
+    pub lag_max: Option<Duration>,
     pub choice: Choice,
     pub kind: Option<DestinationKind>,
     /// Where a folder is named.
     pub folder: Option<Span>,
+    /// Files of secrets and certificates that it names.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads one of them.
 pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
+    // What stood before is another table's.
+    drop(section.context().take_files());
     section.require("name", "name = \"archive\"");
     let types = TYPES.iter().map(|one| one.name);
     section.require("type", &format!("type is one of: {}", nearest::list(types.clone())));
@@ -75,6 +99,9 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
     let choices: Vec<(&str, &Type)> = TYPES.iter().map(|one| (one.name, one)).collect();
     let chosen = section.choice("type", &choices, keys::LATER_TYPES).map(|chosen| chosen.value);
     let required = section.flag("required").map(|required| required.value);
+    section.allow(keys::DESTINATION_PACE);
+    let rate_limit = section.size("rate_limit", bounds::RATE_LIMIT).map(|limit| limit.value);
+    let lag_max = section.duration("lag_max", bounds::LAG_MAX).map(|lag| lag.value);
     let title = section.title().to_owned();
     let folder = section.value_span("path");
     let mut lines = Choice::default();
@@ -96,16 +123,28 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
             None
         }
     };
+    let files = section.context().take_files();
     section.end(chosen.map_or("", |chosen| chosen.name));
-    DestinationTable { title, name, required, choice: lines, kind, folder }
+    DestinationTable { title, name, required, rate_limit, lag_max, choice: lines, kind, folder, files }
 }
 
 /// Which lines, and how they are written.
 fn choice(section: &mut Section<'_, '_>) -> Choice {
-    let schema = section.choice("schema", &SCHEMAS, &[]).map(|at| at.value).unwrap_or_default();
+    let schemas = Schema::ALL.map(|schema| (schema.name(), schema));
+    let schema = section.choice("schema", &schemas, &[]).map(|at| at.value).unwrap_or_default();
     let checkpoints = section.flag("checkpoints").is_none_or(|flag| flag.value);
     let only = section.table("only", keys::ONLY).map(only).unwrap_or_default();
-    Choice { schema, only, without_checkpoints: !checkpoints }
+    Choice { schema, only, without_checkpoints: !checkpoints, in_flight: in_flight(section) }
+}
+
+fn in_flight(section: &mut Section<'_, '_>) -> usize {
+    let Some(count) = section.count("in_flight") else { return 1 };
+    if (1..=bounds::IN_FLIGHT_MAX).contains(&count.value) {
+        return usize::try_from(count.value).unwrap_or(1);
+    }
+    let hint = format!("from 1 to {}; default 1", bounds::IN_FLIGHT_MAX);
+    section.wrong(count.span, Some("in_flight"), format!("{} batches at a time", count.value), Some(hint));
+    1
 }
 
 fn only(mut section: Section<'_, '_>) -> Only {
@@ -139,15 +178,16 @@ fn words(section: &mut Section<'_, '_>, key: &str, known: &[&str]) -> Vec<String
     words
 }
 
-/// As `schema` names them.
-const SCHEMAS: [(&str, Schema); 1] = [("native", Schema::Native)];
-
 /// The keys of a destination's type, as they are shown.
 pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row> {
     let of_type = match &destination.kind {
         DestinationKind::File(file) => file::rows(file),
         DestinationKind::Http(http) => http::rows(http, shown),
         DestinationKind::S3(s3) => s3::rows(s3, shown),
+        DestinationKind::SplunkHec(hec) => splunk_hec::rows(hec, shown),
+        DestinationKind::Elasticsearch(elastic) => elasticsearch::rows(elastic, shown),
+        DestinationKind::Stdout(stdout) => stdout::rows(stdout),
+        DestinationKind::Syslog(syslog) => syslog::rows(syslog, shown),
         DestinationKind::Otlp(otlp) => otlp::rows(otlp, shown),
         DestinationKind::Loki(loki) => loki::rows(loki, shown),
         DestinationKind::Datadog(datadog) => datadog::rows(datadog, shown),
@@ -159,8 +199,7 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
     choice.into_iter().flatten().chain(of_type).collect()
 }
 
-fn choice_rows(choice: &Choice) -> [Row; 3] {
-    let schema = SCHEMAS.iter().find(|(_, schema)| *schema == choice.schema).map(|(name, _)| *name);
+fn choice_rows(choice: &Choice) -> [Row; 4] {
     let only = &choice.only;
     let lists = [
         ("categories", &only.categories),
@@ -174,30 +213,30 @@ fn choice_rows(choice: &Choice) -> [Row; 3] {
     let mut shown: Map<String, Value> = lists.map(|(key, list)| (key.to_owned(), json!(list))).collect();
     shown.extend(only.admin.map(|admin| ("admin".to_owned(), json!(admin))));
     [
-        row("schema", json!(schema)),
+        row("schema", json!(choice.schema.name())),
         row("only", Value::Object(shown)),
         row("checkpoints", json!(!choice.without_checkpoints)),
+        row("in_flight", json!(choice.in_flight)),
     ]
 }
 
 /// How bodies are compressed.
 fn compression(section: &mut Section<'_, '_>, default: Compression) -> Compression {
-    let choices = [Compression::None, Compression::Gzip, Compression::Zstd].map(|one| (one.name(), one));
+    compression_of(section, &[Compression::None, Compression::Gzip, Compression::Zstd], default)
+}
+
+/// The same, of those that the far side takes.
+fn compression_of(section: &mut Section<'_, '_>, taken: &[Compression], default: Compression) -> Compression {
+    let choices: Vec<_> = taken.iter().map(|one| (one.name(), *one)).collect();
     section.choice("compression", &choices, &[]).map_or(default, |at| at.value)
 }
 
-/// The same where a server knows gzip at most.
-fn gzip_or_none(section: &mut Section<'_, '_>) -> Compression {
-    let choices = [Compression::None, Compression::Gzip].map(|one| (one.name(), one));
-    section.choice("compression", &choices, &[]).map_or(Compression::Gzip, |at| at.value)
-}
-
 fn batch_max_bytes(section: &mut Section<'_, '_>) -> usize {
-    batch_of(section, bounds::BATCH_MAX_BYTES)
+    batch_max_bytes_of(section, bounds::BATCH_MAX_BYTES)
 }
 
-/// The bounds keep it below the largest `usize`.
-fn batch_of(section: &mut Section<'_, '_>, bound: Bound<u64>) -> usize {
+/// The same, where the vendor advises another size.
+fn batch_max_bytes_of(section: &mut Section<'_, '_>, bound: Bound<u64>) -> usize {
     let bytes = section.size("batch_max_bytes", bound).map(|at| at.value);
     usize::try_from(bytes.unwrap_or(bound.default)).unwrap_or(usize::MAX)
 }

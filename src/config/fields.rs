@@ -314,6 +314,7 @@ pub(super) fn url(section: &mut Section<'_, '_>, key: &str) -> Option<String> {
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
             let keys = match key {
+                _ if section.has("username") => "username and password",
                 "url" => "token, token_file or headers",
                 "token_url" => "client_id and client_secret",
                 _ => "access_key_id and secret_access_key",
@@ -338,6 +339,20 @@ pub(super) fn bucket(section: &mut Section<'_, '_>) -> Option<String> {
     }
     let hint = "3 to 63 letters, digits, dots and dashes; the folder within it is prefix".to_owned();
     section.wrong(text.span, Some("bucket"), format!("{:?} cannot be a bucket", text.value.written), Some(hint));
+    None
+}
+
+/// A data stream or an index, as Elasticsearch and OpenSearch allow it.
+pub(super) fn index(section: &mut Section<'_, '_>) -> Option<String> {
+    let text = section.text("index")?;
+    let name = &text.value.value;
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    let begins_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if begins_well && name.len() <= bounds::INDEX_NAME_MAX_BYTES && name.chars().all(valid) {
+        return Some(text.value.value);
+    }
+    let hint = "lower-case letters and digits, with dots, dashes and underscores between them".to_owned();
+    section.wrong(text.span, Some("index"), format!("{:?} cannot be an index", text.value.written), Some(hint));
     None
 }
 

@@ -69,8 +69,11 @@ pub const HEALTH: &[&str] = &["listen", "status_socket"];
 /// Keys of every `[[destination]]`.
 pub const DESTINATION: &[&str] = &["name", "type", "required"];
 
+/// Keys of every `[[destination]]` that say how fast it is.
+pub const DESTINATION_PACE: &[&str] = &["rate_limit", "lag_max"];
+
 /// Keys of every destination that takes lines.
-pub const DESTINATION_OF_LINES: &[&str] = &["schema", "only", "checkpoints"];
+pub const DESTINATION_OF_LINES: &[&str] = &["schema", "only", "checkpoints", "in_flight"];
 
 /// Keys of its `only`.
 pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "users", "people", "outcomes"];
@@ -79,8 +82,7 @@ pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "user
 const LATER: &[(&str, &str)] = &[("destination", "object_lock"), ("destination", "retention_days")];
 
 /// Destination types of later releases.
-pub(super) const LATER_TYPES: &[&str] =
-    &["gcs", "azure_blob", "splunk_hec", "elasticsearch", "opensearch", "syslog", "kafka", "stdout"];
+pub(super) const LATER_TYPES: &[&str] = &["gcs", "azure_blob", "kafka"];
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
 pub fn all() -> Vec<String> {
@@ -94,10 +96,11 @@ pub fn all() -> Vec<String> {
     names.extend(IDENTITY.iter().filter(|key| !["rule", "access"].contains(*key)).map(|key| format!("identity.{key}")));
     names.extend(IDENTITY_ACCESS.iter().map(|key| format!("identity.access.{key}")));
     names.extend(identity::rule::KEYS.iter().map(|key| format!("identity.rule.{key}")));
-    // The keys of those that take lines are listed once, for the first of them.
+    // What all take beside these is listed once, for the first of them.
     let first_of_lines = TYPES.iter().find(|kind| kind.takes_lines).map(|kind| kind.name);
-    for kind in TYPES {
+    for (index, kind) in TYPES.iter().enumerate() {
         let name = kind.name;
+        let pace = if index == 0 { DESTINATION_PACE } else { &[] };
         let of_lines = if first_of_lines == Some(name) { kind.of_lines() } else { &[] };
         let inner = |key: &'static str| match key {
             "tls" => kind.tls,
@@ -105,7 +108,7 @@ pub fn all() -> Vec<String> {
             "oauth2" => oauth2::KEYS,
             _ => &[],
         };
-        for key in DESTINATION.iter().chain(of_lines).chain(kind.keys) {
+        for key in DESTINATION.iter().chain(pace).chain(of_lines).chain(kind.keys) {
             match inner(key) {
                 [] => names.push(format!("destination({name}).{key}")),
                 inner => names.extend(inner.iter().map(|inner| format!("destination({name}).{key}.{inner}"))),

@@ -12,6 +12,7 @@ use sealtrail_parsers::detect::dialect_of;
 use sealtrail_parsers::postgres_prefix::Prefix;
 use sealtrail_parsers::{Dialect, Format};
 
+use super::bounds::LAG_MAX;
 use super::secret::Secret;
 use super::template::Template;
 use crate::identity::{Carriers, Loaded, Loader};
@@ -150,6 +151,12 @@ pub struct DestinationPlan {
     pub name: String,
     /// Whether a segment may be deleted from the journal before this destination has it (`false`), and whether `--drain` waits for it.
     pub required: bool,
+    /// Bytes a second that it is given at most, as they lie in the journal; lines uncompressed.
+    pub rate_limit: Option<u64>,
+    /// Behind for longer than this is an alarm.
+    pub lag_max: Duration,
+    /// The files of secrets and certificates that it names: when one changes, it is opened anew.
+    pub files: Vec<PathBuf>,
     /// Which lines it takes, and how they are written for it. Archives take all, as they are.
     pub choice: Choice,
     /// What it is.
@@ -157,7 +164,7 @@ pub struct DestinationPlan {
 }
 
 /// Which lines a destination takes, and in which schema.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Choice {
     /// How lines are written.
     pub schema: Schema,
@@ -165,6 +172,14 @@ pub struct Choice {
     pub only: Only,
     /// Not the lines that prove the others: `SEAL` and `CHECKPOINT`.
     pub without_checkpoints: bool,
+    /// How many batches may be under way at a time.
+    pub in_flight: usize,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Choice { schema: Schema::default(), only: Only::default(), without_checkpoints: false, in_flight: 1 }
+    }
 }
 
 /// `[destination.only]`: an event must fit all that is written; an empty list takes any. In names `*` stands for any part.
@@ -195,6 +210,14 @@ pub enum DestinationKind {
     Http(Box<HttpPlan>),
     /// An S3 bucket.
     S3(Box<S3Plan>),
+    /// Splunk's HTTP Event Collector.
+    SplunkHec(Box<SplunkHecPlan>),
+    /// Elasticsearch or OpenSearch.
+    Elasticsearch(Box<ElasticsearchPlan>),
+    /// The agent's standard output.
+    Stdout(StdoutPlan),
+    /// A syslog receiver.
+    Syslog(Box<SyslogPlan>),
     /// An OpenTelemetry collector.
     Otlp(Box<OtlpPlan>),
     /// Grafana Loki.
@@ -387,7 +410,15 @@ impl Compression {
 impl DestinationPlan {
     /// One that is required and takes all lines.
     pub fn new(name: &str, kind: DestinationKind) -> Self {
-        DestinationPlan { name: name.to_owned(), required: true, choice: Choice::default(), kind }
+        DestinationPlan {
+            name: name.to_owned(),
+            required: true,
+            rate_limit: None,
+            lag_max: LAG_MAX.default,
+            files: Vec::new(),
+            choice: Choice::default(),
+            kind,
+        }
     }
 }
 
@@ -423,6 +454,100 @@ pub struct S3Plan {
     pub timeout: Duration,
 }
 
+/// `type = "splunk_hec"`.
+#[derive(Debug, Clone)]
+pub struct SplunkHecPlan {
+    /// Without `/services/collector`.
+    pub url: String,
+    /// Sent as `Authorization: Splunk …`.
+    pub token: Secret,
+    /// `None`: the token's default.
+    pub index: Option<String>,
+    /// Of every event.
+    pub sourcetype: String,
+    /// `None`: the line's own source.
+    pub source: Option<String>,
+    /// `None`: the line's own server.
+    pub host: Option<String>,
+    /// Wait until the indexers have written; the token must be set up for it.
+    pub acknowledgement: bool,
+    /// What is not acknowledged by then is sent again.
+    pub acknowledgement_timeout: Duration,
+    /// TLS beyond the system's roots.
+    pub tls: TlsPlan,
+    /// How bodies are compressed.
+    pub compression: Compression,
+    /// A batch is sent when it has this many bytes, uncompressed and without what Splunk wants around each line.
+    pub batch_max_bytes: usize,
+    /// A request that has no answer by then is tried again.
+    pub timeout: Duration,
+}
+
+/// `type = "elasticsearch"` and `type = "opensearch"`.
+#[derive(Debug, Clone)]
+pub struct ElasticsearchPlan {
+    /// Which of the two.
+    pub product: SearchProduct,
+    /// Without the index.
+    pub url: String,
+    /// A data stream or an index.
+    pub index: String,
+    /// Who we are.
+    pub login: SearchLogin,
+    /// TLS beyond the system's roots.
+    pub tls: TlsPlan,
+    /// How bodies are compressed.
+    pub compression: Compression,
+    /// A batch is sent when it has this many bytes, uncompressed and without what goes before each line.
+    pub batch_max_bytes: usize,
+    /// A request that has no answer by then is tried again.
+    pub timeout: Duration,
+}
+
+/// Which of the two that grew from one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchProduct {
+    /// Elastic's.
+    Elasticsearch,
+    /// The fork of 2021, and Amazon's service of it.
+    OpenSearch,
+}
+
+/// How a cluster knows us.
+#[derive(Debug, Clone)]
+pub enum SearchLogin {
+    /// It asks nobody.
+    Nobody,
+    /// Basic authentication.
+    Password {
+        /// Not secret.
+        username: String,
+        /// Secret.
+        password: Secret,
+    },
+    /// `Authorization: ApiKey …`, encoded as the cluster gave it.
+    ApiKey(Secret),
+    /// Each request is signed: Amazon's service.
+    Aws {
+        /// Where the cluster is.
+        region: String,
+        /// `es`, or `aoss` of the serverless one.
+        service: &'static str,
+        /// `None`: the whole AWS credential chain.
+        credentials: Option<S3Credentials>,
+    },
+}
+
+impl SearchProduct {
+    /// As `type` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SearchProduct::Elasticsearch => "elasticsearch",
+            SearchProduct::OpenSearch => "opensearch",
+        }
+    }
+}
+
 /// Credentials given by file or environment in the configuration itself.
 #[derive(Debug, Clone)]
 pub struct S3Credentials {
@@ -430,6 +555,96 @@ pub struct S3Credentials {
     pub access_key_id: String,
     /// Secret.
     pub secret_access_key: Secret,
+}
+
+/// `type = "stdout"`.
+#[derive(Debug, Clone)]
+pub struct StdoutPlan {
+    /// A batch is written when it has this many bytes.
+    pub batch_max_bytes: usize,
+    /// A batch that nobody has read by then is tried again.
+    pub timeout: Duration,
+}
+
+/// `type = "syslog"`.
+#[derive(Debug, Clone)]
+pub struct SyslogPlan {
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// UDP's or TCP's.
+    pub port: u16,
+    /// How it is reached.
+    pub transport: Transport,
+    /// TLS beyond the system's roots.
+    pub tls: TlsPlan,
+    /// What the messages say.
+    pub format: SyslogFormat,
+    /// 0 to 23.
+    pub facility: u8,
+    /// At most 48 visible ASCII characters.
+    pub app_name: String,
+    /// Of the structured data's name.
+    pub enterprise_id: u64,
+    /// A body that is not ASCII begins with a byte order mark, as RFC 5424 wants it.
+    pub bom: bool,
+    /// A batch counts as delivered once the receiver has closed its connection.
+    pub confirm: bool,
+    /// A message that is longer is not sent.
+    pub message_max_bytes: usize,
+    /// A batch is sent when it has this many bytes, as lines.
+    pub batch_max_bytes: usize,
+    /// A batch that is not delivered by then is tried again.
+    pub timeout: Duration,
+}
+
+/// `transport = …`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// RFC 5425.
+    Tls,
+    /// RFC 6587, with octet counting.
+    Tcp,
+    /// RFC 5426.
+    Udp,
+}
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Transport; 3] = [Transport::Tls, Transport::Tcp, Transport::Udp];
+
+    /// As `transport` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Tls => "tls",
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        }
+    }
+}
+
+/// `format = …` of syslog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyslogFormat {
+    /// The line, in the destination's schema.
+    Native,
+    /// ArcSight's Common Event Format, version 0.
+    Cef,
+    /// QRadar's Log Event Extended Format, version 2.0.
+    Leef,
+}
+
+impl SyslogFormat {
+    /// All of them.
+    pub const ALL: [SyslogFormat; 3] = [SyslogFormat::Native, SyslogFormat::Cef, SyslogFormat::Leef];
+
+    /// As `format` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SyslogFormat::Native => "native",
+            SyslogFormat::Cef => "cef",
+            SyslogFormat::Leef => "leef",
+        }
+    }
 }
 
 /// `[health]`.
@@ -448,6 +663,10 @@ impl DestinationKind {
             DestinationKind::File(_) => "file",
             DestinationKind::Http(_) => "http",
             DestinationKind::S3(_) => "s3",
+            DestinationKind::SplunkHec(_) => "splunk_hec",
+            DestinationKind::Elasticsearch(elastic) => elastic.product.name(),
+            DestinationKind::Stdout(_) => "stdout",
+            DestinationKind::Syslog(_) => "syslog",
             DestinationKind::Otlp(_) => "otlp",
             DestinationKind::Loki(_) => "loki",
             DestinationKind::Datadog(_) => "datadog",

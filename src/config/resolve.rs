@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Whereabouts;
 use super::bounds;
@@ -39,7 +40,8 @@ pub(super) fn plan(context: &Context<'_>, file: File, sha256: String) -> Option<
     let redact = redact::plan(context, file.redact, &names);
     let identity = identity::plan(context, file.identity, &agent.name, &named);
     let sources = file.sources.into_iter().map(source).collect::<Option<Vec<_>>>();
-    let destinations = destinations(file.destinations, &agent.state_dir);
+    let seal = seal(file.seal);
+    let destinations = destinations(file.destinations, &agent.state_dir, &seal);
     let health = health(file.health, &agent.state_dir);
     Some(Plan {
         sources: sources?,
@@ -47,7 +49,7 @@ pub(super) fn plan(context: &Context<'_>, file: File, sha256: String) -> Option<
         classify: classify(file.classify),
         identity,
         redact,
-        seal: seal(file.seal),
+        seal,
         health,
         agent,
         sha256,
@@ -113,18 +115,24 @@ fn health(table: HealthTable, state_dir: &Path) -> HealthPlan {
 }
 
 /// Without any, the closed segments are kept in a folder beside the journal.
-fn destinations(tables: Vec<DestinationTable>, state_dir: &Path) -> Option<Vec<DestinationPlan>> {
+fn destinations(tables: Vec<DestinationTable>, state_dir: &Path, seal: &SealPlan) -> Option<Vec<DestinationPlan>> {
+    // An archive cannot have a segment before it is closed.
+    let lag_max = bounds::LAG_MAX.default.max(seal.segment_max_age * 2);
+
     if tables.is_empty() {
         let kind = DestinationKind::File(FilePlan { path: state_dir.join("archive") });
-        return Some(vec![DestinationPlan::new("archive", kind)]);
+        return Some(vec![DestinationPlan { lag_max, ..DestinationPlan::new("archive", kind) }]);
     }
-    tables.into_iter().map(destination).collect()
+    tables.into_iter().map(|table| destination(table, lag_max)).collect()
 }
 
-fn destination(table: DestinationTable) -> Option<DestinationPlan> {
+fn destination(table: DestinationTable, lag_max: Duration) -> Option<DestinationPlan> {
     Some(DestinationPlan {
         name: table.name?.value,
         required: table.required.unwrap_or(true),
+        rate_limit: table.rate_limit,
+        lag_max: table.lag_max.unwrap_or(lag_max),
+        files: table.files,
         choice: table.choice,
         kind: table.kind?,
     })

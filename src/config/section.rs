@@ -14,8 +14,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::bounds::{self, Bound};
-use super::secret::Secret;
+use super::bounds::Bound;
+use super::secret::{self, Secret};
 use super::substitution::{self, Text};
 use super::text::Context;
 use super::{keys, nearest, units};
@@ -153,6 +153,7 @@ impl<'c, 'a> Section<'c, 'a> {
     /// An absolute path of a file that can be read now.
     pub fn readable(&mut self, key: &str) -> Option<At<PathBuf>> {
         let path = self.absolute(key)?;
+        self.context.note_file(&path.value);
         let opened = std::fs::File::open(&path.value).and_then(|file| file.metadata());
         let reason = match opened {
             Ok(metadata) if metadata.is_dir() => "is a folder".to_owned(),
@@ -394,12 +395,16 @@ impl<'c, 'a> Section<'c, 'a> {
             self.wrong(text.span, Some(key), "a secret must not stand in this file", Some(hint));
             return None;
         }
-        self.sound_secret(key, &text.value.written, text.span, text.value.value)
+        self.sound_secret(key, &text.value.written, text.span, Secret::new(text.value.value.trim().to_owned()))
     }
 
     fn filed_secret(&self, key: &str, path: At<PathBuf>) -> Option<At<Secret>> {
-        match read_secret(&path.value) {
-            Ok(secret) => self.sound_secret(key, &path.value.display().to_string(), path.span, secret),
+        self.context.note_file(&path.value);
+        match secret::read(&path.value) {
+            Ok(text) => {
+                let shown = path.value.display().to_string();
+                self.sound_secret(key, &shown, path.span, Secret::of_file(text, &path.value))
+            }
             Err(reason) => {
                 self.unreadable(&path, key, &reason);
                 None
@@ -408,24 +413,12 @@ impl<'c, 'a> Section<'c, 'a> {
     }
 
     /// `shown` is where it came from; the secret itself is never said.
-    fn sound_secret(&self, key: &str, shown: &str, span: Span, secret: String) -> Option<At<Secret>> {
-        let secret = secret.trim();
-        let wrong = if secret.is_empty() {
-            Some("is empty")
-        } else if secret.contains(char::is_control) {
-            Some("holds more than one line, or control characters")
-        } else {
-            None
-        };
-        match wrong {
-            None => Some(At { value: Secret::new(secret.to_owned()), span }),
-            Some(wrong) => {
-                self.wrong(
-                    span,
-                    Some(key),
-                    format!("{shown} {wrong}"),
-                    Some("it must hold the secret alone".to_owned()),
-                );
+    fn sound_secret(&self, key: &str, shown: &str, span: Span, secret: Secret) -> Option<At<Secret>> {
+        match Secret::check(&secret.expose()) {
+            Ok(()) => Some(At { value: secret, span }),
+            Err(wrong) => {
+                let hint = Some("it must hold the secret alone".to_owned());
+                self.wrong(span, Some(key), format!("{shown} {wrong}"), hint);
                 None
             }
         }
@@ -485,17 +478,4 @@ fn and(words: &[&str]) -> String {
         Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
         _ => words.concat(),
     }
-}
-
-/// A file's text without the newline at its end. The error never holds any of it.
-fn read_secret(path: &Path) -> Result<String, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if metadata.is_dir() {
-        return Err("is a folder".to_owned());
-    }
-    if metadata.len() > bounds::SECRET_FILE_MAX_BYTES {
-        return Err(format!("larger than {}", units::show_size(bounds::SECRET_FILE_MAX_BYTES)));
-    }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
 }

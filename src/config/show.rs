@@ -269,6 +269,8 @@ fn destination_table(reading: &Reading, index: usize) -> Table {
         row("name", json!(destination.name)),
         row("type", json!(destination.kind.name())),
         row("required", json!(destination.required)),
+        row("rate_limit", json!(destination.rate_limit.map(show_size))),
+        row("lag_max", json!(show_duration(destination.lag_max))),
     ];
     let shown = Shown { reading, path: &path };
     rows.extend(destination::rows(destination, &shown));

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Excerpt, Mistake};
 use super::fields::looks_secret;
@@ -21,11 +21,20 @@ pub(super) struct Context<'a> {
     /// With the byte at which each begins.
     mistakes: RefCell<Vec<(usize, Mistake)>>,
     written: RefCell<BTreeMap<String, String>>,
+    /// Files that it points at, as far as they were read with it.
+    files: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> Context<'a> {
     pub fn new(file: &'a Path, text: &'a str, surroundings: Surroundings<'a>) -> Self {
-        Context { text, file, surroundings, mistakes: RefCell::default(), written: RefCell::default() }
+        Context {
+            text,
+            file,
+            surroundings,
+            mistakes: RefCell::default(),
+            written: RefCell::default(),
+            files: RefCell::default(),
+        }
     }
 
     /// Notes a mistake.
@@ -46,6 +55,16 @@ impl<'a> Context<'a> {
     /// Notes that a key was written.
     pub fn note(&self, key: String, text: &str) {
         self.written.borrow_mut().insert(key, text.to_owned());
+    }
+
+    /// Notes that it points at a file, which holds a secret or a certificate.
+    pub fn note_file(&self, path: &Path) {
+        self.files.borrow_mut().push(path.to_owned());
+    }
+
+    /// The files that were noted since this was asked last.
+    pub fn take_files(&self) -> Vec<PathBuf> {
+        self.files.take()
     }
 
     /// The line of a byte, from 1.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::plan::{DestinationKind, DestinationPlan, Plan, SourcePlan};
+use super::plan::{DestinationKind, DestinationPlan, Plan, SourcePlan, Transport};
 use super::{Matches, Reading};
 use crate::clock;
 
@@ -33,8 +33,10 @@ pub fn warnings(reading: &Reading, found: &[Matches]) -> Vec<Warning> {
     warnings.extend(about_grants(plan));
     warnings.extend(about_health(plan));
     warnings.extend(about_required(plan));
+    warnings.extend(about_unanswered(plan));
     for (index, destination) in plan.destinations.iter().enumerate() {
         warnings.extend(about_plain_http(destination));
+        warnings.extend(about_plain_syslog(destination));
         warnings.extend(about_secret_files(reading, index, destination));
     }
     warnings
@@ -125,8 +127,7 @@ fn about_plain_http(destination: &DestinationPlan) -> Vec<Warning> {
 fn plain_http(destination: &DestinationPlan, key: &str, url: &str) -> Option<Warning> {
     let url = reqwest::Url::parse(url).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
-    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    (url.scheme() == "http" && !loopback).then(|| {
+    (url.scheme() == "http" && !is_loopback(&host)).then(|| {
         let message = format!("http:// to {host}: records and secrets travel in the clear");
         warning(format!("[[destination]] {} {key}", destination.name), message, "use https://")
     })
@@ -150,8 +151,45 @@ fn destination_url(destination: &DestinationPlan) -> Option<(&str, &str)> {
         DestinationKind::Datadog(datadog) => ("url", datadog.url.as_deref()?),
         DestinationKind::Sentinel(sentinel) => ("url", sentinel.url.as_str()),
         DestinationKind::Secops(secops) => ("url", secops.url.as_deref()?),
-        DestinationKind::File(_) => return None,
+        DestinationKind::SplunkHec(hec) => ("url", hec.url.as_str()),
+        DestinationKind::Elasticsearch(elastic) => ("url", elastic.url.as_str()),
+        DestinationKind::File(_) | DestinationKind::Stdout(_) | DestinationKind::Syslog(_) => return None,
     })
+}
+
+fn about_plain_syslog(destination: &DestinationPlan) -> Option<Warning> {
+    let DestinationKind::Syslog(syslog) = &destination.kind else { return None };
+    let about = |key: &str| format!("[[destination]] {} {key}", destination.name);
+    match syslog.transport {
+        Transport::Tls => None,
+        Transport::Udp => Some(warning(
+            about("transport"),
+            "over UDP lines are lost, and nobody can tell which",
+            "use \"tls\"; keep UDP for receivers that take nothing else",
+        )),
+        Transport::Tcp => (!is_loopback(&syslog.host)).then(|| {
+            let message = format!("tcp to {}: records travel in the clear", syslog.host);
+            warning(about("transport"), message, "use \"tls\"")
+        }),
+    }
+}
+
+/// None of these says that it has a line.
+fn about_unanswered(plan: &Plan) -> Option<Warning> {
+    let mut required = plan.destinations.iter().filter(|destination| destination.required).peekable();
+    required.peek()?;
+    let unanswered = |kind: &DestinationKind| matches!(kind, DestinationKind::Syslog(_) | DestinationKind::Stdout(_));
+    required.all(|destination| unanswered(&destination.kind)).then(|| {
+        warning(
+            "[[destination]]",
+            "all that are required are syslog or stdout, which never say that they have a line",
+            "add a required one that does, such as file, s3 or http",
+        )
+    })
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Who can write them says who did what.
@@ -205,6 +243,9 @@ fn about_secret_files(reading: &Reading, index: usize, destination: &Destination
         DestinationKind::Otlp(otlp) => Some(&otlp.tls),
         DestinationKind::Loki(loki) => Some(&loki.tls),
         DestinationKind::Sentinel(sentinel) => Some(&sentinel.tls),
+        DestinationKind::SplunkHec(hec) => Some(&hec.tls),
+        DestinationKind::Elasticsearch(elastic) => Some(&elastic.tls),
+        DestinationKind::Syslog(syslog) => Some(&syslog.tls),
         _ => None,
     };
     files.extend(tls.and_then(|tls| tls.key_file.clone()).map(|path| ("tls key_file", path)));

@@ -60,6 +60,8 @@ impl Core {
             if self.writer.open_bytes() == 0 { began_at(self.tail.positions(), &block.files) } else { Vec::new() };
         self.health.journal.bytes_sealed.fetch_add(block.lines.len() as u64, Ordering::Relaxed);
         let result = self.writer.seal(block, closes, positions);
+        let [gathered, written] = &mut self.unsealed_said;
+        written.append(gathered);
         self.waiting_since_ms = None;
         self.last_seal_ms = self.host.clock.since_boot_ms();
         // A slow disk is remembered for some blocks: the next one is likely to take as long.
@@ -82,6 +84,7 @@ impl Core {
                     source.rows_sealed.fetch_add(std::mem::take(rows), Ordering::Relaxed);
                 }
                 self.head.send_replace(head);
+                self.unsealed_said[1].drain(..).for_each(|sealed| sealed.store(true, Ordering::Release));
                 if head.bytes == 0 || !self.count_kept {
                     self.keep_count(head);
                 }

@@ -281,8 +281,13 @@ const DESTINATION: &[Metric<DestinationHealth>] = &[
     },
     Metric {
         name: "sealtrail_destination_dead_letters",
-        help: "Lines that were refused and lie in the dead-letter folder",
+        help: "Lines that were refused and went to the dead-letter folder",
         read: Counter(|one| &one.dead_letters),
+    },
+    Metric {
+        name: "sealtrail_destination_dead_letters_kept",
+        help: "Lines that lie in the dead-letter folder",
+        read: Gauge(|one, _| get(&one.dead_letters_kept)),
     },
     Metric {
         name: "sealtrail_destination_lag_lines",

@@ -147,6 +147,8 @@ pub struct DestinationHealth {
     pub kind: &'static str,
     /// Whether the journal waits for it.
     pub required: bool,
+    /// Behind for longer than this is an alarm, in milliseconds; 0: never.
+    pub lag_max_ms: u64,
     /// First line that it does not have yet: its cursor.
     pub next_line: AtomicU64,
     /// Bytes of the journal's segments that it does not have whole; compressed, counted by segment.
@@ -159,8 +161,10 @@ pub struct DestinationHealth {
     pub bytes_delivered: AtomicU64,
     /// Requests that had to be made again.
     pub retries: AtomicU64,
-    /// Lines that it refused and that lie in the dead-letter folder.
+    /// Lines that it refused in this run, and that went to the dead-letter folder.
     pub dead_letters: AtomicU64,
+    /// Lines that lie in the dead-letter folder, whenever they came there.
+    pub dead_letters_kept: AtomicU64,
     /// Last success, Unix milliseconds; 0 before the first.
     pub last_success_ms: AtomicU64,
     /// It refuses for a reason that will not pass by itself (401, wrong bucket): somebody has to act.
@@ -292,6 +296,7 @@ impl Health {
             name: destination.name.clone(),
             kind: destination.kind.name(),
             required: destination.required,
+            lag_max_ms: u64::try_from(destination.lag_max.as_millis()).unwrap_or(u64::MAX),
             ..DestinationHealth::default()
         });
         let health = Health {

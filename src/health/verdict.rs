@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Health;
+use super::metrics::destination_lag_ms;
 
 /// At rest the core thread turns at least every ten seconds (`limits::RESCAN_MS`). After this long without a turn it hangs.
 pub const TURN_AGE_MAX_MS: u64 = 30_000;
@@ -31,6 +32,7 @@ pub fn unready(health: &Health, now_ms: u64) -> Vec<String> {
         health.sources.iter().filter_map(|source| Some(format!("source {}: {}", source.name, source.problem.get()?))),
     );
     reasons.extend(destination_reasons(health));
+    reasons.extend(late(health, now_ms));
     let directory = health.identity.as_ref().and_then(|identity| identity.problem.get());
     reasons.extend(directory.map(|problem| format!("identity: {problem}")));
     reasons
@@ -55,6 +57,21 @@ fn destination_reasons(health: &Health) -> impl Iterator<Item = String> {
     stopped.map(|one| {
         let problem = one.problem.get().unwrap_or_else(|| "stopped".to_owned());
         format!("destination {}: {problem}", one.name)
+    })
+}
+
+/// Destinations that have been behind for too long, required or not.
+fn late(health: &Health, now_ms: u64) -> impl Iterator<Item = String> {
+    health.destinations.iter().filter_map(move |one| {
+        let lag_ms = destination_lag_ms(one, health, now_ms);
+        let late = one.lag_max_ms > 0 && lag_ms > one.lag_max_ms && !one.stopped.load(Ordering::Relaxed);
+        late.then(|| {
+            let (lag, max) = (lag_ms / 1000, one.lag_max_ms / 1000);
+            format!(
+                "destination {}: has taken nothing for {lag} s while lines wait, more than its lag_max of {max} s",
+                one.name
+            )
+        })
     })
 }
 
@@ -99,6 +116,18 @@ mod tests {
         health.destinations[0].stopped.store(true, Ordering::Relaxed);
         health.destinations[0].problem.set(Some("403 from the bucket".to_owned()));
         assert_eq!(unready(&health, START + 10_000), ["destination archive: 403 from the bucket"]);
+    }
+
+    #[test]
+    fn a_destination_that_is_behind_for_too_long_is_said_whether_it_is_required_or_not() {
+        let mut health = turning();
+        health.destinations[1].lag_max_ms = 5_000;
+        health.journal.lines.store(10, Ordering::Relaxed);
+        assert!(unready(&health, START + 5_000).is_empty());
+        let [reason] = &unready(&health, START + 9_000)[..] else { panic!("not one reason") };
+        assert!(reason.contains("has taken nothing for 9 s while lines wait"), "{reason}");
+        health.destinations[1].next_line.store(10, Ordering::Relaxed);
+        assert!(unready(&health, START + 9_000).is_empty());
     }
 
     #[test]

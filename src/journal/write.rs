@@ -93,7 +93,7 @@ pub struct Act {
     pub action: &'static str,
     /// The file or source that it is about; the trail itself when empty.
     pub resource: String,
-    /// `trail`, `file` or `source`.
+    /// `trail`, `file`, `source` or `destination`.
     pub resource_type: &'static str,
     /// `success`, `failure` or `unknown`.
     pub outcome: &'static str,
@@ -124,6 +124,11 @@ impl Act {
     /// About a source.
     pub fn of_source(self, name: impl Into<String>) -> Self {
         Act { resource: name.into(), resource_type: "source", ..self }
+    }
+
+    /// About a destination.
+    pub fn of_destination(self, name: impl Into<String>) -> Self {
+        Act { resource: name.into(), resource_type: "destination", ..self }
     }
 
     /// Something went wrong.

@@ -5,26 +5,29 @@
 //! single line that it will never take goes to the dead-letter folder. The cursor moves over a line in no other way.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::OpenSink;
 use super::choose::{self, Chosen};
 use super::cursor::{Cursor, Stand};
 use super::dead_letter::DeadLetters;
-use super::feed::{Feed, FeedError};
+use super::feed::{Feed, FeedError, Given};
+use super::letters::{Letters, Outcome};
 use super::pace::{Backoff, Pace};
+use super::teller::Teller;
 use crate::clock::Clock;
 use crate::config::plan::{AgentPlan, Choice, DestinationPlan};
 use crate::health::{DestinationHealth, Health};
 use crate::host::Host;
 use crate::journal::Head;
 use crate::journal::read::segments;
-use crate::sink::{Accepted, Batch, Lines, Refusal, Refused, Segment, Sink};
+use crate::sink::{Accepted, Batch, Lines, Refusal, Refused, Segment, Sink, Takes};
 
 /// Whether the courier goes on, or was told to stop.
 type Going<T = ()> = ControlFlow<(), T>;
@@ -47,7 +50,13 @@ pub(super) struct Desk {
     name: String,
     choice: Choice,
     cursor: Cursor,
-    dead_letters: DeadLetters,
+    letters: Letters,
+    /// When dead letters were looked at last, by the boot clock.
+    letters_ms: Option<u64>,
+    /// Bytes a second at most.
+    rate_limit: Option<u64>,
+    /// When the next batch may go, by the boot clock.
+    free_ms: u64,
     health: Arc<Health>,
     /// Which of the health's destinations this is.
     index: usize,
@@ -65,17 +74,76 @@ enum Said {
     Stopped,
 }
 
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handed {
+    Over,
+    /// Somebody has to act: what was not taken is tried again with secrets and certificates as they are then.
+    Refused,
+}
+
 /// What became of one request.
 enum Settled {
+    Refused,
     Accepted(Accepted),
     Split { why: String, answer: String },
     Partly { refused: Vec<Refused>, again: Vec<usize>, after: Option<Duration>, why: String },
 }
 
-/// The far side does not take so many lines at once; a single one never.
-struct TooMuch {
-    why: String,
-    answer: String,
+/// What the far side said, where it was asked.
+type Answer = Option<Result<Accepted, Refusal>>;
+
+/// A batch, as far as the destination takes it.
+enum Wanted<'a> {
+    All(Lines<'a>),
+    Some { chosen: Chosen, of: Lines<'a> },
+}
+
+impl<'a> Wanted<'a> {
+    fn of(choice: &Choice, lines: Lines<'a>) -> Self {
+        match choose::takes_all(choice) {
+            true => Wanted::All(lines),
+            false => Wanted::Some { chosen: choose::choose(choice, &lines), of: lines },
+        }
+    }
+
+    fn lines(&self) -> Lines<'_> {
+        match self {
+            Wanted::All(lines) => *lines,
+            Wanted::Some { chosen, of } => chosen.as_lines(of),
+        }
+    }
+}
+
+/// What became of lines.
+enum Delivered {
+    /// The far side has them, but for those that lie in the dead-letter folder.
+    All,
+    Refused,
+    /// It does not take so many at once; a single one never.
+    TooMuch {
+        why: String,
+        answer: String,
+    },
+}
+
+/// The files of a destination's secrets and certificates, as they were when it was opened.
+struct Files(Vec<(PathBuf, Option<(SystemTime, u64)>)>);
+
+impl Files {
+    fn now(paths: &[PathBuf]) -> Self {
+        Files(paths.iter().map(|path| (path.clone(), stamp(path))).collect())
+    }
+
+    /// One that is gone for the moment is being replaced: it has changed once it is there again.
+    fn have_changed(&self) -> bool {
+        self.0.iter().any(|(path, before)| stamp(path).is_some_and(|now| Some(now) != *before))
+    }
+}
+
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 impl Courier {
@@ -86,15 +154,36 @@ impl Courier {
     }
 
     async fn work(&mut self) -> Going {
-        let sink = self.open_sink().await?;
+        loop {
+            let files = Files::now(&self.plan.files);
+            let sink = self.open_sink().await?;
+            self.work_with(sink.as_ref(), &files).await?;
+        }
+    }
+
+    /// Until the sink has to be opened anew: the destination refuses for good, or a file of secrets or certificates has changed.
+    async fn work_with(&mut self, sink: &dyn Sink, files: &Files) -> Going {
         loop {
             let next_line = self.find_place().await?;
-            let mut feed =
-                Feed::new(Arc::clone(&self.host.disk), &self.journal(), &self.agent.origin, sink.takes(), next_line);
+            let mut feed = Feed::new(
+                Arc::clone(&self.host.disk),
+                &self.journal(),
+                &self.agent.origin,
+                sink.takes(),
+                self.plan.choice.in_flight,
+                next_line,
+            );
             let error = loop {
+                if self.desk.see_to_letters(sink, &self.agent.origin).await? && files.have_changed() {
+                    tracing::info!(destination = %self.plan.name, "a file of its secrets or certificates has changed: opening it anew");
+                    return Going::Continue(());
+                }
                 let head = *self.head.borrow_and_update();
                 match feed.next(head).await {
-                    Ok(Some(batch)) => self.desk.hand_over(sink.as_ref(), batch).await?,
+                    Ok(Some(batch)) => match self.desk.hand_over(sink, batch).await? {
+                        Handed::Over => {}
+                        Handed::Refused => return Going::Continue(()),
+                    },
                     Ok(None) => self.wait_for_more().await?,
                     Err(error) => break error,
                 }
@@ -171,6 +260,7 @@ impl Courier {
         tokio::select! {
             biased;
             () = self.desk.stop.told() => Going::Break(()),
+            () = tokio::time::sleep(self.desk.pace.letters) => Going::Continue(()),
             changed = self.head.changed() => match changed {
                 Ok(()) => Going::Continue(()),
                 // The journal is closed: no more will come, and what there was is handed over.
@@ -191,6 +281,7 @@ impl Desk {
         index: usize,
         destination: &DestinationPlan,
         health: Arc<Health>,
+        teller: Option<Teller>,
         stop: Stop,
         pace: Pace,
     ) -> Self {
@@ -200,7 +291,10 @@ impl Desk {
             name: name.to_owned(),
             choice: destination.choice.clone(),
             cursor: Cursor::new(Arc::clone(&host.disk), &agent.state_dir, name),
-            dead_letters: DeadLetters::new(Arc::clone(&host.disk), &agent.state_dir, name),
+            letters: Letters::new(name, DeadLetters::new(Arc::clone(&host.disk), &agent.state_dir, name), teller),
+            letters_ms: None,
+            rate_limit: destination.rate_limit,
+            free_ms: 0,
             health,
             index,
             stop,
@@ -209,23 +303,51 @@ impl Desk {
         }
     }
 
-    /// Hands a batch over. A part that is accepted is written down at once.
-    async fn hand_over(&mut self, sink: &dyn Sink, batch: Batch<'_>) -> Going {
-        match batch {
-            Batch::Lines(lines) => self.hand_over_lines(sink, lines).await,
-            Batch::Segment(segment) => self.hand_over_segment(sink, segment).await,
+    /// Hands over what the feed gave. A part that is accepted is written down at once.
+    async fn hand_over(&mut self, sink: &dyn Sink, given: Given<'_>) -> Going<Handed> {
+        match given {
+            Given::Segment(segment) => self.hand_over_segment(sink, segment).await,
+            Given::Lines(batches) => match batches[..] {
+                [lines] => self.hand_over_lines(sink, lines, None).await,
+                _ => self.hand_over_at_once(sink, &batches).await,
+            },
         }
     }
 
-    async fn hand_over_segment(&mut self, sink: &dyn Sink, segment: Segment<'_>) -> Going {
+    /// Several batches under way at a time; what became of them is seen to in their order, so that the cursor never passes one that is not taken.
+    async fn hand_over_at_once(&mut self, sink: &dyn Sink, batches: &[Lines<'_>]) -> Going<Handed> {
+        self.hold_back(batches.iter().map(|lines| lines.ndjson.len() as u64).sum()).await?;
+        let wanted: Vec<Wanted<'_>> = batches.iter().map(|lines| Wanted::of(&self.choice, *lines)).collect();
+        let tries = wanted.iter().map(async |wanted| match wanted.lines() {
+            lines if lines.count() == 0 => Ok(Accepted { bytes: 0 }),
+            lines => sink.deliver(&Batch::Lines(lines)).await,
+        });
+        let answers = tokio::select! {
+            biased;
+            answers = join_all(tries) => answers,
+            () = self.stop.told_and(self.pace.grace) => return Going::Break(()),
+        };
+        drop(wanted);
+        for (lines, answer) in batches.iter().zip(answers) {
+            match self.hand_over_lines(sink, *lines, Some(answer)).await? {
+                Handed::Over => {}
+                Handed::Refused => return Going::Continue(Handed::Refused),
+            }
+        }
+        Going::Continue(Handed::Over)
+    }
+
+    async fn hand_over_segment(&mut self, sink: &dyn Sink, segment: Segment<'_>) -> Going<Handed> {
         let lines = segment.last - segment.first + 1;
+        self.hold_back(segment.bytes).await?;
         let batch = Batch::Segment(segment);
         loop {
-            match self.settle(sink, &batch).await? {
+            match self.settle(sink, &batch, None).await? {
+                Settled::Refused => return Going::Continue(Handed::Refused),
                 Settled::Accepted(accepted) => {
                     self.advance(batch.last() + 1).await?;
                     self.accepted(lines, accepted);
-                    return Going::Continue(());
+                    return Going::Continue(Handed::Over);
                 }
                 Settled::Split { why, .. } | Settled::Partly { why, .. } => {
                     self.stopped(&why, "lower `segment_max_bytes`, or raise the destination's limit");
@@ -236,25 +358,24 @@ impl Desk {
     }
 
     /// In halves of halves, where the far side wants that.
-    async fn hand_over_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>) -> Going {
+    /// `answer`: what the far side said of all of them, where they were sent already.
+    async fn hand_over_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>, mut answer: Answer) -> Going<Handed> {
         // Depth first: never more than two parts a level, so at most 64 levels of u64 lines.
         let mut parts = vec![lines];
         while let Some(part) = parts.pop() {
-            let whole = part.count();
-            let chosen;
-            let wanted = if choose::takes_all(&self.choice) {
-                part
-            } else {
-                chosen = choose::choose(&self.choice, &part);
-                chosen.as_lines(&part)
-            };
-            let left_out = whole - wanted.count();
-            match self.deliver_lines(sink, wanted).await? {
-                None => {
+            let chosen = Wanted::of(&self.choice, part);
+            let wanted = chosen.lines();
+            let left_out = part.count() - wanted.count();
+            if answer.is_none() {
+                self.hold_back(wanted.ndjson.len() as u64).await?;
+            }
+            match self.deliver_lines(sink, wanted, answer.take()).await? {
+                Delivered::Refused => return Going::Continue(Handed::Refused),
+                Delivered::All => {
                     self.advance(part.last + 1).await?;
                     self.health().lines_left_out.fetch_add(left_out, Relaxed);
                 }
-                Some(TooMuch { why, answer }) => match part.halves() {
+                Delivered::TooMuch { why, answer } => match part.halves() {
                     Some((head, tail)) => parts.extend([tail, head]),
                     None => {
                         self.bury(part.first, part.ndjson, &why, &answer).await?;
@@ -267,21 +388,22 @@ impl Desk {
                 return Going::Break(());
             }
         }
-        Going::Continue(())
+        Going::Continue(Handed::Over)
     }
 
     /// Until the far side has each of them, or they lie in the dead-letter folder; or says that it is too much at once.
-    async fn deliver_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>) -> Going<Option<TooMuch>> {
+    async fn deliver_lines(&mut self, sink: &dyn Sink, lines: Lines<'_>, mut answer: Answer) -> Going<Delivered> {
         let mut rest;
         let mut now = lines;
         let mut backoff = Backoff::new(self.pace);
         while now.count() > 0 {
-            match self.settle(sink, &Batch::Lines(now)).await? {
+            match self.settle(sink, &Batch::Lines(now), answer.take()).await? {
+                Settled::Refused => return Going::Continue(Delivered::Refused),
                 Settled::Accepted(accepted) => {
                     self.accepted(now.count(), accepted);
                     break;
                 }
-                Settled::Split { why, answer } => return Going::Continue(Some(TooMuch { why, answer })),
+                Settled::Split { why, answer } => return Going::Continue(Delivered::TooMuch { why, answer }),
                 Settled::Partly { refused, again, after, why } => {
                     let sent: Vec<(u64, &[u8])> = now.iter().collect();
                     for Refused { index, answer } in &refused {
@@ -306,17 +428,20 @@ impl Desk {
                 }
             }
         }
-        Going::Continue(None)
+        Going::Continue(Delivered::All)
     }
 
-    /// Tries until the far side has decided.
-    async fn settle(&mut self, sink: &dyn Sink, batch: &Batch<'_>) -> Going<Settled> {
+    /// Tries until the far side has decided. `first` is its answer, where it was asked already.
+    async fn settle(&mut self, sink: &dyn Sink, batch: &Batch<'_>, mut first: Answer) -> Going<Settled> {
         let mut backoff = Backoff::new(self.pace);
         loop {
-            let answer = tokio::select! {
-                biased;
-                answer = sink.deliver(batch) => answer,
-                () = self.stop.told_and(self.pace.grace) => return Going::Break(()),
+            let answer = match first.take() {
+                Some(answer) => answer,
+                None => tokio::select! {
+                    biased;
+                    answer = sink.deliver(batch) => answer,
+                    () = self.stop.told_and(self.pace.grace) => return Going::Break(()),
+                },
             };
             let wait = match answer {
                 Ok(accepted) => return Going::Continue(Settled::Accepted(accepted)),
@@ -330,7 +455,9 @@ impl Desk {
                 }
                 Err(Refusal::Stop { why, hint }) => {
                     self.stopped(&why, &hint);
-                    backoff.stopped()
+                    self.health().retries.fetch_add(1, Relaxed);
+                    self.rest_stopped().await?;
+                    return Going::Continue(Settled::Refused);
                 }
             };
             self.health().retries.fetch_add(1, Relaxed);
@@ -346,10 +473,49 @@ impl Desk {
         self.well();
     }
 
+    /// Once in a while: tells of refused lines, and carries out what was ordered for dead letters. Whether it was time.
+    async fn see_to_letters(&mut self, sink: &dyn Sink, origin: &str) -> Going<bool> {
+        let now = self.clock.since_boot_ms();
+        let every = u64::try_from(self.pace.letters.as_millis()).unwrap_or(u64::MAX);
+        if self.letters_ms.is_some_and(|last| now.saturating_sub(last) < every) {
+            return Going::Continue(false);
+        }
+        self.letters_ms = Some(now);
+        self.letters.tell(now);
+        if !matches!(sink.takes(), Takes::Lines { .. }) {
+            return Going::Continue(true);
+        }
+        let obeyed = tokio::select! {
+            biased;
+            obeyed = self.letters.obey(sink, origin) => obeyed,
+            () = self.stop.told_and(self.pace.grace) => return Going::Break(()),
+        };
+        match obeyed {
+            Ok(Outcome { kept, replayed, waits }) => {
+                self.health().dead_letters_kept.store(kept, Relaxed);
+                if replayed > 0 {
+                    self.accepted(replayed, Accepted { bytes: 0 });
+                }
+                waits.iter().for_each(|why| self.later(why));
+            }
+            Err(error) => self.later(&format!("cannot see to the dead letters: {error}")),
+        }
+        Going::Continue(true)
+    }
+
+    /// Waits until so many bytes more are within the destination's rate.
+    async fn hold_back(&mut self, bytes: u64) -> Going {
+        let Some(rate) = self.rate_limit else { return Going::Continue(()) };
+        let now = self.clock.since_boot_ms();
+        let due = self.free_ms.max(now);
+        self.free_ms = due + bytes * 1000 / rate.max(1);
+        if due > now { self.rest(Duration::from_millis(due - now)).await } else { Going::Continue(()) }
+    }
+
     /// Keeps a line that is refused by itself. The cursor passes it only once that is done.
     async fn bury(&mut self, number: u64, line: &[u8], why: &str, answer: &str) -> Going {
         loop {
-            match self.dead_letters.keep(number, line, answer) {
+            match self.letters.keep(number, line, answer) {
                 Ok(path) => {
                     tracing::warn!(
                         destination = %self.name, line = number, kept = %path.display(),

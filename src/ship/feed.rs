@@ -17,7 +17,7 @@ use crate::disk::{Disk, Reader};
 use crate::journal::Head;
 use crate::journal::read::{BlockReader, ReadError, SegmentFile, segments};
 use crate::sink::file::digest_of;
-use crate::sink::{Batch, Lines, Segment, Takes, off_thread};
+use crate::sink::{Lines, Segment, Takes, off_thread};
 
 /// A segment's first line is the agent's own, with a few kilobytes a source file; what is longer is none.
 const FIRST_LINE_MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -60,6 +60,14 @@ impl FeedError {
     }
 }
 
+/// What is handed out at once.
+pub(crate) enum Given<'a> {
+    /// One segment.
+    Segment(Segment<'a>),
+    /// Batches that follow each other, at least one: as many as may be under way at a time, and no more than the block has.
+    Lines(Vec<Lines<'a>>),
+}
+
 /// Batches, from a cursor on.
 pub(crate) struct Feed {
     origin: String,
@@ -72,24 +80,31 @@ enum Kind {
 }
 
 impl Feed {
-    /// Stands at `next_line`. Opens nothing yet.
-    pub(crate) fn new(disk: Arc<dyn Disk>, journal: &Path, origin: &str, takes: Takes, next_line: u64) -> Self {
+    /// Stands at `next_line`. Opens nothing yet. `in_flight`: how many batches of lines are handed out at once, at most.
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        journal: &Path,
+        origin: &str,
+        takes: Takes,
+        in_flight: usize,
+        next_line: u64,
+    ) -> Self {
         let journal = journal.to_owned();
         let kind = match takes {
             Takes::Lines { batch_max_bytes } => {
-                Kind::Lines(LineFeed { disk, journal, next_line, batch_max_bytes, place: None })
+                Kind::Lines(LineFeed { disk, journal, next_line, batch_max_bytes, in_flight, place: None })
             }
             Takes::Segments => Kind::Segments(SegmentFeed { disk, journal, next_line, current: None }),
         };
         Feed { origin: origin.to_owned(), kind }
     }
 
-    /// The next batch, or `None` when all there is up to `head` was handed out.
-    pub(crate) async fn next(&mut self, head: Head) -> Result<Option<Batch<'_>>, FeedError> {
+    /// What comes next, or `None` when all there is up to `head` was handed out.
+    pub(crate) async fn next(&mut self, head: Head) -> Result<Option<Given<'_>>, FeedError> {
         let origin = self.origin.as_str();
         match &mut self.kind {
-            Kind::Lines(feed) => Ok(feed.next(head, origin).await?.map(Batch::Lines)),
-            Kind::Segments(feed) => Ok(feed.next(head, origin).await?.map(Batch::Segment)),
+            Kind::Lines(feed) => Ok(feed.next(head, origin).await?.map(Given::Lines)),
+            Kind::Segments(feed) => Ok(feed.next(head, origin).await?.map(Given::Segment)),
         }
     }
 }
@@ -100,6 +115,7 @@ struct LineFeed {
     journal: PathBuf,
     next_line: u64,
     batch_max_bytes: usize,
+    in_flight: usize,
     /// `None` until there is something to read, and between segments.
     place: Option<Place>,
 }
@@ -117,26 +133,35 @@ struct Place {
 }
 
 impl LineFeed {
-    async fn next<'a>(&'a mut self, head: Head, origin: &'a str) -> Result<Option<Lines<'a>>, FeedError> {
+    async fn next<'a>(&'a mut self, head: Head, origin: &'a str) -> Result<Option<Vec<Lines<'a>>>, FeedError> {
         if self.next_line > head.lines {
             return Err(FeedError::Ahead { wanted: self.next_line, lines: head.lines });
         }
         if self.next_line == head.lines {
             return Ok(None);
         }
-        let range = loop {
-            if let Some(range) = self.cut() {
-                break range;
+        let mut ranges = Vec::with_capacity(self.in_flight);
+        while ranges.is_empty() {
+            while ranges.len() < self.in_flight.max(1)
+                && let Some(range) = self.cut()
+            {
+                let first = std::mem::replace(&mut self.next_line, range.last + 1);
+                ranges.push((first, range));
             }
-            if !self.next_block(head).await? {
+            if ranges.is_empty() && !self.next_block(head).await? {
                 return Ok(None);
             }
-        };
-        let first = self.next_line;
-        self.next_line = range.last + 1;
+        }
         let Some(place) = &self.place else { return Ok(None) };
-        let ndjson = &place.reader.block().bytes[range.from..range.to];
-        Ok(Some(Lines { origin, first, last: range.last, ndjson, numbers: None }))
+        let bytes = &place.reader.block().bytes;
+        let lines = ranges.into_iter().map(|(first, range)| Lines {
+            origin,
+            first,
+            last: range.last,
+            ndjson: &bytes[range.from..range.to],
+            numbers: None,
+        });
+        Ok(Some(lines.collect()))
     }
 
     /// Cuts the block that is read, up to the first piece that has something from `next_line` on.

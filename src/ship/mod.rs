@@ -19,11 +19,14 @@ use crate::sink::{self, ProbeError, Probed, Refusal, Sink, Step};
 mod choose;
 mod courier;
 pub(crate) mod cursor;
-mod dead_letter;
+pub mod dead_letter;
 mod feed;
+mod letters;
 mod pace;
+mod teller;
 
 pub use pace::Pace;
+pub use teller::{Said, Teller};
 
 use courier::{Courier, Desk, Stop};
 
@@ -61,15 +64,16 @@ pub struct ProbeResult {
 
 /// Starts a courier for every destination of the plan; within a tokio runtime. They end when `stop` becomes true.
 ///
-/// `health` must be made of the same plan. `head` must hold the recovered head already: a trail that has no lines yet is waited for.
+/// What they have to say goes to `teller`, for the trail. `health` must be made of the same plan. `head` must hold the recovered head already: a trail that has no lines yet is waited for.
 pub fn start(
     plan: &Plan,
     host: &Host,
     head: watch::Receiver<Head>,
     stop: watch::Receiver<bool>,
     health: Arc<Health>,
+    teller: Teller,
 ) -> Ship {
-    start_with(plan, host, head, stop, health, Pace::default(), &real_sinks(host))
+    start_with(plan, host, head, stop, health, Some(teller), Pace::default(), &real_sinks(host))
 }
 
 /// The sinks that the agent runs with.
@@ -78,13 +82,15 @@ pub fn real_sinks(host: &Host) -> OpenSink {
     Arc::new(move |destination, agent| sink::open(destination, agent, &disk))
 }
 
-/// The same, with other waits and other sinks.
+/// The same, with other waits and other sinks, and perhaps with nobody who writes a trail.
+#[expect(clippy::too_many_arguments, reason = "each is another's: the plan's, the host's, the core's, a test's")]
 pub fn start_with(
     plan: &Plan,
     host: &Host,
     head: watch::Receiver<Head>,
     stop: watch::Receiver<bool>,
     health: Arc<Health>,
+    teller: Option<Teller>,
     pace: Pace,
     open_sink: &OpenSink,
 ) -> Ship {
@@ -92,7 +98,7 @@ pub fn start_with(
     let mut couriers = JoinSet::new();
     for (index, destination) in plan.destinations.iter().enumerate() {
         let stop = Stop { stop: stop.clone(), moved: bell.clone() };
-        let desk = Desk::new(host, &plan.agent, index, destination, Arc::clone(&health), stop, pace);
+        let desk = Desk::new(host, &plan.agent, index, destination, Arc::clone(&health), teller.clone(), stop, pace);
         let courier = Courier {
             host: host.clone(),
             open_sink: Arc::clone(open_sink),

@@ -15,6 +15,8 @@ pub struct Pace {
     pub retry_after_max: Duration,
     /// At the end, for a request that is on its way.
     pub grace: Duration,
+    /// How often dead letters are looked at for orders.
+    pub letters: Duration,
 }
 
 impl Default for Pace {
@@ -25,6 +27,7 @@ impl Default for Pace {
             stopped: Duration::from_secs(60),
             retry_after_max: Duration::from_secs(600),
             grace: Duration::from_secs(3),
+            letters: Duration::from_secs(2),
         }
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::config::plan::{AgentPlan, DestinationKind, DestinationPlan};
 use crate::disk::Disk;
 
+pub mod elasticsearch;
 pub mod datadog;
 pub mod file;
 pub mod http;
@@ -22,6 +23,10 @@ pub mod loki;
 mod oauth;
 pub mod otlp;
 pub mod s3;
+mod sigv4;
+pub mod splunk_hec;
+pub mod stdout;
+pub mod syslog;
 pub mod secops;
 pub mod sentinel;
 mod tls;
@@ -40,7 +45,7 @@ pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///   sends what lets the far side see that (a deterministic name, an `Idempotency-Key`), and takes "I have that already" for `Ok`.
 /// * The bytes are not changed. A segment arrives as it lies in the journal; lines arrive as they are in it.
 /// * The future may be dropped at any await: nothing half-written may then pass for a delivered batch.
-/// * One call at a time. A sink neither retries nor sleeps, and gives up by itself after the time-out of its plan.
+/// * As many calls at a time as `in_flight` of its plan says, one unless it says otherwise; what they carry may arrive in any order. A sink neither retries nor sleeps, and gives up by itself after the time-out of its plan.
 /// * Neither errors nor logs contain credentials or anything of the records.
 pub trait Sink: Send + Sync {
     /// Whether it wants lines as they are sealed, or whole segments once they are closed.
@@ -255,6 +260,18 @@ impl Refusal {
     }
 }
 
+impl ProbeError {
+    /// A refusal that a probe met at this step.
+    pub(crate) fn at(step: Step, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Stop { why, hint } => ProbeError { step, why, hint },
+            Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. } => {
+                ProbeError { step, why, hint: "try again, or ask whoever runs it".to_owned() }
+            }
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -276,6 +293,14 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
         DestinationKind::File(plan) => Box::new(file::FileSink::new(Arc::clone(disk), plan, keys)),
         DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan, destination.choice.schema, &agent.origin)?),
         DestinationKind::S3(plan) => Box::new(s3::S3Sink::new(plan, &agent.origin, keys)?),
+        DestinationKind::SplunkHec(plan) => Box::new(splunk_hec::SplunkHecSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Elasticsearch(plan) => {
+            Box::new(elasticsearch::ElasticsearchSink::new(plan, destination.choice.schema)?)
+        }
+        DestinationKind::Stdout(plan) => Box::new(stdout::StdoutSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Syslog(plan) => {
+            Box::new(syslog::SyslogSink::new(plan, destination.choice.schema, &agent.name)?)
+        }
         DestinationKind::Otlp(plan) => Box::new(otlp::OtlpSink::new(plan, destination.choice.schema, &agent.name)?),
         DestinationKind::Loki(plan) => Box::new(loki::LokiSink::new(plan, destination.choice.schema)?),
         DestinationKind::Datadog(plan) => {

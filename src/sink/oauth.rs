@@ -120,15 +120,7 @@ impl Tokens {
 
     /// A token, for a probe.
     pub(super) async fn probe(&self) -> Result<Bearer, ProbeError> {
-        self.bearer().await.map_err(|refusal| {
-            let (why, hint) = match refusal {
-                Refusal::Stop { why, hint } => (why, hint),
-                Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. } => {
-                    (why, "check that this host reaches the token endpoint".to_owned())
-                }
-            };
-            ProbeError { step: Step::Authenticate, why, hint }
-        })
+        self.bearer().await.map_err(|refusal| ProbeError::at(Step::Authenticate, refusal))
     }
 
     fn kept(&self) -> Option<HeaderValue> {
@@ -162,18 +154,19 @@ impl Bearer {
 
 /// What a client sends: its id and secret in the body, as most endpoints want it, or in a header, as RFC 6749 2.3.1 prefers.
 fn client_form(plan: &OauthPlan) -> Result<(String, HeaderMap), Refusal> {
+    let secret = plan.client_secret.expose();
     let mut fields = vec![("grant_type", "client_credentials")];
     fields.extend(plan.scope.as_deref().map(|scope| ("scope", scope)));
     fields.extend(plan.audience.as_deref().map(|audience| ("audience", audience)));
     let mut headers = HeaderMap::new();
     if plan.basic {
-        let pair = format!("{}:{}", encoded(&plan.client_id), encoded(plan.client_secret.expose()));
+        let pair = format!("{}:{}", encoded(&plan.client_id), encoded(&secret));
         let Some(value) = secret_value(&format!("Basic {}", STANDARD.encode(pair))) else {
             return Err(Refusal::stop("`client_id` and `client_secret` cannot be sent", "use visible ASCII only"));
         };
         headers.insert(AUTHORIZATION, value);
     } else {
-        fields.extend([("client_id", plan.client_id.as_str()), ("client_secret", plan.client_secret.expose())]);
+        fields.extend([("client_id", plan.client_id.as_str()), ("client_secret", secret.as_str())]);
     }
     Ok((form(&fields), headers))
 }

@@ -25,6 +25,8 @@ const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 pub(super) const ANSWER_MAX_BYTES: usize = 4096;
 /// An unused connection is closed before most servers and balancers do it.
 const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(55);
+/// As many as there may be requests under way.
+const CONNECTIONS_IDLE_MAX: usize = 16;
 /// Speed matters more than the last percent: bodies are sent once.
 const GZIP_LEVEL: u32 = 4;
 /// zstd's own default.
@@ -110,7 +112,15 @@ impl Web {
         }
     }
 
-    /// A request of the caller's own, for [`Web::ask_with`].
+    /// Sends what is no batch, as it is.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, Refusal> {
+        match request.headers(self.headers.clone()).send().await {
+            Ok(response) => Ok(Answer::of(response, 0, ANSWER_MAX_BYTES).await),
+            Err(error) => Err(failed(error, self.timeout)),
+        }
+    }
+
+    /// A request for [`Web::send`] and [`Web::ask_with`].
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url)
     }
@@ -165,13 +175,7 @@ impl Answer {
     /// What it means for a probe that only wanted an answer; `checked` says what a success shows.
     pub(super) fn probed(self, hint: fn(u16) -> &'static str, checked: &'static str) -> Result<Probed, ProbeError> {
         let step = if matches!(self.status.as_u16(), 401 | 403) { Step::Authenticate } else { Step::Answer };
-        match self.judge(hint) {
-            Ok(_) => Ok(Probed { checked }),
-            Err(Refusal::Stop { why, hint }) => Err(ProbeError { step, why, hint }),
-            Err(Refusal::Later { why, .. } | Refusal::Split { why, .. } | Refusal::Partly { why, .. }) => {
-                Err(ProbeError { step, why, hint: "try again, or ask whoever runs it".to_owned() })
-            }
-        }
+        self.judge(hint).map(|_| Probed { checked }).map_err(|refusal| ProbeError::at(step, refusal))
     }
 }
 
@@ -189,7 +193,7 @@ fn client(tls: &TlsPlan, timeout: Duration) -> Result<Client, Refusal> {
         .connect_timeout(timeout.min(CONNECT_TIMEOUT_MAX))
         .timeout(timeout)
         .pool_idle_timeout(IDLE_CONNECTION_MAX)
-        .pool_max_idle_per_host(1)
+        .pool_max_idle_per_host(CONNECTIONS_IDLE_MAX)
         .tcp_nodelay(true);
     if let Some(path) = &tls.ca_file {
         let pem = read_named(path, "ca_file")?;
@@ -232,7 +236,7 @@ fn bad_pem(what: &str, error: &reqwest::Error) -> Refusal {
 pub(super) fn configured(configured: &BTreeMap<String, Secret>, token: Option<&Secret>) -> Result<HeaderMap, Refusal> {
     let mut headers = HeaderMap::new();
     for (name, value) in configured {
-        let valid = HeaderName::try_from(name.as_str()).ok().zip(secret_value(value.expose()));
+        let valid = HeaderName::try_from(name.as_str()).ok().zip(secret_value(&value.expose()));
         let Some((header, value)) = valid else {
             return Err(Refusal::stop(format!("`headers`: {name} is no HTTP header"), "use visible ASCII only"));
         };

@@ -4,16 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use crate::elasticsearch::BASIC;
+use sealtrail::config::plan::Transport;
+
 use crate::far::{Far, Run, TIMEOUT};
 use crate::receivers::datadog::Datadog;
+use crate::receivers::elasticsearch::{Cluster, Door};
 use crate::receivers::loki::Loki;
 use crate::receivers::otlp::Otlp;
 use crate::receivers::secops::Secops;
 use crate::receivers::sentinel::Sentinel;
+use crate::receivers::splunk_hec::Hec;
 use crate::receivers::tokens::Endpoint;
 use crate::support::front::Fault;
 use crate::support::journal::Journal;
 use crate::support::s3::Server;
+use crate::support::syslog::Program;
 
 async fn everything_is_there_as_it_is_in_the_journal(far: Far) {
     let mut journal = Journal::filled();
@@ -147,18 +153,18 @@ async fn a_redirect_is_not_followed(mut far: Far) {
 
 async fn a_destination_that_is_down_gets_everything_once_it_is_up(mut far: Far) {
     let mut journal = Journal::filled();
-    far.front().down().await;
+    far.down().await;
     let run = Run::start(&journal, vec![far.kind()]);
     run.until("failing", |health| health.retries.load(Relaxed) > 3).await;
     journal.block(30);
     journal.close();
-    far.front().up().await;
+    far.up().await;
     run.until_delivered(&far, &journal).await;
-    far.front().down().await;
+    far.down().await;
     journal.block(30);
     journal.close();
     run.until("failing again", |health| health.problem.get().is_some()).await;
-    far.front().up().await;
+    far.up().await;
     run.until_delivered(&far, &journal).await;
     run.stop().await;
 }
@@ -214,6 +220,26 @@ macro_rules! network_suite {
     };
 }
 
+/// The cases that need a connection and no answer.
+macro_rules! connection_suite {
+    ($destination:ident, $far:expr) => {
+        suite!(
+            $destination,
+            $far,
+            [
+                everything_is_there_as_it_is_in_the_journal,
+                delivery_again_after_a_lost_cursor_is_harmless,
+                a_new_run_goes_on_where_the_last_one_was,
+                a_time_out_before_the_body_was_taken_is_tried_again,
+                a_time_out_after_the_body_was_taken_is_tried_again_and_harmless,
+                a_connection_that_breaks_is_tried_again_and_harmless,
+                a_destination_that_is_down_gets_everything_once_it_is_up,
+                stopping_gives_a_request_up_after_a_grace_and_loses_nothing,
+            ]
+        );
+    };
+}
+
 suite!(
     file,
     Far::file(),
@@ -248,3 +274,21 @@ suite!(
 );
 network_suite!(s3_s3s, Far::s3(Server::S3s).await);
 network_suite!(s3_moto, Far::s3(Server::Moto).await);
+network_suite!(splunk_hec, Far::receiver(Arc::new(Hec::default()), crate::splunk_hec::plain).await);
+network_suite!(
+    splunk_hec_acknowledged,
+    Far::receiver(Arc::new(Hec::acknowledging(2)), crate::splunk_hec::acknowledged).await
+);
+network_suite!(
+    elasticsearch,
+    Far::receiver(Arc::new(Cluster::elasticsearch(BASIC)), crate::elasticsearch::by_password).await
+);
+network_suite!(
+    opensearch,
+    Far::receiver(Arc::new(Cluster::opensearch(Door::Signed("eu-central-1", "es"))), crate::elasticsearch::signed)
+        .await
+);
+connection_suite!(rsyslog_tls, Far::syslog(Program::Rsyslog, Transport::Tls).await);
+connection_suite!(rsyslog_tcp, Far::syslog(Program::Rsyslog, Transport::Tcp).await);
+connection_suite!(syslog_ng_tls, Far::syslog(Program::SyslogNg, Transport::Tls).await);
+connection_suite!(syslog_ng_tcp, Far::syslog(Program::SyslogNg, Transport::Tcp).await);

@@ -1,11 +1,12 @@
 //! What couriers promise, whatever the destination.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sealtrail::ship::lowest_required_cursor;
 
-use crate::far::{Far, Run};
+use crate::far::{Far, Run, plan};
 use crate::support::front::Fault;
 use crate::support::journal::Journal;
 
@@ -113,6 +114,47 @@ async fn a_trail_that_has_no_lines_yet_is_waited_for() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(run.one().problem.get().is_none());
     journal.block(3);
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn several_requests_at_a_time_lose_nothing_and_the_cursor_moves_in_order() {
+    let (mut journal, mut far) = (Journal::filled(), Far::http().await);
+    journal.block(40);
+    far.fail(&[
+        Fault::Status(503),
+        Fault::ResetAfter,
+        Fault::Status(500),
+        Fault::RetryAfter(429, "0"),
+        Fault::Status(401),
+    ]);
+    *far.front().shared.poison.lock().unwrap() = Some("\"id\":\"f/33\"".to_owned());
+    let mut plan = plan(&journal, vec![far.kind()]);
+    plan.destinations[0].choice.in_flight = 4;
+    let run = Run::of(&journal, &plan);
+    run.until("passed", |health| health.next_line.load(Relaxed) == 67 && health.problem.get().is_none()).await;
+    let held: BTreeSet<String> = far.lines().await.into_iter().collect();
+    let wanted: BTreeSet<String> = journal.lines.iter().filter(|line| !line.contains("\"f/33\"")).cloned().collect();
+    assert_eq!(held, wanted);
+    assert_eq!(run.one().dead_letters.load(Relaxed), 1);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn with_several_requests_at_a_time_one_that_waits_does_not_hold_up_the_next() {
+    let (mut journal, mut far) = (Journal::new(), Far::http().await);
+    far.fail(&[Fault::StallBefore]);
+    journal.block(20);
+    let mut plan = plan(&journal, vec![far.kind()]);
+    plan.destinations[0].choice.in_flight = 8;
+    let run = Run::of(&journal, &plan);
+    let begin = Instant::now();
+    while far.lines().await.is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "nothing came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(run.one().next_line.load(Relaxed), 0, "the first is still under way");
     run.until_delivered(&far, &journal).await;
     run.stop().await;
 }

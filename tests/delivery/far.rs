@@ -17,6 +17,8 @@ use tokio::sync::watch;
 use crate::support::front::{Behind, Fault, Front, Receiver};
 use crate::support::journal::{Journal, lines_of, read};
 use crate::support::s3::{ACCESS_KEY, SECRET_KEY, Server};
+use crate::support::syslog::{Program, Syslog};
+use crate::support::wire::Wire;
 
 pub const ORIGIN: &str = "acme/test/db-1";
 /// Long enough for a slow machine, short enough to wait for.
@@ -25,10 +27,28 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The far side.
 pub enum Far {
-    File { dir: tempfile::TempDir },
-    Http { front: Front },
-    S3 { front: Front, server: Server, bucket: String },
-    Receiver { front: Front, receiver: Arc<dyn Receiver>, make: MakeKind },
+    File {
+        dir: tempfile::TempDir,
+    },
+    Http {
+        front: Front,
+    },
+    S3 {
+        front: Front,
+        server: Server,
+        bucket: String,
+    },
+    Receiver {
+        front: Front,
+        receiver: Arc<dyn Receiver>,
+        make: MakeKind,
+    },
+    /// A wire to it, which can be broken.
+    Syslog {
+        wire: Wire,
+        syslog: Syslog,
+        transport: Transport,
+    },
 }
 
 /// Makes the plan of a destination from the URL of its far side.
@@ -47,6 +67,12 @@ impl Far {
     pub async fn receiver(receiver: Arc<dyn Receiver>, make: MakeKind) -> Self {
         let front = Front::start(Behind::Receiver(Arc::clone(&receiver)), None).await;
         Far::Receiver { front, receiver, make }
+    }
+
+    pub async fn syslog(program: Program, transport: Transport) -> Self {
+        let syslog = tokio::task::spawn_blocking(move || Syslog::start(program, false)).await.unwrap();
+        let behind = if transport == Transport::Tls { syslog.tls } else { syslog.tcp };
+        Far::Syslog { wire: Wire::start(behind.ip(), behind).await, syslog, transport }
     }
 
     pub async fn s3(server: Server) -> Self {
@@ -72,7 +98,13 @@ impl Far {
                 DestinationKind::S3(Box::new(s3_plan(&format!("http://{}", front.address), bucket)))
             }
             Far::Receiver { front, make, .. } => make(&format!("http://{}", front.address)),
+            Far::Syslog { .. } => DestinationKind::Syslog(Box::new(self.syslog_plan())),
         }
+    }
+
+    pub fn syslog_plan(&self) -> SyslogPlan {
+        let Far::Syslog { wire, syslog, transport } = self else { panic!("no syslog") };
+        syslog_plan(syslog, *transport, "localhost", wire.address.port())
     }
 
     pub fn path(&self) -> PathBuf {
@@ -85,18 +117,37 @@ impl Far {
     pub fn front(&mut self) -> &mut Front {
         match self {
             Far::Http { front } | Far::S3 { front, .. } | Far::Receiver { front, .. } => front,
-            Far::File { .. } => panic!("a folder has no front"),
+            Far::File { .. } | Far::Syslog { .. } => panic!("this one has no front"),
         }
     }
 
     pub fn fail(&mut self, faults: &[Fault]) {
-        self.front().fail(faults);
+        match self {
+            Far::Syslog { wire, .. } => wire.fail(faults),
+            _ => self.front().fail(faults),
+        }
+    }
+
+    /// Nobody listens any more; open connections break.
+    pub async fn down(&mut self) {
+        match self {
+            Far::Syslog { wire, .. } => wire.down().await,
+            _ => self.front().down().await,
+        }
+    }
+
+    /// Listens again where it did.
+    pub async fn up(&mut self) {
+        match self {
+            Far::Syslog { wire, .. } => wire.up().await,
+            _ => self.front().up().await,
+        }
     }
 
     /// What must be there by now.
     pub fn wanted(&self, journal: &Journal) -> Vec<String> {
         match self {
-            Far::Http { .. } | Far::Receiver { .. } => journal.lines.clone(),
+            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } => journal.lines.clone(),
             _ => journal.closed_lines().to_vec(),
         }
     }
@@ -107,6 +158,7 @@ impl Far {
         match self {
             Far::Http { front } => front.shared.lines.lock().unwrap().clone(),
             Far::Receiver { receiver, .. } => first_of_each(receiver.lines()),
+            Far::Syslog { syslog, .. } => first_of_each(syslog.bodies()),
             _ => self.segments().await.iter().flat_map(|(_, bytes)| lines_of(bytes)).collect(),
         }
     }
@@ -114,7 +166,7 @@ impl Far {
     /// The segments it holds, by their name or key.
     pub async fn segments(&self) -> Vec<(String, Vec<u8>)> {
         let all: Vec<(String, Vec<u8>)> = match self {
-            Far::Http { .. } | Far::Receiver { .. } => Vec::new(),
+            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } => Vec::new(),
             Far::S3 { server, bucket, .. } => server.objects(bucket).await.into_iter().collect(),
             Far::File { .. } => folder(self.path()),
         };
@@ -123,6 +175,14 @@ impl Far {
 
     /// Every line of `journal` that must be there is there, and no other.
     pub async fn assert_complete(&self, journal: &Journal) {
+        let begin = Instant::now();
+        // A syslog receiver writes its file in its own time.
+        while matches!(self, Far::Syslog { .. })
+            && self.lines().await.len() < self.wanted(journal).len()
+            && begin.elapsed() < PATIENCE
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let (held, wanted) = (self.lines().await, self.wanted(journal));
         let held: BTreeSet<&String> = held.iter().collect();
         assert_eq!(held, wanted.iter().collect(), "the far side has other lines than the journal");
@@ -153,6 +213,25 @@ pub fn http_plan(url: &str) -> HttpPlan {
         oauth2: None,
         tls: TlsPlan::default(),
         compression: Compression::Gzip,
+        batch_max_bytes: 400,
+        timeout: TIMEOUT,
+    }
+}
+
+pub fn syslog_plan(syslog: &Syslog, transport: Transport, host: &str, port: u16) -> SyslogPlan {
+    let tls = TlsPlan { ca_file: Some(syslog.certs.path("ca.pem")), ..TlsPlan::default() };
+    SyslogPlan {
+        host: host.to_owned(),
+        port,
+        transport,
+        tls,
+        format: SyslogFormat::Native,
+        facility: 13,
+        app_name: "sealtrail".to_owned(),
+        enterprise_id: 32473,
+        bom: true,
+        confirm: true,
+        message_max_bytes: 8192,
         batch_max_bytes: 400,
         timeout: TIMEOUT,
     }
@@ -222,11 +301,12 @@ impl Run {
             stopped: Duration::from_millis(200),
             retry_after_max: Duration::from_secs(600),
             grace: Duration::from_millis(500),
+            letters: Duration::from_millis(50),
         };
         let ship = {
             let host = sealtrail::host::Host::this();
             let sinks = ship::real_sinks(&host);
-            ship::start_with(plan, &host, journal.head.subscribe(), told, Arc::clone(&health), pace, &sinks)
+            ship::start_with(plan, &host, journal.head.subscribe(), told, Arc::clone(&health), None, pace, &sinks)
         };
         Run { health, ship, stop }
     }

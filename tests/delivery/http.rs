@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use sealtrail::config::plan::{Compression, DestinationKind, HttpPlan};
 use sealtrail::config::secret::Secret;
+use sealtrail::schema::Schema;
 use sealtrail::ship;
 use sealtrail::sink::Step;
 
@@ -63,6 +64,66 @@ async fn a_destination_gets_the_lines_that_it_takes_and_the_others_are_counted()
     assert_eq!(run.one().lines_delivered.load(Relaxed), 2);
     assert_eq!(run.one().lines_left_out.load(Relaxed), 4);
     run.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_replaced_in_its_file_needs_no_restart() {
+    let (mut journal, mut far) = (Journal::filled(), Far::http().await);
+    *far.front().shared.token.lock().unwrap() = Some("new".to_owned());
+    let file = journal.state.path().join("token");
+    std::fs::write(&file, "old\n").unwrap();
+    let url = format!("http://{}/in", far.front().address);
+    let token = Some(Secret::of_file("old".to_owned(), &file));
+    let mut plan = plan(&journal, vec![kind(HttpPlan { token, ..http_plan(&url) })]);
+    plan.destinations[0].files = vec![file.clone()];
+    let run = Run::of(&journal, &plan);
+    run.until("stopped", |health| health.stopped.load(Relaxed)).await;
+    std::fs::write(&file, "new\n").unwrap();
+    run.until_delivered(&far, &journal).await;
+    // The old one is still taken, and then no longer: what is written before is used before anything is refused.
+    let refused = run.one().retries.load(Relaxed);
+    std::fs::write(&file, "newest\n").unwrap();
+    *far.front().shared.token.lock().unwrap() = None;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    *far.front().shared.token.lock().unwrap() = Some("newest".to_owned());
+    journal.block(3);
+    run.until_delivered(&far, &journal).await;
+    assert_eq!(run.one().retries.load(Relaxed), refused);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_destination_with_a_rate_is_not_given_more() {
+    let (journal, far) = (Journal::filled(), Far::http().await);
+    let mut plan = plan(&journal, vec![far.kind()]);
+    let bytes: usize = journal.lines.iter().map(|line| line.len() + 1).sum();
+    plan.destinations[0].rate_limit = Some(bytes as u64);
+    let begin = std::time::Instant::now();
+    let run = Run::of(&journal, &plan);
+    run.until_delivered(&far, &journal).await;
+    // All but the last batch, of at most 400 bytes, were waited for.
+    let least = std::time::Duration::from_millis(1000 * (bytes as u64 - 400) / bytes as u64 - 50);
+    assert!(begin.elapsed() >= least, "{:?} of {least:?}", begin.elapsed());
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn lines_are_written_in_the_schema_that_the_destination_wants() {
+    for (schema, key, id) in [(Schema::Ocsf, "class_uid", "/metadata/uid"), (Schema::Ecs, "@timestamp", "/event/id")] {
+        let (journal, far) = (Journal::filled(), Far::http().await);
+        let mut plan = plan(&journal, vec![far.kind()]);
+        plan.destinations[0].choice.schema = schema;
+        let run = Run::of(&journal, &plan);
+        run.until("passed", |health| health.next_line.load(Relaxed) == 27).await;
+        let lines = far.lines().await;
+        assert_eq!(lines.len(), journal.lines.len());
+        for (number, line) in lines.iter().enumerate() {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(!event[key].is_null(), "{event}");
+            assert_eq!(event.pointer(id).unwrap(), &format!("f/{number}"), "{event}");
+        }
+        run.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -14,3 +14,7 @@ pub mod secops;
 pub mod sentinel;
 #[path = "receivers/tokens.rs"]
 pub mod tokens;
+#[path = "receivers/elasticsearch.rs"]
+pub mod elasticsearch;
+#[path = "receivers/splunk_hec.rs"]
+pub mod splunk_hec;

@@ -24,6 +24,7 @@ mod writer;
 mod archives;
 mod bad_input;
 mod crash;
+mod dead_letters;
 mod destinations;
 mod directory;
 mod forged;

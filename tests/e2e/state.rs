@@ -550,6 +550,7 @@ fn opened(host: &Host, place: &Place) -> Result<Core, RunError> {
         sessions: started.sessions,
         literals_key: started.literals_key,
         wakes: sync_channel(1).1,
+        said: sync_channel(1).1,
         stop: Arc::new(AtomicBool::new(false)),
     };
     Ok(Core::new(parts, started.acts))

@@ -78,8 +78,9 @@ impl Agent {
             stopped: Duration::from_secs(2),
             retry_after_max: Duration::from_secs(600),
             grace: Duration::from_millis(100),
+            letters: Duration::from_secs(3600),
         };
-        let ship = ship::start_with(plan, host, head_seen, ended, Arc::clone(&health), pace, &open_sink);
+        let ship = ship::start_with(plan, host, head_seen, ended, Arc::clone(&health), None, pace, &open_sink);
         let parts = Parts {
             host: host.clone(),
             plan: Arc::clone(plan),
@@ -92,6 +93,7 @@ impl Agent {
             head,
             // Nobody waits here: the schedule wakes the core itself.
             wakes: sync_channel(1).1,
+            said: sync_channel(1).1,
             stop: Arc::new(AtomicBool::new(false)),
         };
         Ok(Agent { core: Core::new(parts, started.acts), ship, health, end })

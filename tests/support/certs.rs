@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,6 +18,8 @@ impl Certs {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // OpenSSL takes a certificate that is named as its issuer for one that signed itself.
+        params.distinguished_name.push(DnType::CommonName, "authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         std::fs::write(dir.path().join("ca.pem"), authority.pem()).unwrap();
@@ -27,6 +29,7 @@ impl Certs {
             ("client", Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
         ] {
             let mut params = CertificateParams::new(names).unwrap();
+            params.distinguished_name.push(DnType::CommonName, file);
             params.extended_key_usages = vec![usage];
             let key = KeyPair::generate().unwrap();
             let certificate = params.signed_by(&key, &authority).unwrap();

@@ -1,4 +1,4 @@
-//! What whole-program tests share: a small journal writer, far sides with faults, real S3 servers, certificates.
+//! What whole-program tests share: a small journal writer, far sides with faults, real S3 servers and syslog receivers, certificates.
 //!
 //! Everything listens on loopback, on ports that were free, and ends with the test process.
 #![allow(dead_code, missing_docs)] // Each test program uses its part of it.
@@ -8,3 +8,5 @@ pub mod certs;
 pub mod front;
 pub mod journal;
 pub mod s3;
+pub mod syslog;
+pub mod wire;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_of, timeout, tls, tls_row};
+use super::{Type, batch_max_bytes_of, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{filled, host_name, tags, url};
 use crate::config::plan::{DatadogPlan, DestinationKind};
@@ -29,7 +29,7 @@ fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
     let site = host_name(section, "site", "such as \"datadoghq.com\", \"datadoghq.eu\" or \"us5.datadoghq.com\"");
     let plan = (site, url(section, "url"), filled(section, "service"), tags(section), tls(section, &TYPE));
     let (site, url, service, tags, tls) = plan;
-    let batch_max_bytes = batch_of(section, bounds::DATADOG_BATCH_BYTES);
+    let batch_max_bytes = batch_max_bytes_of(section, bounds::DATADOG_BATCH_BYTES);
     let timeout = timeout(section);
     let plan = DatadogPlan {
         site: site.unwrap_or_else(|| SITE.to_owned()),

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{Type, batch_of, gzip_or_none, pair, timeout, tls, tls_row};
+use super::{Type, batch_max_bytes_of, compression_of, pair, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{filled, loki_labels, url};
-use crate::config::plan::{DestinationKind, LokiPlan};
+use crate::config::plan::{Compression, DestinationKind, LokiPlan};
 use crate::config::section::Section;
 use crate::config::show::{Row, Shown, row};
 use crate::config::units::{show_duration, show_size};
@@ -50,8 +50,8 @@ fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
         labels: loki_labels(section),
         structured_metadata: section.flag("structured_metadata").is_none_or(|flag| flag.value),
         tls: tls(section, &TYPE),
-        compression: gzip_or_none(section),
-        batch_max_bytes: batch_of(section, bounds::LOKI_BATCH_BYTES),
+        compression: compression_of(section, &[Compression::None, Compression::Gzip], Compression::Gzip),
+        batch_max_bytes: batch_max_bytes_of(section, bounds::LOKI_BATCH_BYTES),
         timeout: timeout(section),
     };
     url.map(|_| DestinationKind::Loki(Box::new(plan)))

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Type, batch_of, compression, timeout, tls, tls_row};
+use super::{Type, batch_max_bytes_of, compression, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{fixed_headers, url};
 use crate::config::plan::{Compression, DestinationKind, OtlpPlan};
@@ -28,7 +28,7 @@ fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
         token,
         tls: tls(section, &TYPE),
         compression: compression(section, Compression::Gzip),
-        batch_max_bytes: batch_of(section, bounds::OTLP_BATCH_BYTES),
+        batch_max_bytes: batch_max_bytes_of(section, bounds::OTLP_BATCH_BYTES),
         timeout: timeout(section),
     };
     url.map(|_| DestinationKind::Otlp(Box::new(plan)))

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_of, timeout, tls, tls_row};
+use super::{Type, batch_max_bytes_of, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{instance, path_part, url};
 use crate::config::plan::{DestinationKind, SecopsPlan};
@@ -26,9 +26,12 @@ fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
     let log_type = path_part(section, "log_type", "as the instance lists it: \"SEALTRAIL_CUSTOM\"");
     let forwarder = path_part(section, "forwarder", "the id of a forwarder of the instance");
     let credentials_file = section.absolute("credentials_file").map(|path| path.value);
+    if let Some(path) = &credentials_file {
+        section.context().note_file(path);
+    }
     let url = url(section, "url");
     let tls = tls(section, &TYPE);
-    let batch_max_bytes = batch_of(section, bounds::SECOPS_BATCH_BYTES);
+    let batch_max_bytes = batch_max_bytes_of(section, bounds::SECOPS_BATCH_BYTES);
     let timeout = timeout(section);
     let plan = SecopsPlan {
         instance: instance?,

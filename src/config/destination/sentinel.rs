@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_of, oauth2, timeout, tls, tls_row};
+use super::{Type, batch_max_bytes_of, oauth2, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{path_part, url};
 use crate::config::plan::{DestinationKind, SentinelPlan};
@@ -34,7 +34,7 @@ fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
     let stream = path_part(section, "stream", "as the rule's streamDeclarations name it: \"Custom-Sealtrail\"");
     let oauth2 = oauth2::read(section, Some(SCOPE));
     let tls = tls(section, &TYPE);
-    let batch_max_bytes = batch_of(section, bounds::SENTINEL_BATCH_BYTES);
+    let batch_max_bytes = batch_max_bytes_of(section, bounds::SENTINEL_BATCH_BYTES);
     let timeout = timeout(section);
     let plan = SentinelPlan { url: url?, rule: rule?, stream: stream?, oauth2: oauth2?, tls, batch_max_bytes, timeout };
     Some(DestinationKind::Sentinel(Box::new(plan)))

@@ -1,0 +1,128 @@
+//! A stretch of wire: passes a TCP connection on to what is behind it, as it is, and breaks it where a test says so.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::front::Fault;
+
+/// So many bytes of a connection get through before it breaks: more than a TLS client's first message, less than any batch of the suite.
+const BROKEN_AFTER_BYTES: u64 = 400;
+
+pub struct Wire {
+    pub address: SocketAddr,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    /// How many connections were made.
+    pub connections: Arc<Mutex<usize>>,
+    behind: SocketAddr,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Wire {
+    /// Listens on a free port of `ip`.
+    pub async fn start(ip: IpAddr, behind: SocketAddr) -> Self {
+        let listener = TcpListener::bind((ip, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut wire = Wire { address, faults: Arc::default(), connections: Arc::default(), behind, task: None };
+        wire.serve(listener);
+        wire
+    }
+
+    pub fn fail(&self, faults: &[Fault]) {
+        self.faults.lock().unwrap().extend(faults);
+    }
+
+    /// Faults that no connection has met yet.
+    pub fn faults_left(&self) -> usize {
+        self.faults.lock().unwrap().len()
+    }
+
+    /// Nobody listens any more; open connections break.
+    pub async fn down(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    /// Listens again where it did.
+    pub async fn up(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.serve(listener);
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        let (faults, counted, behind) = (Arc::clone(&self.faults), Arc::clone(&self.connections), self.behind);
+        self.task = Some(tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                *counted.lock().unwrap() += 1;
+                let fault = faults.lock().unwrap().pop_front();
+                connections.spawn(pass(stream, behind, fault));
+            }
+        }));
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+async fn pass(mut near: TcpStream, behind: SocketAddr, fault: Option<Fault>) {
+    if matches!(fault, Some(Fault::StallBefore)) {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+    }
+    // Nobody behind: the connection ends at once.
+    let Ok(mut far) = TcpStream::connect(behind).await else { return };
+    match fault {
+        None => {
+            let _ = copy_bidirectional(&mut near, &mut far).await;
+        }
+        Some(Fault::Reset) => {
+            let (mut reading, mut writing) = near.split();
+            let (mut far_reading, mut far_writing) = far.split();
+            let mut some = (&mut reading).take(BROKEN_AFTER_BYTES);
+            tokio::select! {
+                _ = copy(&mut some, &mut far_writing) => {}
+                _ = copy(&mut far_reading, &mut writing) => {}
+            }
+            reset(near);
+        }
+        Some(Fault::ResetAfter) => {
+            pass_all(&mut near, &mut far).await;
+            reset(near);
+        }
+        Some(Fault::StallAfter) => {
+            pass_all(&mut near, &mut far).await;
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+        }
+        Some(other) => panic!("a wire has no {other:?}"),
+    }
+}
+
+/// Passes everything on, until the near side ends, and then the far side; that it has ended nobody is told.
+async fn pass_all(near: &mut TcpStream, far: &mut TcpStream) {
+    let (mut reading, mut writing) = near.split();
+    let (mut far_reading, mut far_writing) = far.split();
+    tokio::select! {
+        _ = copy(&mut reading, &mut far_writing) => {}
+        _ = copy(&mut far_reading, &mut writing) => return,
+    }
+    far_writing.shutdown().await.unwrap();
+    let _ = far_reading.read_to_end(&mut Vec::new()).await;
+}
+
+/// As when a machine goes away: no end in good order.
+#[allow(deprecated)] // With zero it waits for nothing.
+fn reset(stream: TcpStream) {
+    stream.set_linger(Some(Duration::ZERO)).unwrap();
+}
