@@ -115,11 +115,12 @@ fn every_key_of_the_example_stands_at_its_default() {
 fn every_key_of_the_example_destinations_stands_at_its_default() {
     let needed =
         ["name", "type", "url", "bucket", "token", "address", "account", "container"].map(|key| format!("{key} = "));
-    let is_needed = |line: &str| needed.iter().any(|key| line.starts_with(key));
+    let is_needed = |line: &str| line.contains("# needed") || needed.iter().any(|key| line.starts_with(key));
     let with_defaults = example_lines(|line| is_needed(line) || !line.contains("# example"));
     let without = example_lines(|line| {
         is_header(line) || is_needed(line) || line.contains("# required") || line.starts_with("path = ")
     });
+    let (with_defaults, without) = (without_optional(&with_defaults), without_optional(&without));
     let (with_defaults, without) = (read_text(&with_defaults).unwrap(), read_text(&without).unwrap());
     assert_eq!(without.plan.destinations.len(), keys::destination_types().count());
     assert_eq!(debug(with_defaults.plan), debug(without.plan));
@@ -197,6 +198,34 @@ fn a_token_is_read_from_a_file_without_its_newline() {
     let reading = read_text(&http(&format!("token_file = {token:?}"))).unwrap();
     let DestinationKind::Http(http) = &reading.plan.destinations[0].kind else { panic!() };
     assert_eq!(http.token.as_ref().map(|token| token.expose()), Some("s3cr3t".to_owned()));
+}
+
+#[test]
+fn a_header_says_something_of_its_batch_unless_a_variable_stands_in_it() {
+    let text = http("headers = { X-Batch = \"{first}\", X-Set = \"${SET}{first\", X-Plain = \"1\" }");
+    let reading = read_text(&text).unwrap();
+    let DestinationKind::Http(http) = &reading.plan.destinations[0].kind else { panic!() };
+    assert_eq!(http.templates.keys().collect::<Vec<_>>(), ["X-Batch"]);
+    let fixed = ["X-Set", "X-Plain"].map(|name| http.headers[name].expose());
+    assert_eq!(fixed, ["from-env{first", "1"]);
+}
+
+#[test]
+fn a_token_of_sentinel_is_for_azure_monitor_unless_another_scope_is_written() {
+    let scope = |more: &str| {
+        let text = format!(
+            "{SOURCE}\n[[destination]]\nname = \"s\"\ntype = \"sentinel\"\nurl = \"https://x.ingest.monitor.azure.com\"\nrule = \"dcr-1\"\n\
+             stream = \"Custom-S\"\noauth2 = {{ token_url = \"https://login.example/\", client_id = \"x\", client_secret = \"${{SET}}\"{more} }}\n"
+        );
+        let reading = read_text(&text).unwrap();
+        let DestinationKind::Sentinel(sentinel) = &reading.plan.destinations[0].kind else { panic!() };
+        sentinel.oauth2.scope.clone()
+    };
+    assert_eq!(scope("").as_deref(), Some("https://monitor.azure.com//.default"));
+    assert_eq!(
+        scope(", scope = \"https://monitor.azure.us//.default\"").as_deref(),
+        Some("https://monitor.azure.us//.default")
+    );
 }
 
 #[test]
@@ -367,6 +396,7 @@ proptest! {
         fs::write(&file, format!("{secret}\n")).unwrap();
         let s3 = "[[destination]]\nname = \"s\"\ntype = \"s3\"\nbucket = \"acme\"\naccess_key_id = \"AKIA\"\n";
         let right = [
+            http("oauth2 = { token_url = \"https://login.example/\", client_id = \"x\", client_secret = \"${SECRET}\" }"),
             http("token = \"${SECRET}\"\nheaders = { X-Api-Key = \"${SECRET}\", X-Plain = \"${SECRET}\" }"),
             http(&format!("token_file = {file:?}")),
             format!("{SOURCE}{s3}secret_access_key = \"${{SECRET}}\"\n"),
@@ -392,6 +422,7 @@ proptest! {
             (http("headers = { Host = \"${SECRET}\" }"), 1),
             (http("compression = \"${SECRET}\"\ntimeout = \"${SECRET}\"\nbatch_max_bytes = \"${SECRET}\""), 3),
             (http("").replace("https://collector.example", "${SECRET}"), 1),
+            (http("oauth2 = { token_url = \"${SECRET}\", client_id = \"x\", client_secret = \"x${SECRET}\" }"), 2),
             (http("").replace("https://", "https://${SECRET}@"), 1),
             (http("").replace("https://", "${SECRET}://"), 1),
             (format!("{SOURCE}timezone = \"${{SECRET}}\"\nstart_at = \"${{SECRET}}\"\nformat = \"${{SECRET}}\"\n"), 3),
@@ -491,6 +522,13 @@ fn example_lines(keep: impl Fn(&str) -> bool) -> String {
     lines_of(&without_rules(&example()), keep)
 }
 
+/// What of an `oauth2` that is needed need not be, and what of it only stands beside something else.
+fn without_optional(text: &str) -> String {
+    let text = text.replace("client_secret_file = \"/etc/sealtrail/entra.secret\", ", "");
+    let text = text.replace(", ca_file = \"/etc/sealtrail/ca.pem\" }  # needed", " }");
+    text.replace("${DD_API_KEY}", "${SET}").replace("${ENTRA_SECRET}", "${SET}")
+}
+
 /// A rule has no defaults, nor has a layer: it is there or it is not.
 fn without_rules(example: &str) -> String {
     let without = |example: String, rule: &str| {
@@ -526,7 +564,7 @@ fn key_names(text: &str) -> Vec<String> {
             for (key, value) in table.as_table().unwrap() {
                 let rules =
                     value.as_array().filter(|_| key == "rule" || key == "access").and_then(|rules| rules[0].as_table());
-                match value.as_table().filter(|_| key == "tls" || key == "only").or(rules) {
+                match value.as_table().filter(|_| ["tls", "only", "oauth2"].contains(&key.as_str())).or(rules) {
                     Some(inner) => names.extend(inner.keys().map(|inner| format!("{section}.{key}.{inner}"))),
                     None => names.push(format!("{section}.{key}")),
                 }

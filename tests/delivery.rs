@@ -9,18 +9,30 @@ mod aws;
 mod conformance;
 #[path = "delivery/couriers.rs"]
 mod couriers;
+#[path = "delivery/datadog.rs"]
+mod datadog;
 #[path = "delivery/elasticsearch.rs"]
 mod elasticsearch;
 #[path = "delivery/far.rs"]
 mod far;
 #[path = "delivery/http.rs"]
 mod http;
+#[path = "delivery/loki.rs"]
+mod loki;
+#[path = "delivery/oauth2.rs"]
+mod oauth2;
+#[path = "delivery/otlp.rs"]
+mod otlp;
 #[path = "delivery/receivers.rs"]
 mod receivers;
 #[path = "delivery/objects.rs"]
 mod objects;
 #[path = "delivery/s3.rs"]
 mod s3;
+#[path = "delivery/secops.rs"]
+mod secops;
+#[path = "delivery/sentinel.rs"]
+mod sentinel;
 #[path = "delivery/splunk_hec.rs"]
 mod splunk_hec;
 #[path = "delivery/templates.rs"]

@@ -101,9 +101,25 @@ install_azurite() {
     npm install --silent --no-audit --no-fund --prefix "$tools/azurite" "azurite@$version"
 }
 
+# An OpenTelemetry collector, a program within a Python package: https://pypi.org/project/rotel/
+install_rotel() {
+    version=0.0.1a15
+    if [ "$("$tools/rotel/bin/pip" show rotel 2>/dev/null | sed -n 's/^Version: //p')" = "$version" ]; then
+        say "rotel $version is there"
+        return
+    fi
+    say "installing rotel $version from PyPI into $tools/rotel"
+    python3 -m venv "$tools/rotel"
+    "$tools/rotel/bin/pip" install --quiet "rotel==$version"
+    packages=$("$tools/rotel/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    mkdir -p "$tools/bin"
+    ln -sf "$packages/rotel/rotel-agent" "$tools/bin/rotel-agent"
+}
+
 mkdir -p "$tools"
 install_s3s_fs
 install_moto
+install_rotel
 install_syslog_receivers
 install_syslog_parsers
 install_fake_gcs_server

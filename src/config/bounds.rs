@@ -69,6 +69,21 @@ pub(super) const INDEX_NAME_MAX_BYTES: usize = 255;
 /// RFC 5425, 4.3.1: receivers should take 8,192 octets; rsyslog takes no more unless it is told to. The least is what RFC 5424, 6.1, wants all to take.
 pub(super) const MESSAGE_MAX_BYTES: Bound<u64> = Bound { least: 480, default: 8 * KIB, most: 16 * MIB };
 
+/// Collectors take 20 MiB after decompression (`max_request_body_size` of the HTTP receiver); a line grows by about a half in a record.
+pub(super) const OTLP_BATCH_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 12 * MIB };
+
+/// Grafana's own agents push 1 MiB at once.
+pub(super) const LOKI_BATCH_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 8 * MIB };
+
+/// Datadog takes 5 MB and 1,000 entries at once; what is more is sent in halves.
+pub(super) const DATADOG_BATCH_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 4 * MIB };
+
+/// Azure Monitor takes 1 MB at once, and a line is twice as long as a row; what is more is sent in halves.
+pub(super) const SENTINEL_BATCH_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: 384 * KIB, most: MIB };
+
+/// Google takes 4 MB at once, and a line is half as long again in base64; what is more is sent in halves.
+pub(super) const SECOPS_BATCH_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 3 * MIB };
+
 /// A request that takes longer has failed.
 pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
 
@@ -110,6 +125,9 @@ pub(super) const LABELS_MAX: usize = 32;
 
 /// Labels are on every record.
 pub(super) const LABEL_MAX_BYTES: usize = 256;
+
+/// Loki advises ten to fifteen labels at most; five are ours.
+pub(super) const LOKI_LABELS_MAX: usize = 10;
 
 /// A token is a line, not a document.
 pub(super) const SECRET_FILE_MAX_BYTES: u64 = 64 * KIB;

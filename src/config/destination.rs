@@ -20,14 +20,20 @@ use crate::shape::Category;
 
 mod elasticsearch;
 mod azure_blob;
+mod datadog;
 mod file;
 mod gcs;
 mod http;
 mod objects;
+mod loki;
+pub(super) mod oauth2;
+mod otlp;
 mod s3;
 mod splunk_hec;
 mod stdout;
 mod syslog;
+mod secops;
+mod sentinel;
 
 /// A type of destination.
 pub(super) struct Type {
@@ -62,6 +68,11 @@ pub(super) const TYPES: &[Type] = &[
     elasticsearch::OPENSEARCH,
     stdout::TYPE,
     syslog::TYPE,
+    otlp::TYPE,
+    loki::TYPE,
+    datadog::TYPE,
+    sentinel::TYPE,
+    secops::TYPE,
 ];
 
 /// Its keys, read; nothing filled in of those that all types share.
@@ -184,6 +195,11 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
         DestinationKind::Syslog(syslog) => syslog::rows(syslog, shown),
         DestinationKind::Gcs(gcs) => gcs::rows(gcs, shown),
         DestinationKind::AzureBlob(azure) => azure_blob::rows(azure, shown),
+        DestinationKind::Otlp(otlp) => otlp::rows(otlp, shown),
+        DestinationKind::Loki(loki) => loki::rows(loki, shown),
+        DestinationKind::Datadog(datadog) => datadog::rows(datadog, shown),
+        DestinationKind::Sentinel(sentinel) => sentinel::rows(sentinel, shown),
+        DestinationKind::Secops(secops) => secops::rows(secops, shown),
     };
     let takes_lines = TYPES.iter().any(|one| one.name == destination.kind.name() && one.takes_lines);
     let choice = takes_lines.then(|| choice_rows(&destination.choice));
@@ -222,7 +238,6 @@ fn compression_of(section: &mut Section<'_, '_>, taken: &[Compression], default:
     section.choice("compression", &choices, &[]).map_or(default, |at| at.value)
 }
 
-/// The bounds keep it below the largest `usize`.
 fn batch_max_bytes(section: &mut Section<'_, '_>) -> usize {
     batch_max_bytes_of(section, bounds::BATCH_MAX_BYTES)
 }

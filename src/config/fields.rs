@@ -15,6 +15,8 @@ use super::format_name::{self, FormatName};
 use super::plan::QuietAfter;
 use super::secret::Secret;
 use super::section::{At, Section, Span};
+use super::substitution::Text;
+use super::template::Template;
 use super::{bounds, nearest, units};
 
 /// `[A-Za-z0-9._-]+`: it becomes part of a file's name.
@@ -314,6 +316,7 @@ pub(super) fn url(section: &mut Section<'_, '_>, key: &str) -> Option<String> {
             let keys = match key {
                 _ if section.has("username") => "username and password",
                 "url" => "token, token_file or headers",
+                "token_url" => "client_id and client_secret",
                 _ => "access_key_id and secret_access_key",
             };
             ("a URL must not hold a user or password".to_owned(), format!("use {keys}"))
@@ -363,9 +366,33 @@ pub(super) fn filled(section: &mut Section<'_, '_>, key: &str) -> Option<String>
     Some(text.value.value)
 }
 
-pub(super) fn headers(section: &mut Section<'_, '_>) -> BTreeMap<String, Secret> {
-    let has_token = section.has("token") || section.has("token_file");
-    let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
+/// Headers, and those that say something of the batch. What comes from a variable is sent as it is.
+pub(super) fn headers(section: &mut Section<'_, '_>) -> (BTreeMap<String, Secret>, BTreeMap<String, Template>) {
+    let (mut fixed, mut templates) = (BTreeMap::new(), BTreeMap::new());
+    for (name, text) in sound_headers(section) {
+        match Template::read(&text.value.value).filter(|_| !text.value.from_env) {
+            None => {
+                fixed.insert(name, Secret::new(text.value.value));
+            }
+            Some(Ok(template)) => {
+                templates.insert(name, template);
+            }
+            Some(Err((message, hint))) => {
+                section.wrong(text.span, Some("headers"), format!("{name}: {message}"), Some(hint));
+            }
+        }
+    }
+    (fixed, templates)
+}
+
+/// Headers that are the same with every request.
+pub(super) fn fixed_headers(section: &mut Section<'_, '_>) -> BTreeMap<String, Secret> {
+    sound_headers(section).into_iter().map(|(name, text)| (name, Secret::new(text.value.value))).collect()
+}
+
+fn sound_headers(section: &mut Section<'_, '_>) -> BTreeMap<String, At<Text>> {
+    let has_token = ["token", "token_file", "oauth2"].iter().any(|key| section.has(key));
+    let mut headers: BTreeMap<String, At<Text>> = BTreeMap::new();
     for (name, text) in section.strings("headers").unwrap_or_default() {
         let lower = name.value.to_ascii_lowercase();
         let at = name.span.clone();
@@ -379,9 +406,13 @@ pub(super) fn headers(section: &mut Section<'_, '_>) -> BTreeMap<String, Secret>
             Some((at, "is there already, in other case", "keep one of them".to_owned()))
         } else if looks_secret(&lower) && !text.value.from_env {
             let hint = format!("write {} = \"${{NAME}}\" and set NAME in the environment", name.value);
-            Some((text.span, "a secret must not stand in this file", hint))
+            Some((text.span.clone(), "a secret must not stand in this file", hint))
         } else if reqwest::header::HeaderValue::from_str(&text.value.value).is_err() {
-            Some((text.span, "its value cannot be sent in a header", "one line of visible characters".to_owned()))
+            Some((
+                text.span.clone(),
+                "its value cannot be sent in a header",
+                "one line of visible characters".to_owned(),
+            ))
         } else {
             None
         };
@@ -390,11 +421,101 @@ pub(super) fn headers(section: &mut Section<'_, '_>) -> BTreeMap<String, Secret>
                 section.wrong(span, Some("headers"), format!("{}: {message}", name.value), Some(hint));
             }
             None => {
-                headers.insert(name.value, Secret::new(text.value.value));
+                headers.insert(name.value, text);
             }
         }
     }
     headers
+}
+
+/// A label's name is Prometheus's; ours are taken.
+pub(super) fn loki_labels(section: &mut Section<'_, '_>) -> BTreeMap<String, String> {
+    const KEY: &str = "labels";
+    let span = section.span();
+    let Some(labels) = section.strings(KEY) else { return BTreeMap::new() };
+    if labels.len() > bounds::LOKI_LABELS_MAX {
+        let message = format!("more than {} labels: Loki keeps each set of them open", bounds::LOKI_LABELS_MAX);
+        section.wrong(span, Some(KEY), message, None);
+    }
+    let mut kept = BTreeMap::new();
+    for (name, text) in labels {
+        let first = |c: char| c.is_ascii_alphabetic() || c == '_';
+        let is_name = name.value.starts_with(first) && name.value.chars().all(|c| first(c) || c.is_ascii_digit());
+        let wrong = if !is_name || name.value.starts_with("__") || name.value.len() > bounds::NAME_MAX_BYTES {
+            Some((name.span, "cannot be a label's name", "letters, digits and underscores, no digit first"))
+        } else if ["service_name", "origin", "type", "source", "category"].contains(&name.value.as_str()) {
+            Some((name.span, "is set by sealtrail itself", "take another name"))
+        } else if text.value.value.is_empty() || text.value.value.len() > bounds::LABEL_MAX_BYTES {
+            Some((text.span, "is empty or too long", "1 to 256 bytes"))
+        } else {
+            None
+        };
+        match wrong {
+            Some((span, message, hint)) => {
+                section.wrong(span, Some(KEY), format!("{:?} {message}", name.value), Some(hint.to_owned()));
+            }
+            None => {
+                kept.insert(name.value, text.value.value);
+            }
+        }
+    }
+    kept
+}
+
+/// `env:prod`: what Datadog takes for a tag, so that it need not change it.
+pub(super) fn tags(section: &mut Section<'_, '_>) -> Vec<String> {
+    const KEY: &str = "tags";
+    let Some(list) = section.list(KEY) else { return Vec::new() };
+    let span = list.span;
+    let mut tags = Vec::new();
+    for text in list.value {
+        let valid = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':' | '.' | '/');
+        let tag = &text.value.value;
+        if tag.starts_with(char::is_alphabetic) && tag.chars().all(valid) && tag.chars().count() <= 200 {
+            tags.push(text.value.value);
+        } else {
+            let hint = "a letter first, then letters, digits and _ - : . /, at most 200: \"env:prod\"".to_owned();
+            section.wrong(text.span, Some(KEY), format!("{:?} cannot be a tag", text.value.written), Some(hint));
+        }
+    }
+    at_most(section, KEY, span, tags)
+}
+
+/// A host's name, which becomes a part of a URL.
+pub(super) fn host_name(section: &mut Section<'_, '_>, key: &str, hint: &str) -> Option<String> {
+    let valid =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+    part_of_url(section, key, hint, valid)
+}
+
+/// A part of a URL's path, as a service names its own things.
+pub(super) fn path_part(section: &mut Section<'_, '_>, key: &str, hint: &str) -> Option<String> {
+    part_of_url(section, key, hint, is_path_part)
+}
+
+/// `projects/…/locations/…/instances/…`.
+pub(super) fn instance(section: &mut Section<'_, '_>) -> Option<String> {
+    let valid = |text: &str| {
+        let parts: Vec<&str> = text.split('/').collect();
+        let ["projects", project, "locations", location, "instances", instance] = parts[..] else { return false };
+        [project, location, instance].into_iter().all(is_path_part)
+    };
+    let hint = "\"projects/<project>/locations/<region>/instances/<customer id>\"";
+    part_of_url(section, "instance", hint, valid)
+}
+
+fn is_path_part(text: &str) -> bool {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !text.is_empty() && text.len() <= 256 && !text.starts_with('.') && text.chars().all(valid)
+}
+
+fn part_of_url(section: &mut Section<'_, '_>, key: &str, hint: &str, valid: fn(&str) -> bool) -> Option<String> {
+    let text = section.text(key)?;
+    if valid(&text.value.value) {
+        return Some(text.value.value);
+    }
+    section.wrong(text.span, Some(key), format!("{:?} is no {key}", text.value.written), Some(hint.to_owned()));
+    None
 }
 
 /// What the HTTP destination says of its own body.

@@ -3,7 +3,7 @@
 //! One list for three readers: the unknown-key message, the test that `config.example.toml` holds them all, and the rule
 //! that a destination takes only the keys of its type.
 
-use super::destination::TYPES;
+use super::destination::{TYPES, oauth2};
 use crate::identity;
 
 /// Tables of the file, in the order in which the example shows them.
@@ -82,7 +82,7 @@ pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "user
 const LATER: &[(&str, &str)] = &[];
 
 /// Destination types of later releases.
-pub(super) const LATER_TYPES: &[&str] = &["otlp", "kafka", "sentinel", "secops", "datadog", "loki"];
+pub(super) const LATER_TYPES: &[&str] = &["kafka"];
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
 pub fn all() -> Vec<String> {
@@ -105,6 +105,7 @@ pub fn all() -> Vec<String> {
         let inner = |key: &'static str| match key {
             "tls" => kind.tls,
             "only" => ONLY,
+            "oauth2" => oauth2::KEYS,
             _ => &[],
         };
         for key in DESTINATION.iter().chain(pace).chain(of_lines).chain(kind.keys) {

@@ -21,6 +21,7 @@ pub mod secret;
 mod section;
 mod show;
 mod substitution;
+pub mod template;
 mod text;
 pub mod units;
 mod warnings;

@@ -447,7 +447,7 @@ impl<'c, 'a> Section<'c, 'a> {
         }
         let types = if section == "destination" { self.types_with(key) } else { Vec::new() };
         if !types.is_empty() && !kind.is_empty() {
-            let message = format!("is a key of type {}; this destination is of type {kind}", types.join(" and "));
+            let message = format!("is a key of type {}; this destination is of type {kind}", and(&types));
             self.wrong(span, Some(key), message, None);
             return;
         }
@@ -456,7 +456,11 @@ impl<'c, 'a> Section<'c, 'a> {
     }
 
     fn types_with(&self, key: &str) -> Vec<&'static str> {
-        if self.path.ends_with(".tls") { keys::types_with_tls(key) } else { keys::types_with(key) }
+        match self.path.rsplit('.').next() {
+            Some("tls") => keys::types_with_tls(key),
+            Some("oauth2") => Vec::new(),
+            _ => keys::types_with(key),
+        }
     }
 
     fn key_span(&self, key: &str) -> Span {
@@ -465,5 +469,13 @@ impl<'c, 'a> Section<'c, 'a> {
 
     fn line_of(&self, key: &str) -> usize {
         self.context.line(self.key_span(key).start)
+    }
+}
+
+/// `a, b and c`.
+fn and(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => words.concat(),
     }
 }

@@ -119,21 +119,43 @@ fn about_required(plan: &Plan) -> Option<Warning> {
     })
 }
 
-fn about_plain_http(destination: &DestinationPlan) -> Option<Warning> {
-    let (key, url) = match &destination.kind {
-        DestinationKind::Http(http) => ("url", http.url.as_str()),
-        DestinationKind::S3(s3) => ("endpoint", s3.endpoint.as_deref()?),
-        DestinationKind::SplunkHec(hec) => ("url", hec.url.as_str()),
-        DestinationKind::Elasticsearch(elastic) => ("url", elastic.url.as_str()),
-        DestinationKind::File(_) | DestinationKind::Stdout(_) | DestinationKind::Syslog(_) => return None,
-        DestinationKind::Gcs(gcs) => ("endpoint", gcs.endpoint.as_str()),
-        DestinationKind::AzureBlob(azure) => ("endpoint", azure.endpoint.as_str()),
-    };
+fn about_plain_http(destination: &DestinationPlan) -> Vec<Warning> {
+    let about = |(key, url): (&str, &str)| plain_http(destination, key, url);
+    destination_url(destination).and_then(about).into_iter().chain(token_url(destination).and_then(about)).collect()
+}
+
+fn plain_http(destination: &DestinationPlan, key: &str, url: &str) -> Option<Warning> {
     let url = reqwest::Url::parse(url).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
     (url.scheme() == "http" && !is_loopback(&host)).then(|| {
         let message = format!("http:// to {host}: records and secrets travel in the clear");
         warning(format!("[[destination]] {} {key}", destination.name), message, "use https://")
+    })
+}
+
+fn token_url(destination: &DestinationPlan) -> Option<(&str, &str)> {
+    let oauth2 = match &destination.kind {
+        DestinationKind::Http(http) => http.oauth2.as_ref()?,
+        DestinationKind::Sentinel(sentinel) => &sentinel.oauth2,
+        _ => return None,
+    };
+    Some(("oauth2 token_url", oauth2.token_url.as_str()))
+}
+
+fn destination_url(destination: &DestinationPlan) -> Option<(&str, &str)> {
+    Some(match &destination.kind {
+        DestinationKind::Http(http) => ("url", http.url.as_str()),
+        DestinationKind::S3(s3) => ("endpoint", s3.endpoint.as_deref()?),
+        DestinationKind::Gcs(gcs) => ("endpoint", gcs.endpoint.as_str()),
+        DestinationKind::AzureBlob(azure) => ("endpoint", azure.endpoint.as_str()),
+        DestinationKind::Otlp(otlp) => ("url", otlp.url.as_str()),
+        DestinationKind::Loki(loki) => ("url", loki.url.as_str()),
+        DestinationKind::Datadog(datadog) => ("url", datadog.url.as_deref()?),
+        DestinationKind::Sentinel(sentinel) => ("url", sentinel.url.as_str()),
+        DestinationKind::Secops(secops) => ("url", secops.url.as_deref()?),
+        DestinationKind::SplunkHec(hec) => ("url", hec.url.as_str()),
+        DestinationKind::Elasticsearch(elastic) => ("url", elastic.url.as_str()),
+        DestinationKind::File(_) | DestinationKind::Stdout(_) | DestinationKind::Syslog(_) => return None,
     })
 }
 
@@ -215,6 +237,7 @@ fn about_secret_files(reading: &Reading, index: usize, destination: &Destination
         "account_key_file",
         "sas_token_file",
         "client_secret_file",
+        "oauth2.client_secret_file",
     ];
     for key in keys {
         let written = reading.written.text(&format!("destination.{index}.{key}"));
@@ -222,14 +245,13 @@ fn about_secret_files(reading: &Reading, index: usize, destination: &Destination
     }
     let tls = match &destination.kind {
         DestinationKind::Http(http) => Some(&http.tls),
+        DestinationKind::Otlp(otlp) => Some(&otlp.tls),
+        DestinationKind::Loki(loki) => Some(&loki.tls),
+        DestinationKind::Sentinel(sentinel) => Some(&sentinel.tls),
         DestinationKind::SplunkHec(hec) => Some(&hec.tls),
         DestinationKind::Elasticsearch(elastic) => Some(&elastic.tls),
         DestinationKind::Syslog(syslog) => Some(&syslog.tls),
-        DestinationKind::File(_)
-        | DestinationKind::S3(_)
-        | DestinationKind::Gcs(_)
-        | DestinationKind::AzureBlob(_)
-        | DestinationKind::Stdout(_) => None,
+        _ => None,
     };
     files.extend(tls.and_then(|tls| tls.key_file.clone()).map(|path| ("tls key_file", path)));
     let open = files.into_iter().filter(|(_, path)| everyone_may_read(path));

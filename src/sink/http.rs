@@ -10,13 +10,15 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::web::{ANSWER_MAX_BYTES, Web, secret_value};
+use super::oauth::Tokens;
+use super::web::{ANSWER_MAX_BYTES, Web, configured};
 use super::{Accepted, Batch, Doing, Lines, ProbeError, Probed, Refusal, Sink, Takes};
 use crate::config::plan::HttpPlan;
+use crate::config::template::{Facts, Template};
 use crate::hex::hex;
 use crate::schema::{self, Schema};
 
@@ -24,39 +26,74 @@ use crate::schema::{self, Schema};
 #[derive(Debug)]
 pub struct HttpSink {
     web: Web,
+    /// Where a token is got for each while, instead of one that is configured.
+    tokens: Option<Tokens>,
+    templates: Vec<(HeaderName, Template)>,
     schema: Schema,
+    origin: String,
     batch_max_bytes: usize,
 }
 
 impl HttpSink {
     /// Reads the certificates; connects to nothing.
-    pub fn new(plan: &HttpPlan, schema: Schema) -> Result<Self, Refusal> {
-        let web = Web::new(&plan.url, &plan.tls, headers(plan)?, plan.compression, plan.timeout)?;
-        Ok(HttpSink { web, schema, batch_max_bytes: plan.batch_max_bytes })
+    pub fn new(plan: &HttpPlan, schema: Schema, origin: &str) -> Result<Self, Refusal> {
+        let headers = configured(&plan.headers, plan.token.as_ref())?;
+        Ok(HttpSink {
+            web: Web::new(&plan.url, &plan.tls, headers, plan.compression, plan.timeout)?,
+            tokens: plan.oauth2.as_ref().map(|oauth2| Tokens::of_client(oauth2, plan.timeout)).transpose()?,
+            templates: templates(plan)?,
+            schema,
+            origin: origin.to_owned(),
+            batch_max_bytes: plan.batch_max_bytes,
+        })
     }
 
     async fn post(&self, lines: &Lines<'_>) -> Result<Accepted, Refusal> {
         let body = self.web.encode(&rendered(self.schema, lines))?;
-        let headers = [("content-digest", content_digest(&body)), ("idempotency-key", idempotency_key(lines))];
-        let mut own = HeaderMap::new();
-        for (name, value) in headers {
-            let Ok(value) = HeaderValue::try_from(value) else {
-                return Err(Refusal::stop(format!("`{name}` cannot be sent"), "use visible ASCII only in `origin`"));
-            };
-            own.insert(name, value);
+        let facts = Facts { origin: lines.origin, first: lines.first, last: lines.last, count: lines.count() };
+        let mut own = self.filled(&facts)?;
+        own.insert("content-digest", value("content-digest", &content_digest(&body))?);
+        own.insert("idempotency-key", value("idempotency-key", &idempotency_key(lines))?);
+        let bearer = match &self.tokens {
+            Some(tokens) => Some((tokens, tokens.bearer().await?)),
+            None => None,
+        };
+        if let Some((_, bearer)) = &bearer {
+            bearer.put_into(&mut own);
         }
         let url = self.web.url().clone();
         let answer = self.web.post(url, "application/x-ndjson", own, body, ANSWER_MAX_BYTES).await?;
+        let status = answer.status;
         // It has it already.
-        if answer.status == StatusCode::CONFLICT {
+        if status == StatusCode::CONFLICT {
             return Ok(Accepted { bytes: answer.sent });
         }
-        answer.judge(hint)
+        let answer = answer.judge(hint);
+        match bearer {
+            Some((tokens, bearer)) => answer.map_err(|refusal| tokens.refused(&bearer, status, refusal)),
+            None => answer,
+        }
+    }
+
+    /// The headers that say something of the batch.
+    fn filled(&self, facts: &Facts<'_>) -> Result<HeaderMap, Refusal> {
+        let mut headers = HeaderMap::new();
+        for (name, template) in &self.templates {
+            headers.insert(name.clone(), value(name.as_str(), &template.fill(facts))?);
+        }
+        Ok(headers)
     }
 
     /// OPTIONS asks without writing. Collectors that know no OPTIONS say 404, 405 or 501, which is an answer all the same.
     async fn ask(&self) -> Result<Probed, ProbeError> {
-        let answer = self.web.ask(Method::OPTIONS, self.web.url().clone()).await?;
+        let nothing = Facts { origin: &self.origin, first: 0, last: 0, count: 0 };
+        // What cannot be sent is said by the first delivery; a probe goes without it.
+        let mut own = self.filled(&nothing).unwrap_or_default();
+        if let Some(tokens) = &self.tokens {
+            tokens.probe().await?.put_into(&mut own);
+        }
+        let request = self.web.request(Method::OPTIONS, self.web.url().clone()).headers(own);
+        let answer = self.web.ask_with(request).await?;
         match answer.status.as_u16() {
             404 | 405 | 501 => {
                 Ok(Probed { checked: "reached; it does not answer OPTIONS, so that the token is not checked" })
@@ -112,27 +149,22 @@ fn rendered<'a>(schema: Schema, lines: &Lines<'a>) -> Cow<'a, [u8]> {
     Cow::Owned(out)
 }
 
-fn headers(plan: &HttpPlan) -> Result<HeaderMap, Refusal> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &plan.headers {
-        let valid = HeaderName::try_from(name.as_str()).ok().zip(secret_value(&value.expose()));
-        let Some((header, value)) = valid else {
-            return Err(Refusal::stop(format!("`headers`: {name} is no HTTP header"), "use visible ASCII only"));
-        };
-        headers.insert(header, value);
-    }
-    if let Some(token) = &plan.token {
-        let Some(value) = secret_value(&format!("Bearer {}", token.expose().trim())) else {
-            return Err(Refusal::stop("`token` has bytes that no header can hold", "use visible ASCII only"));
-        };
-        headers.insert(AUTHORIZATION, value);
-    }
-    Ok(headers)
+fn value(name: &str, value: &str) -> Result<HeaderValue, Refusal> {
+    HeaderValue::try_from(value)
+        .map_err(|_| Refusal::stop(format!("`{name}` cannot be sent"), "use visible ASCII only in `origin`"))
+}
+
+fn templates(plan: &HttpPlan) -> Result<Vec<(HeaderName, Template)>, Refusal> {
+    let named = plan.templates.iter().map(|(name, template)| match HeaderName::try_from(name.as_str()) {
+        Ok(header) => Ok((header, template.clone())),
+        Err(_) => Err(Refusal::stop(format!("`headers`: {name} is no HTTP header"), "use visible ASCII only")),
+    });
+    named.collect()
 }
 
 fn hint(status: u16) -> &'static str {
     match status {
-        401 => "check `token` or `headers`: the collector does not know this agent",
+        401 => "check `token`, `oauth2` or `headers`: the collector does not know this agent",
         403 => "the collector knows this agent and does not let it write: give it the right, or another token",
         404 | 410 => "check the path in `url`",
         405 => "the collector takes no POST there: check the path in `url`",

@@ -62,6 +62,33 @@ impl<'a> Head<'a> {
     pub fn unix_ms(&self) -> Option<i64> {
         self.time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
     }
+
+    /// Nanoseconds since 1970, of a time that is one and not before that.
+    pub fn unix_ns(&self) -> Option<u64> {
+        self.time.parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_nanosecond()).ok())
+    }
+
+    /// How much attention it asks for, for protocols that want a level.
+    pub fn weight(&self) -> Weight {
+        match self.outcome.as_ref() {
+            "failure" => Weight::Wrong,
+            // Of the agent's own acts: what it cannot vouch for.
+            "unknown" if self.kind == "agent" => Weight::Wrong,
+            _ if self.admin => Weight::Privileged,
+            _ => Weight::Routine,
+        }
+    }
+}
+
+/// How much attention a line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// Nothing stands out.
+    Routine,
+    /// An administrator's act.
+    Privileged,
+    /// It failed, or the agent says that something is amiss.
+    Wrong,
 }
 
 #[cfg(test)]
@@ -74,6 +101,26 @@ mod tests {
         let head = Head::of(line);
         assert_eq!((head.kind.as_ref(), head.id.as_ref(), head.user.as_ref()), ("event", "f:1", "a\"b"));
         assert_eq!((head.admin, head.unix_ms(), head.person.as_ref()), (true, Some(1_795_206_511_135), ""));
+    }
+
+    #[test]
+    fn a_time_keeps_its_own_precision() {
+        let ns = |time: &str| Head { time: Cow::Borrowed(time), ..Head::default() }.unix_ns();
+        assert_eq!(ns("2026-11-20T20:28:31.135Z"), Some(1_795_206_511_135_000_000));
+        assert_eq!(ns("2026-11-20T20:28:31.123456789Z"), Some(1_795_206_511_123_456_789));
+        assert_eq!((ns("1969-12-31T23:59:59Z"), ns("yesterday")), (None, None));
+    }
+
+    #[test]
+    fn what_failed_weighs_more_than_whose_it_is() {
+        let weight = |kind: &'static str, outcome: &'static str, admin| {
+            Head { kind: kind.into(), outcome: outcome.into(), admin, ..Head::default() }.weight()
+        };
+        assert_eq!(weight("event", "success", false), Weight::Routine);
+        assert_eq!(weight("event", "unknown", true), Weight::Privileged);
+        assert_eq!(weight("event", "failure", true), Weight::Wrong);
+        assert_eq!(weight("agent", "unknown", false), Weight::Wrong);
+        assert_eq!(weight("checkpoint", "", false), Weight::Routine);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::disk::Disk;
 
 pub mod elasticsearch;
 pub mod azure_blob;
+pub mod datadog;
 pub mod file;
 pub mod gcs;
 pub mod http;
@@ -22,11 +23,16 @@ mod keys;
 pub mod line;
 mod object;
 mod object_http;
+pub mod loki;
+mod oauth;
+pub mod otlp;
 pub mod s3;
 mod sigv4;
 pub mod splunk_hec;
 pub mod stdout;
 pub mod syslog;
+pub mod secops;
+pub mod sentinel;
 mod tls;
 mod web;
 
@@ -289,7 +295,7 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
     let keys = agent.state_dir.join("keys");
     Ok(match &destination.kind {
         DestinationKind::File(plan) => Box::new(file::FileSink::new(Arc::clone(disk), plan, keys)),
-        DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Http(plan) => Box::new(http::HttpSink::new(plan, destination.choice.schema, &agent.origin)?),
         DestinationKind::S3(plan) => Box::new(s3::S3Sink::new(plan, &agent.origin, keys)?),
         DestinationKind::SplunkHec(plan) => Box::new(splunk_hec::SplunkHecSink::new(plan, destination.choice.schema)?),
         DestinationKind::Elasticsearch(plan) => {
@@ -301,6 +307,13 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
         }
         DestinationKind::Gcs(plan) => Box::new(gcs::GcsSink::new(plan, &agent.origin, keys)?),
         DestinationKind::AzureBlob(plan) => Box::new(azure_blob::AzureBlobSink::new(plan, &agent.origin, keys)?),
+        DestinationKind::Otlp(plan) => Box::new(otlp::OtlpSink::new(plan, destination.choice.schema, &agent.name)?),
+        DestinationKind::Loki(plan) => Box::new(loki::LokiSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Datadog(plan) => {
+            Box::new(datadog::DatadogSink::new(plan, destination.choice.schema, &agent.name)?)
+        }
+        DestinationKind::Sentinel(plan) => Box::new(sentinel::SentinelSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Secops(plan) => Box::new(secops::SecopsSink::new(plan, destination.choice.schema)?),
     })
 }
 

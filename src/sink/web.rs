@@ -4,16 +4,20 @@
 //! Redirects are not followed: evidence goes where the operator said, or nowhere. Requests are made once: trying again is the courier's.
 //! What failed is told without the URL, which may hold a token, and without the answer's body, which may quote a record.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use reqwest::{Certificate, Client, Identity, Method, Request, RequestBuilder, Response, StatusCode, Url};
 
 use super::tls::{chain, is_resolve_failure, tls_failure, use_ring};
 use super::{Accepted, ProbeError, Probed, Refusal, Step, read_named};
 use crate::config::plan::{Compression, TlsPlan};
+use crate::config::secret::Secret;
 
 /// A connection that is not made by then will not be.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
@@ -232,6 +236,28 @@ fn bad_pem(what: &str, error: &reqwest::Error) -> Refusal {
         format!("cannot use {what}: {}", chain(error)),
         "write PEM: certificates in one file, the key in the other",
     )
+}
+
+/// Headers that a configuration names, and its token.
+pub(super) fn configured(configured: &BTreeMap<String, Secret>, token: Option<&Secret>) -> Result<HeaderMap, Refusal> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in configured {
+        let valid = HeaderName::try_from(name.as_str()).ok().zip(secret_value(&value.expose()));
+        let Some((header, value)) = valid else {
+            return Err(Refusal::stop(format!("`headers`: {name} is no HTTP header"), "use visible ASCII only"));
+        };
+        headers.insert(header, value);
+    }
+    if let Some(token) = token {
+        headers.insert(AUTHORIZATION, bearer(token.expose().trim(), "token")?);
+    }
+    Ok(headers)
+}
+
+/// `Authorization: Bearer …`; `key` is where the token comes from.
+pub(super) fn bearer(token: &str, key: &str) -> Result<HeaderValue, Refusal> {
+    secret_value(&format!("Bearer {token}"))
+        .ok_or_else(|| Refusal::stop(format!("`{key}` has bytes that no header can hold"), "use visible ASCII only"))
 }
 
 /// A header value that is never printed.

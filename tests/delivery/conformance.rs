@@ -8,8 +8,14 @@ use crate::elasticsearch::BASIC;
 use sealtrail::config::plan::Transport;
 
 use crate::far::{Far, Run, TIMEOUT};
+use crate::receivers::datadog::Datadog;
 use crate::receivers::elasticsearch::{Cluster, Door};
+use crate::receivers::loki::Loki;
+use crate::receivers::otlp::Otlp;
+use crate::receivers::secops::Secops;
+use crate::receivers::sentinel::Sentinel;
 use crate::receivers::splunk_hec::Hec;
+use crate::receivers::tokens::Endpoint;
 use crate::support::front::Fault;
 use crate::support::journal::{Journal, lines_of};
 use crate::support::s3::Server;
@@ -246,6 +252,28 @@ suite!(
     ]
 );
 network_suite!(http, Far::http().await);
+network_suite!(loki, Far::receiver(Arc::new(Loki::default()), crate::loki::kind).await);
+network_suite!(datadog, Far::receiver(Arc::new(Datadog::default()), crate::datadog::kind).await);
+network_suite!(sentinel, Far::receiver(Arc::new(Sentinel::new(Endpoint::shared())), crate::sentinel::kind).await);
+network_suite!(secops, Far::receiver(Arc::new(Secops::new(Endpoint::shared())), crate::secops::kind).await);
+// All but what HTTP lets be tried again: OTLP has a shorter list, which its own tests are about.
+suite!(
+    otlp,
+    Far::receiver(Arc::new(Otlp::default()), crate::otlp::kind).await,
+    [
+        everything_is_there_as_it_is_in_the_journal,
+        delivery_again_after_a_lost_cursor_is_harmless,
+        a_new_run_goes_on_where_the_last_one_was,
+        a_refusal_of_everything_stops_with_an_alarm_and_heals_without_restart,
+        retry_after_is_obeyed,
+        a_time_out_before_the_body_was_taken_is_tried_again,
+        a_time_out_after_the_body_was_taken_is_tried_again_and_harmless,
+        a_connection_that_breaks_is_tried_again_and_harmless,
+        a_redirect_is_not_followed,
+        a_destination_that_is_down_gets_everything_once_it_is_up,
+        stopping_gives_a_request_up_after_a_grace_and_loses_nothing,
+    ]
+);
 network_suite!(s3_s3s, Far::s3(Server::S3s).await);
 network_suite!(s3_moto, Far::s3(Server::Moto).await);
 network_suite!(splunk_hec, Far::receiver(Arc::new(Hec::default()), crate::splunk_hec::plain).await);

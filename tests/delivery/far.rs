@@ -241,7 +241,9 @@ pub fn http_plan(url: &str) -> HttpPlan {
     HttpPlan {
         url: url.to_owned(),
         headers: [("x-tenant".to_owned(), Secret::new("acme".to_owned()))].into(),
+        templates: BTreeMap::new(),
         token: None,
+        oauth2: None,
         tls: TlsPlan::default(),
         compression: Compression::Gzip,
         batch_max_bytes: 400,

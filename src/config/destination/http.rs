@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Type, batch_max_bytes, compression, timeout, tls, tls_row};
+use super::{Type, batch_max_bytes, compression, oauth2, timeout, tls, tls_row};
 use crate::config::fields::{headers, url};
 use crate::config::plan::{Compression, DestinationKind, HttpPlan};
 use crate::config::section::Section;
@@ -12,7 +12,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "http",
     takes_lines: true,
-    keys: &["url", "token", "token_file", "headers", "tls", "compression", "batch_max_bytes", "timeout"],
+    keys: &["url", "token", "token_file", "oauth2", "headers", "tls", "compression", "batch_max_bytes", "timeout"],
     tls: &["ca_file", "cert_file", "key_file"],
     read,
 };
@@ -21,10 +21,17 @@ fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
     section.require("url", "url = \"https://collector.example/ingest\"");
     let token = section.secret("token").map(|token| token.value);
     let url = url(section, "url");
+    let (headers, templates) = headers(section);
+    if section.has("oauth2") && (section.has("token") || section.has("token_file")) {
+        let hint = Some("keep one of them".to_owned());
+        section.wrong(section.span(), Some("oauth2"), "is given beside token", hint);
+    }
     let plan = HttpPlan {
         url: url.clone().unwrap_or_default(),
-        headers: headers(section),
+        headers,
+        templates,
         token,
+        oauth2: oauth2::read(section, None),
         tls: tls(section, &TYPE),
         compression: compression(section, Compression::Gzip),
         batch_max_bytes: batch_max_bytes(section),
@@ -34,10 +41,12 @@ fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
 }
 
 pub(super) fn rows(plan: &HttpPlan, shown: &Shown<'_>) -> Vec<Row> {
-    let headers: Map<String, Value> = plan.headers.keys().map(|name| (name.clone(), json!("***"))).collect();
+    let names = plan.headers.keys().chain(plan.templates.keys());
+    let headers: Map<String, Value> = names.map(|name| (name.clone(), json!("***"))).collect();
     vec![
         row("url", json!(shown.as_written(&plan.url, "url"))),
         shown.secret("token", plan.token.is_some()),
+        oauth2::rows(plan.oauth2.as_ref(), shown),
         row("headers", Value::Object(headers)),
         tls_row(&plan.tls),
         row("compression", json!(plan.compression.name())),
