@@ -184,13 +184,11 @@ fn gzip_mirror(segments: &[Segment]) -> (tempfile::TempDir, Vec<PathBuf>) {
 #[test]
 fn segments_kept_as_gzip_verify_to_the_same_root() {
     let (dir, segments) = state();
-    let (mirror, paths) = gzip_mirror(&segments);
+    let (mirror, _) = gzip_mirror(&segments);
     let (zstd, gzip) = (check(dir.path()), check(mirror.path()));
     assert_eq!(gzip.exit_code(), 0, "{gzip}");
     assert_eq!(gzip.verdict.root, zstd.verdict.root);
     assert_eq!(gzip.verdict.counts, zstd.verdict.counts);
-    fs::remove_file(&paths[0]).unwrap();
-    assert_ne!(check(mirror.path()).exit_code(), 0, "a segment is missing");
 }
 
 #[test]

@@ -225,7 +225,7 @@ impl Comparison {
     }
 
     /// There are no more.
-    pub(super) fn is_same(self) -> bool {
+    pub(super) fn ends_the_same(self) -> bool {
         let (known, wanted) = match self {
             Comparison::Bytes(known, wanted) => (Ok(known), wanted),
             Comparison::Lines(lines, wanted) => (lines.finish(), wanted),
@@ -474,7 +474,7 @@ mod tests {
         let upload = archive.segment(&segment(file.path())).await.unwrap();
         let is_same = |bytes: &[u8]| {
             let mut comparison = upload.comparison();
-            bytes.chunks(100).all(|piece| comparison.take(piece)) && comparison.is_same()
+            bytes.chunks(100).all(|piece| comparison.take(piece)) && comparison.ends_the_same()
         };
         let packed = |lines: &[u8], level| {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));

@@ -97,7 +97,7 @@ impl ObjectWeb {
                 }
             }
         }
-        if comparison.is_same() { Ok(Accepted { bytes: 0 }) } else { Err(other_content(&upload.name)) }
+        if comparison.ends_the_same() { Ok(Accepted { bytes: 0 }) } else { Err(other_content(&upload.name)) }
     }
 
     /// What an answer means that is no success.

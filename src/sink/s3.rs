@@ -159,7 +159,7 @@ impl S3Sink {
                 return Ok(false);
             }
         }
-        Ok(comparison.is_same())
+        Ok(comparison.ends_the_same())
     }
 
     /// Begins a multipart upload as objects are put, and aborts it: needs the same rights, and no object ever appears.

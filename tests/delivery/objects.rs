@@ -98,7 +98,8 @@ async fn a_wrong_account_key_is_an_alarm_that_does_not_tell_it() {
     assert!(problem.contains("403") && !problem.contains("d3Iw"), "{problem}");
     run.stop().await;
     let found = ship::probe(&plan(&journal, vec![DestinationKind::AzureBlob(azure)])).await;
-    assert_eq!(found[0].result.as_ref().unwrap_err().step, Step::Authenticate, "{found:?}");
+    // Azurite's word for it is Azure's for a right that is missing; Azure's own is `AuthenticationFailed`.
+    assert_eq!(found[0].result.as_ref().unwrap_err().step, Step::Write, "{found:?}");
 }
 
 /// Keeps what it was asked and takes every object.
