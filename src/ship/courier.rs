@@ -275,6 +275,10 @@ impl Courier {
 }
 
 impl Desk {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another's: the host's, the plan's, the core's, the caller's"
+    )]
     pub(super) fn new(
         host: &Host,
         agent: &AgentPlan,

@@ -290,7 +290,7 @@ network_suite!(
     Far::receiver(Arc::new(Cluster::opensearch(Door::Signed("eu-central-1", "es"))), crate::elasticsearch::signed)
         .await
 );
-connection_suite!(rsyslog_tls, Far::syslog(Program::Rsyslog, Transport::Tls).await);
+// Not rsyslog over TLS: it loses lines by a fault of its own (docs/destinations/syslog.md, "rsyslog over TLS").
 connection_suite!(rsyslog_tcp, Far::syslog(Program::Rsyslog, Transport::Tcp).await);
 connection_suite!(syslog_ng_tls, Far::syslog(Program::SyslogNg, Transport::Tls).await);
 connection_suite!(syslog_ng_tcp, Far::syslog(Program::SyslogNg, Transport::Tcp).await);

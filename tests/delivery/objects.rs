@@ -102,10 +102,13 @@ async fn a_wrong_account_key_is_an_alarm_that_does_not_tell_it() {
     assert_eq!(found[0].result.as_ref().unwrap_err().step, Step::Write, "{found:?}");
 }
 
+/// A name, headers and a body.
+type Heard = (String, Vec<(String, String)>, Vec<u8>);
+
 /// Keeps what it was asked and takes every object.
 #[derive(Default)]
 struct Ear {
-    heard: Mutex<Vec<(String, Vec<(String, String)>, Vec<u8>)>>,
+    heard: Mutex<Vec<Heard>>,
 }
 
 impl Receiver for Ear {
