@@ -113,8 +113,7 @@ fn every_key_of_the_example_stands_at_its_default() {
 
 #[test]
 fn every_key_of_the_example_destinations_stands_at_its_default() {
-    let needed =
-        ["name", "type", "url", "bucket", "token", "address", "account", "container"].map(|key| format!("{key} = "));
+    let needed = ["name", "type", "url", "bucket", "address"].map(|key| format!("{key} = "));
     let is_needed = |line: &str| line.contains("# needed") || needed.iter().any(|key| line.starts_with(key));
     let with_defaults = example_lines(|line| is_needed(line) || !line.contains("# example"));
     let without = example_lines(|line| {
