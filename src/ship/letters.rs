@@ -31,6 +31,8 @@ pub(super) struct Letters {
     untold: Option<(u64, u64, u64)>,
     /// When it was told last, by the boot clock.
     told_ms: Option<u64>,
+    /// Whether the folder was looked at for letters of an earlier run, of which the trail may not know.
+    has_looked: bool,
     /// Orders that were carried out, and letters that go once the trail says so.
     done: Vec<(Vec<u64>, Option<Told>)>,
 }
@@ -48,7 +50,15 @@ pub(super) struct Outcome {
 
 impl Letters {
     pub(super) fn new(destination: &str, folder: DeadLetters, teller: Option<Teller>) -> Self {
-        Letters { destination: destination.to_owned(), folder, teller, untold: None, told_ms: None, done: Vec::new() }
+        Letters {
+            destination: destination.to_owned(),
+            folder,
+            teller,
+            untold: None,
+            told_ms: None,
+            has_looked: false,
+            done: Vec::new(),
+        }
     }
 
     /// Keeps a line that is refused; synced when this returns.
@@ -62,8 +72,17 @@ impl Letters {
         Ok(path)
     }
 
-    /// Tells the trail of refused lines, at once and then once in a while.
+    /// Tells the trail of refused lines: of those that lie there at the start, since an earlier run may have ended before it told of them, and then of
+    /// new ones, once in a while.
     pub(super) fn tell(&mut self, now_ms: u64) {
+        // A folder that cannot be listed is said by `obey`, and looked at again.
+        if !self.has_looked
+            && let Ok(letters) = self.folder.letters()
+        {
+            self.has_looked = true;
+            let ends = letters.first_key_value().zip(letters.last_key_value());
+            self.untold = ends.map(|((first, _), (last, _))| (letters.len() as u64, *first, *last));
+        }
         let due = self.told_ms.is_none_or(|told| now_ms.saturating_sub(told) >= DEAD_LETTERS_TOLD_MS);
         let Some((count, first, last)) = self.untold.filter(|_| due) else { return };
         let lines = if count == 1 { format!("line {first}") } else { format!("{count} lines, {first} to {last},") };
