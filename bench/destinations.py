@@ -10,6 +10,7 @@ destination is down all the time. Nothing but the standard library.
 """
 
 import argparse
+import csv
 import http.server
 import json
 import os
@@ -23,7 +24,6 @@ import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 MB = 1_000_000
-LOG_MB = 100
 
 # By type: the keys of its configuration, the path that is answered, what stands once in every event of a body, and the answer.
 TYPES = {
@@ -44,7 +44,7 @@ def main():
         raise SystemExit(f"no {log}\n  hint: run `bench.py generate` first")
     with tempfile.TemporaryDirectory(prefix="sealtrail-bench-") as folder:
         part = pathlib.Path(folder) / "part.csv"
-        rows = first_part(log, part)
+        rows = first_part(log, part, args.mb * MB)
         print(f"{part.stat().st_size / MB:.1f} MB of csvlog, {rows} rows\n")
         print(f"{'':22}{'events/s':>10}{'CPU s':>8}{'peak MiB':>10}{'events there':>14}")
         report("folder of segments", drained(args.agent, part, ""), rows, None)
@@ -63,15 +63,15 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("types", nargs="*", choices=[[], *TYPES], help="which; all without a name")
     parser.add_argument("--folder", default=f"{target}/bench", help="where the log is (default: %(default)s)")
+    parser.add_argument("--mb", type=int, default=100, help="so much of it is read (default: %(default)s)")
     parser.add_argument("--agent", default=f"{target}/release/sealtrail", help="the binary (default: %(default)s)")
     return parser.parse_args()
 
 
-def first_part(log, part):
+def first_part(log, part, size):
     """The first rows of the log, cut where one begins; how many they are, by Python's csv module."""
-    import csv
     with open(log, encoding="utf-8", errors="surrogateescape", newline="") as lines:
-        text = lines.read(LOG_MB * MB)
+        text = lines.read(size)
     end = text.rfind("\n20", 0, text.rfind('UTC,"postgres"')) + 1
     part.write_text(text[:end], encoding="utf-8", errors="surrogateescape", newline="")
     with open(part, encoding="utf-8", errors="surrogateescape", newline="") as lines:
