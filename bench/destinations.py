@@ -28,7 +28,7 @@ MB = 1_000_000
 # By type: the keys of its configuration, the path that is answered, what stands once in every event of a body, and the answer.
 TYPES = {
     "http": ("", b'"type":"event"', b""),
-    "splunk_hec": ('token = "${BENCH_TOKEN}"', b'"type":"event"', b'{"text":"Success","code":0}'),
+    "splunk_hec": ('token = "${BENCH_TOKEN}"', b'"event":{"v"', b'{"text":"Success","code":0}'),
     "elasticsearch": ('index = "sealtrail"', b'"type":"event"', None),
     "opensearch": ('index = "sealtrail"', b'"type":"event"', None),
     "otlp": ("", b'"type":"event"', b""),
