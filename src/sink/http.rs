@@ -112,12 +112,7 @@ impl Sink for HttpSink {
     }
 
     fn deliver<'a>(&'a self, batch: &'a Batch<'a>) -> Doing<'a, Result<Accepted, Refusal>> {
-        Box::pin(async move {
-            match batch {
-                Batch::Lines(lines) => self.post(lines).await,
-                Batch::Segment(_) => Err(Refusal::stop("a collector takes lines only", "this is a fault of the agent")),
-            }
-        })
+        Box::pin(async move { self.post(batch.lines()?).await })
     }
 
     fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>> {
@@ -137,7 +132,7 @@ fn content_digest(body: &[u8]) -> String {
 }
 
 /// The lines as they are sent.
-fn rendered<'a>(schema: Schema, lines: &Lines<'a>) -> Cow<'a, [u8]> {
+pub(super) fn rendered<'a>(schema: Schema, lines: &Lines<'a>) -> Cow<'a, [u8]> {
     if schema == Schema::Native {
         return Cow::Borrowed(lines.ndjson);
     }

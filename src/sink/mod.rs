@@ -216,6 +216,16 @@ impl Batch<'_> {
         }
     }
 
+    /// The lines, for a sink that takes no segments.
+    pub(crate) fn lines(&self) -> Result<&Lines<'_>, Refusal> {
+        match self {
+            Batch::Lines(lines) => Ok(lines),
+            Batch::Segment(_) => {
+                Err(Refusal::stop("this destination takes lines only", "this is a fault of the agent"))
+            }
+        }
+    }
+
     /// Last line.
     pub fn last(&self) -> u64 {
         match self {

@@ -89,12 +89,7 @@ impl Sink for OtlpSink {
     }
 
     fn deliver<'a>(&'a self, batch: &'a Batch<'a>) -> Doing<'a, Result<Accepted, Refusal>> {
-        Box::pin(async move {
-            match batch {
-                Batch::Lines(lines) => self.post(lines).await,
-                Batch::Segment(_) => Err(Refusal::stop("OTLP takes lines only", "this is a fault of the agent")),
-            }
-        })
+        Box::pin(async move { self.post(batch.lines()?).await })
     }
 
     fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>> {

@@ -246,12 +246,7 @@ impl Sink for SplunkHecSink {
     }
 
     fn deliver<'a>(&'a self, batch: &'a Batch<'a>) -> Doing<'a, Result<Accepted, Refusal>> {
-        Box::pin(async move {
-            match batch {
-                Batch::Lines(lines) => self.hand_over(lines).await,
-                Batch::Segment(_) => Err(Refusal::stop("Splunk takes lines only", "this is a fault of the agent")),
-            }
-        })
+        Box::pin(async move { self.hand_over(batch.lines()?).await })
     }
 
     fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>> {

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::http::rendered;
 use super::{Accepted, Batch, Doing, Lines, ProbeError, Probed, Refusal, Sink, Step, Takes};
 use crate::config::plan::StdoutPlan;
-use crate::schema::{self, Schema};
+use crate::schema::Schema;
 
 /// A pipe that has room has room for so much (POSIX: `PIPE_BUF` on Linux): writing it never waits.
 const WRITE_BYTES: usize = 4096;
@@ -65,7 +66,7 @@ impl StdoutSink {
     }
 
     async fn write(&self, lines: &Lines<'_>) -> Result<Accepted, Refusal> {
-        let bytes = rendered(self.schema, lines);
+        let bytes = rendered(self.schema, lines).into_owned();
         let sent = bytes.len() as u64;
         let given_up = GivenUp::default();
         let (out, seen, until) = (Arc::clone(&self.out), Arc::clone(&given_up.0), Instant::now() + self.timeout);
@@ -99,12 +100,7 @@ impl Sink for StdoutSink {
     }
 
     fn deliver<'a>(&'a self, batch: &'a Batch<'a>) -> Doing<'a, Result<Accepted, Refusal>> {
-        Box::pin(async move {
-            match batch {
-                Batch::Lines(lines) => self.write(lines).await,
-                Batch::Segment(_) => Err(Refusal::stop("stdout takes lines only", "this is a fault of the agent")),
-            }
-        })
+        Box::pin(async move { self.write(batch.lines()?).await })
     }
 
     fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>> {
@@ -189,13 +185,4 @@ fn ready(fd: &File) -> io::Result<bool> {
 fn is_null(fd: &OwnedFd) -> bool {
     rustix::fs::fstat(fd)
         .is_ok_and(|stat| (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == NULL_DEVICE)
-}
-
-fn rendered(schema: Schema, lines: &Lines<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(lines.ndjson.len());
-    for (_, line) in lines.iter() {
-        schema::render(schema, line.strip_suffix(b"\n").unwrap_or(line), &mut out);
-        out.push(b'\n');
-    }
-    out
 }

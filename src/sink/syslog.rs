@@ -68,14 +68,7 @@ impl Sink for SyslogSink {
     }
 
     fn deliver<'a>(&'a self, batch: &'a Batch<'a>) -> Doing<'a, Result<Accepted, Refusal>> {
-        Box::pin(async move {
-            match batch {
-                Batch::Lines(lines) => self.send(lines).await,
-                Batch::Segment(_) => {
-                    Err(Refusal::stop("a syslog receiver takes lines only", "this is a fault of the agent"))
-                }
-            }
-        })
+        Box::pin(async move { self.send(batch.lines()?).await })
     }
 
     fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>> {
