@@ -37,7 +37,8 @@ install_moto() {
 # work on this machine: they are unpacked beside each other instead, with those of their libraries that are not here.
 install_syslog_receivers() {
     root="$tools/syslog"
-    if [ -e "$root/complete" ]; then
+    wanted="rsyslog rsyslog-openssl rsyslog-gnutls syslog-ng-core"
+    if [ "$(cat "$root/complete" 2>/dev/null)" = "$wanted" ]; then
         say "rsyslog and syslog-ng are there"
         return
     fi
@@ -45,7 +46,6 @@ install_syslog_receivers() {
         say "rsyslog and syslog-ng come from Debian's packages, and this is no Debian-like machine" >&2
         return 1
     fi
-    wanted="rsyslog rsyslog-openssl syslog-ng-core"
     if ! apt-cache show $wanted >/dev/null 2>&1; then
         if [ "$(id -u)" -eq 0 ]; then apt-get update -qq; else sudo apt-get update -qq; fi
     fi
@@ -60,7 +60,7 @@ install_syslog_receivers() {
     say "unpacking from Debian into $root: $packages"
     (cd "$root/packages" && apt-get download -qq $packages 2>/dev/null)
     for package in "$root"/packages/*.deb; do dpkg-deb -x "$package" "$root"; done
-    touch "$root/complete"
+    echo "$wanted" >"$root/complete"
 }
 
 # Parsers of RFC 5424 and of CEF that owe nothing to our own code: https://pypi.org/project/syslog-rfc5424-parser/, https://pypi.org/project/pycef/

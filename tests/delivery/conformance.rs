@@ -290,7 +290,7 @@ network_suite!(
     Far::receiver(Arc::new(Cluster::opensearch(Door::Signed("eu-central-1", "es"))), crate::elasticsearch::signed)
         .await
 );
-// Not rsyslog over TLS: it loses lines by a fault of its own (docs/destinations/syslog.md, "rsyslog over TLS").
+// Not rsyslog over TLS: with a connection a batch it loses lines by a fault of its own (docs/destinations/syslog.md). With one that is kept: tests/delivery/syslog.rs.
 connection_suite!(rsyslog_tcp, Far::syslog(Program::Rsyslog, Transport::Tcp).await);
 connection_suite!(syslog_ng_tls, Far::syslog(Program::SyslogNg, Transport::Tls).await);
 connection_suite!(syslog_ng_tcp, Far::syslog(Program::SyslogNg, Transport::Tcp).await);

@@ -66,6 +66,36 @@ async fn a_receiver_that_is_restarted_midway_is_found_again_and_has_every_line_t
     }
 }
 
+/// With either of its TLS drivers, rsyslog is safe with a connection that is kept: docs/destinations/syslog.md, "rsyslog over TLS".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rsyslog_over_tls_has_every_line_once_and_in_order_over_a_connection_that_is_kept() {
+    for program in [Program::Rsyslog, Program::RsyslogGnutls] {
+        let (mut journal, mut far) = (Journal::new(), Far::syslog(program, Transport::Tls).await);
+        for _ in 0..20 {
+            journal.block(100);
+        }
+        let plan = SyslogPlan { confirm: false, batch_max_bytes: 4096, ..far.syslog_plan() };
+        let run = Run::start(&journal, vec![kind(plan)]);
+        run.until_delivered(&far, &journal).await;
+        run.stop().await;
+        let (wire, syslog) = parts(&mut far);
+        assert_eq!(*wire.connections.lock().unwrap(), 1);
+        assert_eq!(syslog.written(), journal.lines, "{program:?}");
+    }
+}
+
+/// GnuTLS's driver ends a connection without `close_notify`, so that nothing counts; what to do is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_without_close_notify_does_not_count_and_the_remedy_is_named() {
+    let (journal, far) = (Journal::filled(), Far::syslog(Program::RsyslogGnutls, Transport::Tls).await);
+    let run = Run::start(&journal, vec![kind(far.syslog_plan())]);
+    run.until("refused twice", |health| health.retries.load(Relaxed) >= 2).await;
+    let problem = run.one().problem.get().unwrap();
+    assert!(problem.contains("close_notify") && problem.contains("confirm = false"), "{problem}");
+    assert_eq!(run.one().next_line.load(Relaxed), 0);
+    run.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_confirmation_one_connection_is_kept_and_made_anew_when_it_broke() {
     let (mut journal, mut far) = (Journal::filled(), Far::syslog(Program::SyslogNg, Transport::Tls).await);
@@ -179,7 +209,7 @@ async fn parsed(program: Program, format: SyslogFormat) -> (Vec<String>, Vec<Val
     let mut journal = Journal::new();
     journal.block_of(odd_lines());
     let (transport, address) = match program {
-        Program::Rsyslog => (Transport::Tcp, syslog.tcp),
+        Program::Rsyslog | Program::RsyslogGnutls => (Transport::Tcp, syslog.tcp),
         Program::SyslogNg => (Transport::Tls, syslog.tls),
     };
     let plan = syslog_plan(&syslog, transport, "localhost", address.port());

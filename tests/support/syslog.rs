@@ -13,6 +13,8 @@ use super::s3::tool;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     Rsyslog,
+    /// rsyslog with GnuTLS instead of OpenSSL.
+    RsyslogGnutls,
     SyslogNg,
 }
 
@@ -69,7 +71,7 @@ impl Syslog {
             .collect();
         let path = |name: &str| self.path(name).display().to_string();
         let (binary, arguments) = match self.program {
-            Program::Rsyslog => (
+            Program::Rsyslog | Program::RsyslogGnutls => (
                 root.join("usr/sbin/rsyslogd"),
                 vec![
                     "-n".to_owned(),
@@ -141,12 +143,13 @@ impl Syslog {
 
     fn configuration(&self) -> String {
         match self.program {
-            Program::Rsyslog => self.rsyslog_configuration(),
+            Program::Rsyslog => self.rsyslog_configuration("ossl"),
+            Program::RsyslogGnutls => self.rsyslog_configuration("gtls"),
             Program::SyslogNg => self.syslog_ng_configuration(),
         }
     }
 
-    fn rsyslog_configuration(&self) -> String {
+    fn rsyslog_configuration(&self, driver: &str) -> String {
         let (dir, certs) = (self.dir.path().display(), |name: &str| self.certs.path(name).display().to_string());
         let property = if self.whole { "rawmsg" } else { "msg" };
         let mode = if self.clients { "x509/certvalid" } else { "anon" };
@@ -155,7 +158,7 @@ impl Syslog {
   defaultNetstreamDriverCAFile="{}" defaultNetstreamDriverCertFile="{}" defaultNetstreamDriverKeyFile="{}")
 module(load="imtcp")
 module(load="imudp")
-input(type="imtcp" address="127.0.0.1" port="{}" StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="{mode}")
+input(type="imtcp" address="127.0.0.1" port="{}" StreamDriver.Name="{driver}" StreamDriver.Mode="1" StreamDriver.AuthMode="{mode}")
 input(type="imtcp" address="127.0.0.1" port="{}")
 input(type="imudp" address="127.0.0.1" port="{}")
 template(name="written" type="string" string="%{property}%\n")

@@ -275,6 +275,9 @@ async fn still_open(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
 
 impl Trouble {
     fn why(&self) -> String {
+        if self.step == Step::Answer && self.error.kind() == io::ErrorKind::UnexpectedEof {
+            return NO_CLOSE_NOTIFY.to_owned();
+        }
         let said = chain(&self.error);
         match self.step {
             Step::Resolve => format!("the name does not resolve: {said}"),
@@ -301,6 +304,9 @@ impl Trouble {
         ProbeError { step: self.step, why: self.why(), hint: hint.to_owned() }
     }
 }
+
+const NO_CLOSE_NOTIFY: &str = "the receiver ended the connection without `close_notify`, so that it may not have all: \
+    a receiver that always does so needs `confirm = false`";
 
 const TLS_HINT: &str =
     "check `tls.ca_file` (who signed the receiver's certificate), the host in `address`, and the client certificate";
