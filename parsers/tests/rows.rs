@@ -340,9 +340,10 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
         Just(b"word".to_vec()),
         proptest::collection::vec(1_u8.., 0..4),
     ];
-    proptest::collection::vec(piece, 1..8)
+    let text = proptest::collection::vec(piece, 1..8)
         .prop_map(|pieces| pieces.concat())
-        .prop_filter("never empty", |text| !text.is_empty())
+        .prop_filter("never empty", |text| !text.is_empty());
+    support::now_and_then_a_megabyte(text)
 }
 
 /// A field as pgAudit's `append_valid_csv` writes it.

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use proptest::prelude::*;
 use sealtrail_parsers::{
     Dialect, Format, Frame, Framer, Parameters, Parsed, Piece, Record, Scratch, Value, assemble, each, each_of, parse,
 };
@@ -20,18 +21,27 @@ pub fn parts(mut framer: Framer, pieces: &[&[u8]]) -> Vec<Part> {
     let (mut found, mut buf) = (Vec::new(), Vec::new());
     for (index, piece) in pieces.iter().enumerate() {
         buf.extend_from_slice(piece);
-        let end = index + 1 == pieces.len();
+        let (end, mut at) = (index + 1 == pieces.len(), 0);
         loop {
-            let part = match framer.next(&buf, end) {
+            let rest = &buf[at..];
+            let (part, len) = match framer.next(rest, end) {
                 Frame::Incomplete | Frame::Open { .. } => break,
-                Frame::Record { len } => Part::Record(take(&mut buf, len)),
-                Frame::Damaged { len, .. } => Part::Damaged(take(&mut buf, len)),
+                Frame::Record { len } => (Part::Record(front(rest, len)), len),
+                Frame::Damaged { len, .. } => (Part::Damaged(front(rest, len)), len),
             };
             push(&mut found, part);
+            at += len;
         }
+        buf.drain(..at);
     }
     assert!(buf.is_empty(), "{} bytes were never handed out", buf.len());
     found
+}
+
+/// One text in a few is followed by a megabyte of one letter.
+pub fn now_and_then_a_megabyte(text: impl Strategy<Value = Vec<u8>> + Clone) -> impl Strategy<Value = Vec<u8>> {
+    let long = (text.clone(), b'a'..=b'z').prop_map(|(text, letter)| [text, vec![letter; 1 << 20]].concat());
+    prop_oneof![30 => text, 1 => long]
 }
 
 /// Frames a whole file.
@@ -200,9 +210,9 @@ fn text(bytes: &[u8]) -> String {
     format!("`{}`", bytes.escape_ascii())
 }
 
-fn take(buf: &mut Vec<u8>, len: usize) -> Vec<u8> {
-    assert!(len > 0 && len <= buf.len(), "a frame of {len} bytes in {}", buf.len());
-    buf.drain(..len).collect()
+fn front(bytes: &[u8], len: usize) -> Vec<u8> {
+    assert!(len > 0 && len <= bytes.len(), "a frame of {len} bytes in {}", bytes.len());
+    bytes[..len].to_vec()
 }
 
 fn push(found: &mut Vec<Part>, part: Part) {
