@@ -15,6 +15,7 @@ use super::nearest;
 use super::plan::{Choice, Compression, DestinationKind, DestinationPlan, Only, TlsPlan};
 use super::section::{At, Section, Span};
 use super::show::{Row, Shown, row, text};
+use super::units::show_duration;
 use crate::schema::Schema;
 use crate::shape::Category;
 
@@ -41,6 +42,8 @@ pub(super) struct Type {
     pub name: &'static str,
     /// It takes lines, in a schema and as far as they are asked for; an archive takes closed segments as they are.
     pub takes_lines: bool,
+    /// How many lines a request may have by its protocol; `None`: as many as its bytes allow.
+    pub lines_max: Option<u64>,
     /// The keys that it takes beside those of every destination.
     pub keys: &'static [&'static str],
     /// The keys of its `tls`.
@@ -115,7 +118,7 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
             section.allow(chosen.of_lines());
             section.allow(chosen.keys);
             if chosen.takes_lines {
-                lines = choice(&mut section);
+                lines = choice(&mut section, chosen, lag_max);
             }
             (chosen.read)(&mut section)
         }
@@ -133,13 +136,44 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
     DestinationTable { title, name, required, rate_limit, lag_max, choice: lines, kind, folder, files }
 }
 
-/// Which lines, and how they are written.
-fn choice(section: &mut Section<'_, '_>) -> Choice {
+/// Which lines, how they are written, and how many go at once.
+fn choice(section: &mut Section<'_, '_>, kind: &Type, lag_max: Option<Duration>) -> Choice {
     let schemas = Schema::ALL.map(|schema| (schema.name(), schema));
     let schema = section.choice("schema", &schemas, &[]).map(|at| at.value).unwrap_or_default();
     let checkpoints = section.flag("checkpoints").is_none_or(|flag| flag.value);
     let only = section.table("only", keys::ONLY).map(only).unwrap_or_default();
-    Choice { schema, only, without_checkpoints: !checkpoints, in_flight: in_flight(section) }
+    Choice {
+        schema,
+        only,
+        without_checkpoints: !checkpoints,
+        in_flight: in_flight(section),
+        batch_max_lines: batch_max_lines(section, kind),
+        batch_max_age: batch_max_age(section, lag_max),
+    }
+}
+
+fn batch_max_lines(section: &mut Section<'_, '_>, kind: &Type) -> Option<u64> {
+    let Some(count) = section.count("batch_max_lines") else { return kind.lines_max };
+    let most = kind.lines_max.unwrap_or(bounds::BATCH_MAX_LINES);
+    if !(1..=most).contains(&count.value) {
+        let hint = match kind.lines_max {
+            Some(_) => format!("{} takes from 1 to {most} at once, which is the default", kind.name),
+            None => format!("from 1 to {most}; without it as many as batch_max_bytes allows"),
+        };
+        section.wrong(count.span, Some("batch_max_lines"), format!("{} lines in a batch", count.value), Some(hint));
+    }
+    Some(count.value)
+}
+
+/// A batch that waits must not look like a destination that takes nothing.
+fn batch_max_age(section: &mut Section<'_, '_>, lag_max: Option<Duration>) -> Duration {
+    let bound = bounds::BATCH_MAX_AGE;
+    let Some(age) = section.duration("batch_max_age", bound) else { return bound.default };
+    if let Some(lag_max) = lag_max.filter(|lag_max| *lag_max < age.value * 2) {
+        let hint = format!("at most half of lag_max, which is {}", show_duration(lag_max));
+        section.wrong(age.span, Some("batch_max_age"), "every batch that waits would be an alarm", Some(hint));
+    }
+    age.value
 }
 
 fn in_flight(section: &mut Section<'_, '_>) -> usize {
@@ -206,7 +240,7 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
     choice.into_iter().flatten().chain(of_type).collect()
 }
 
-fn choice_rows(choice: &Choice) -> [Row; 4] {
+fn choice_rows(choice: &Choice) -> [Row; 6] {
     let only = &choice.only;
     let lists = [
         ("categories", &only.categories),
@@ -224,6 +258,8 @@ fn choice_rows(choice: &Choice) -> [Row; 4] {
         row("only", Value::Object(shown)),
         row("checkpoints", json!(!choice.without_checkpoints)),
         row("in_flight", json!(choice.in_flight)),
+        row("batch_max_lines", json!(choice.batch_max_lines)),
+        row("batch_max_age", json!(show_duration(choice.batch_max_age))),
     ]
 }
 

@@ -174,11 +174,22 @@ pub struct Choice {
     pub without_checkpoints: bool,
     /// How many batches may be under way at a time.
     pub in_flight: usize,
+    /// A batch has no more lines than this; `None`: as many as its bytes allow.
+    pub batch_max_lines: Option<u64>,
+    /// How long the first line of a batch waits for more after it was sealed; zero: not at all.
+    pub batch_max_age: Duration,
 }
 
 impl Default for Choice {
     fn default() -> Self {
-        Choice { schema: Schema::default(), only: Only::default(), without_checkpoints: false, in_flight: 1 }
+        Choice {
+            schema: Schema::default(),
+            only: Only::default(),
+            without_checkpoints: false,
+            in_flight: 1,
+            batch_max_lines: None,
+            batch_max_age: Duration::ZERO,
+        }
     }
 }
 

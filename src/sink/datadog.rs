@@ -17,7 +17,7 @@ use crate::schema::{self, Schema};
 
 /// Datadog's limits of a request: entries, and bytes before compression; and of an entry. It writes MB: the smaller reading is kept to.
 /// Source: the reference of "Send logs", API v2.
-const ENTRIES_MAX: u64 = 1000;
+pub(crate) const ENTRIES_MAX: u64 = 1000;
 const BODY_MAX_BYTES: usize = 5_000_000;
 const ENTRY_MAX_BYTES: usize = 1_000_000;
 

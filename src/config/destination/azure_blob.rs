@@ -12,6 +12,7 @@ use crate::config::units::show_duration;
 pub(super) const TYPE: Type = Type {
     name: "azure_blob",
     takes_lines: false,
+    lines_max: None,
     keys: &[
         "account",
         "container",

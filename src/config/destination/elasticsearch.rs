@@ -13,6 +13,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const ELASTICSEARCH: Type = Type {
     name: "elasticsearch",
     takes_lines: true,
+    lines_max: None,
     keys: &[
         "url",
         "index",
@@ -33,6 +34,7 @@ pub(super) const ELASTICSEARCH: Type = Type {
 pub(super) const OPENSEARCH: Type = Type {
     name: "opensearch",
     takes_lines: true,
+    lines_max: None,
     keys: &[
         "url",
         "index",

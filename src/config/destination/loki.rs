@@ -13,6 +13,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "loki",
     takes_lines: true,
+    lines_max: None,
     keys: &[
         "url",
         "tenant",

@@ -13,6 +13,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "otlp",
     takes_lines: true,
+    lines_max: None,
     keys: &["url", "token", "token_file", "headers", "tls", "compression", "batch_max_bytes", "timeout"],
     tls: &["ca_file", "cert_file", "key_file"],
     read,

@@ -13,6 +13,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "secops",
     takes_lines: true,
+    lines_max: None,
     keys: &["instance", "log_type", "forwarder", "credentials_file", "url", "tls", "batch_max_bytes", "timeout"],
     tls: &["ca_file"],
     read,

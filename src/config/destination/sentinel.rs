@@ -13,6 +13,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "sentinel",
     takes_lines: true,
+    lines_max: None,
     keys: &["url", "rule", "stream", "oauth2", "tls", "batch_max_bytes", "timeout"],
     tls: &["ca_file", "cert_file", "key_file"],
     read,

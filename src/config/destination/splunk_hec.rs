@@ -14,6 +14,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "splunk_hec",
     takes_lines: true,
+    lines_max: None,
     keys: &[
         "url",
         "token",

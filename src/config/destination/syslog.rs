@@ -12,6 +12,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "syslog",
     takes_lines: true,
+    lines_max: None,
     keys: &[
         "address",
         "transport",
