@@ -12,7 +12,7 @@ use super::bounds::{self, Bound};
 use super::fields::names;
 use super::keys;
 use super::nearest;
-use super::plan::{Choice, Compression, DestinationKind, DestinationPlan, Only, TlsPlan};
+use super::plan::{Choice, Compression, DestinationKind, DestinationPlan, Only, TlsPlan, TlsVersion};
 use super::section::{At, Section, Span};
 use super::show::{Row, Shown, row, text};
 use super::units::show_duration;
@@ -58,6 +58,14 @@ impl Type {
         if self.takes_lines { keys::DESTINATION_OF_LINES } else { &[] }
     }
 }
+
+/// Keys of `tls` where the far side asks for no certificate of ours.
+const TLS: &[&str] = &["ca_file", "min_version", DANGER];
+/// And where it may.
+const TLS_WITH_CLIENT: &[&str] = &["ca_file", "cert_file", "key_file", "min_version", DANGER];
+
+/// Switches off that the far side is asked who it is.
+pub(super) const DANGER: &str = "danger_accept_any_certificate";
 
 /// All types.
 pub(super) const TYPES: &[Type] = &[
@@ -297,15 +305,37 @@ fn tls(section: &mut Section<'_, '_>, kind: &Type) -> TlsPlan {
         plan.cert_file = section.readable("cert_file").map(|path| path.value);
         plan.key_file = section.readable("key_file").map(|path| path.value);
     }
+    if kind.tls.contains(&"min_version") {
+        let versions = TlsVersion::ALL.map(|version| (version.name(), version));
+        plan.min_version = section.choice("min_version", &versions, &[]).map(|at| at.value).unwrap_or_default();
+        plan.accept_any_certificate = accept_any_certificate(&mut section);
+    }
     section.end(kind.name);
     plan
+}
+
+/// Beside an authority it would be one of two orders that cannot both be meant.
+fn accept_any_certificate(section: &mut Section<'_, '_>) -> bool {
+    let Some(flag) = section.flag(DANGER).filter(|flag| flag.value) else { return false };
+    if section.has("ca_file") {
+        let hint = Some("keep ca_file, which is enough for a certificate of your own".to_owned());
+        section.wrong(flag.span, Some(DANGER), "is given beside ca_file", hint);
+    }
+    true
 }
 
 fn tls_row(tls: &TlsPlan) -> Row {
     let files = [("ca_file", &tls.ca_file), ("cert_file", &tls.cert_file), ("key_file", &tls.key_file)];
     let written =
         files.into_iter().filter_map(|(key, path)| path.as_ref().map(|path| (key.to_owned(), json!(text(path)))));
-    row("tls", Value::Object(written.collect()))
+    let mut shown: Map<String, Value> = written.collect();
+    if tls.min_version != TlsVersion::default() {
+        shown.insert("min_version".to_owned(), json!(tls.min_version.name()));
+    }
+    if tls.accept_any_certificate {
+        shown.insert(DANGER.to_owned(), json!(true));
+    }
+    row("tls", Value::Object(shown))
 }
 
 /// `one` needs any of `others`, and they need it.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::destination::DANGER;
 use super::plan::{DestinationKind, DestinationPlan, Plan, SourcePlan, Transport};
 use super::{Matches, Reading};
 use crate::clock;
@@ -35,6 +36,7 @@ pub fn warnings(reading: &Reading, found: &[Matches]) -> Vec<Warning> {
     warnings.extend(about_required(plan));
     warnings.extend(about_unanswered(plan));
     for (index, destination) in plan.destinations.iter().enumerate() {
+        warnings.extend(about_any_certificate(destination));
         warnings.extend(about_plain_http(destination));
         warnings.extend(about_plain_syslog(destination));
         warnings.extend(about_secret_files(reading, index, destination));
@@ -115,6 +117,16 @@ fn about_required(plan: &Plan) -> Option<Warning> {
             "[[destination]]",
             "none is required: segments may leave the journal before any destination has them",
             "set required = true for the one that holds the evidence",
+        )
+    })
+}
+
+fn about_any_certificate(destination: &DestinationPlan) -> Option<Warning> {
+    destination.kind.tls().is_some_and(|tls| tls.accept_any_certificate).then(|| {
+        warning(
+            format!("[[destination]] {} tls {DANGER}", destination.name),
+            "DANGER: nobody checks who answers: whoever sits between here and there gets the records and the secrets, and may say that they were taken",
+            "name the authority in tls.ca_file instead; never leave this on in production",
         )
     })
 }
@@ -243,17 +255,7 @@ fn about_secret_files(reading: &Reading, index: usize, destination: &Destination
         let written = reading.written.text(&format!("destination.{index}.{key}"));
         files.extend(written.map(|path| (key, PathBuf::from(path))));
     }
-    let tls = match &destination.kind {
-        DestinationKind::Http(http) => Some(&http.tls),
-        DestinationKind::Otlp(otlp) => Some(&otlp.tls),
-        DestinationKind::Loki(loki) => Some(&loki.tls),
-        DestinationKind::Sentinel(sentinel) => Some(&sentinel.tls),
-        DestinationKind::SplunkHec(hec) => Some(&hec.tls),
-        DestinationKind::Elasticsearch(elastic) => Some(&elastic.tls),
-        DestinationKind::Syslog(syslog) => Some(&syslog.tls),
-        _ => None,
-    };
-    files.extend(tls.and_then(|tls| tls.key_file.clone()).map(|path| ("tls key_file", path)));
+    files.extend(destination.kind.tls().and_then(|tls| tls.key_file.clone()).map(|path| ("tls key_file", path)));
     let open = files.into_iter().filter(|(_, path)| everyone_may_read(path));
     open.map(|(key, path)| {
         let message = format!("{} can be read by everyone on this host", path.display());

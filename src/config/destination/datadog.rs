@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes_of, timeout, tls, tls_row};
+use super::{TLS, Type, batch_max_bytes_of, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{filled, host_name, tags, url};
 use crate::config::plan::{DatadogPlan, DestinationKind};
@@ -16,7 +16,7 @@ pub(super) const TYPE: Type = Type {
     takes_lines: true,
     lines_max: Some(ENTRIES_MAX),
     keys: &["api_key", "api_key_file", "site", "url", "service", "tags", "tls", "batch_max_bytes", "timeout"],
-    tls: &["ca_file"],
+    tls: TLS,
     read,
 };
 

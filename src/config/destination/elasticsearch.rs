@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes_of, compression_of, pair, timeout, tls, tls_row};
+use super::{TLS_WITH_CLIENT, Type, batch_max_bytes_of, compression_of, pair, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{filled, index, url};
 use crate::config::plan::{Compression, DestinationKind, ElasticsearchPlan, S3Credentials, SearchLogin, SearchProduct};
@@ -27,7 +27,7 @@ pub(super) const ELASTICSEARCH: Type = Type {
         "batch_max_bytes",
         "timeout",
     ],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read: |section| read(section, &ELASTICSEARCH, SearchProduct::Elasticsearch),
 };
 
@@ -51,7 +51,7 @@ pub(super) const OPENSEARCH: Type = Type {
         "batch_max_bytes",
         "timeout",
     ],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read: |section| read(section, &OPENSEARCH, SearchProduct::OpenSearch),
 };
 

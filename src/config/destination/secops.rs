@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes_of, timeout, tls, tls_row};
+use super::{TLS, Type, batch_max_bytes_of, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{instance, path_part, url};
 use crate::config::plan::{DestinationKind, SecopsPlan};
@@ -15,7 +15,7 @@ pub(super) const TYPE: Type = Type {
     takes_lines: true,
     lines_max: None,
     keys: &["instance", "log_type", "forwarder", "credentials_file", "url", "tls", "batch_max_bytes", "timeout"],
-    tls: &["ca_file"],
+    tls: TLS,
     read,
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes, timeout, tls, tls_row};
+use super::{TLS_WITH_CLIENT, Type, batch_max_bytes, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::plan::{DestinationKind, SyslogFormat, SyslogPlan, Transport};
 use crate::config::section::Section;
@@ -27,7 +27,7 @@ pub(super) const TYPE: Type = Type {
         "batch_max_bytes",
         "timeout",
     ],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read,
 };
 
