@@ -1,6 +1,5 @@
 //! What is no mistake but worth a second look before the daemon runs.
 
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use super::destination::DANGER;
 use super::plan::{DestinationKind, DestinationPlan, Plan, SourcePlan, Transport};
 use super::{Matches, Reading};
 use crate::clock;
+use crate::host::is_loopback;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,10 +200,6 @@ fn about_unanswered(plan: &Plan) -> Option<Warning> {
             "add a required one that does, such as file, s3 or http",
         )
     })
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Who can write them says who did what.

@@ -99,7 +99,7 @@ pub(crate) struct Feed {
 }
 
 enum Kind {
-    Lines(LineFeed),
+    Lines(Box<LineFeed>),
     Segments(SegmentFeed),
 }
 
@@ -118,7 +118,7 @@ impl Feed {
         let kind = match takes {
             Takes::Lines { batch_max_bytes } => {
                 let limits = Limits { bytes: batch_max_bytes, choice: choice.clone() };
-                Kind::Lines(LineFeed { disk, journal, next_line, limits, place: None, due: None })
+                Kind::Lines(Box::new(LineFeed { disk, journal, next_line, limits, place: None, due: None }))
             }
             Takes::Segments => Kind::Segments(SegmentFeed { disk, journal, next_line, current: None }),
         };
@@ -579,7 +579,8 @@ mod tests {
         /// Every third event is an administrator's.
         fn seal(&mut self, events: u64, second: u64) {
             let first = self.head.lines;
-            let event = |line: u64| format!("{{\"type\":\"event\",\"id\":\"{line}\",\"admin\":{}}}\n", line % 3 == 0);
+            let event =
+                |line: u64| format!("{{\"type\":\"event\",\"id\":\"{line}\",\"admin\":{}}}\n", line.is_multiple_of(3));
             let mut text: String = (first..first + events).map(event).collect();
             let time = rfc3339(BEGIN_MS + second * 1000);
             text.push_str(&format!("{{\"type\":\"checkpoint\",\"time\":\"{time}\"}}\n"));

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{
@@ -21,6 +20,7 @@ use super::tls::{chain, client_config, hint, is_resolve_failure, tls_failure, us
 use super::{Accepted, ProbeError, Probed, Refusal, Step, read_named};
 use crate::config::plan::{Compression, TlsPlan, TlsVersion};
 use crate::config::secret::Secret;
+use crate::host::is_loopback;
 
 /// A connection that is not made by then will not be.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
@@ -69,8 +69,8 @@ impl Web {
     ) -> Result<Self, Refusal> {
         let url = Url::parse(url)
             .map_err(|error| Refusal::stop(format!("`url` is not a URL: {error}"), "write it as https://host/path"))?;
-        if url.scheme() != "https" && !is_loopback(&url) {
-            let host = url.host_str().unwrap_or_default();
+        let host = url.host_str().unwrap_or_default();
+        if url.scheme() != "https" && !is_loopback(host) {
             tracing::warn!(host, "records travel unencrypted: `url` is neither https nor on this machine");
         }
         Ok(Web { client: client(tls, timeout)?, url, headers, compression, timeout })
@@ -187,11 +187,6 @@ impl Answer {
         let step = if matches!(self.status.as_u16(), 401 | 403) { Step::Authenticate } else { Step::Answer };
         self.judge(hint).map(|_| Probed { checked }).map_err(|refusal| ProbeError::at(step, refusal))
     }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn client(tls: &TlsPlan, timeout: Duration) -> Result<Client, Refusal> {
@@ -394,13 +389,6 @@ mod tests {
         assert_eq!(parse_retry_after("Fri, 06 Nov 2026 08:01:30 GMT", now), Some(Duration::from_secs(90)));
         assert_eq!(parse_retry_after("Fri, 06 Nov 2026 07:00:00 GMT", now), Some(Duration::ZERO));
         assert_eq!(parse_retry_after("soon", now), None);
-    }
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        let loopback = |url| is_loopback(&Url::parse(url).unwrap());
-        assert!(loopback("http://127.0.0.1:8080/") && loopback("http://[::1]/") && loopback("http://localhost/"));
-        assert!(!loopback("http://10.0.0.1/") && !loopback("http://localhost.example/"));
     }
 
     #[test]

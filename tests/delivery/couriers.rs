@@ -165,8 +165,9 @@ async fn with_several_requests_at_a_time_one_that_waits_does_not_hold_up_the_nex
 fn sealed_at(journal: &mut Journal, unix_ms: u64, count: usize) {
     let time = rfc3339(unix_ms);
     let first = journal.lines.len();
-    let line =
-        |number| format!(r#"{{"v":1,"type":"event","id":"f/{number}","time":"{time}","admin":{}}}"#, number % 2 == 0);
+    let line = |number: usize| {
+        format!(r#"{{"v":1,"type":"event","id":"f/{number}","time":"{time}","admin":{}}}"#, number.is_multiple_of(2))
+    };
     journal.block_of((first..first + count).map(line).collect());
 }
 
