@@ -358,6 +358,10 @@ fn what_is_risky_is_warned_about() {
     assert_warned(SOURCE, "no file matches now");
     assert_warned(&http("").replace("https", "http"), "travel in the clear");
     assert_warned(&http("required = false"), "none is required");
+    let any = http("tls = { danger_accept_any_certificate = true }");
+    assert_warned(&any, "DANGER: nobody checks who answers");
+    assert_warned(&any, "danger_accept_any_certificate = true");
+    assert!(!shown(&read_text(&http("tls = { danger_accept_any_certificate = false }")).unwrap()).contains("DANGER"));
     assert_warned(&format!("{SOURCE}[health]\nlisten = \"0.0.0.0:9465\"\n"), "from other hosts");
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");

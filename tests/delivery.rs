@@ -27,6 +27,8 @@ mod otlp;
 mod receivers;
 #[path = "delivery/objects.rs"]
 mod objects;
+#[path = "delivery/proxies.rs"]
+mod proxies;
 #[path = "delivery/s3.rs"]
 mod s3;
 #[path = "delivery/secops.rs"]
@@ -35,6 +37,8 @@ mod secops;
 mod sentinel;
 #[path = "delivery/splunk_hec.rs"]
 mod splunk_hec;
+#[path = "delivery/tls.rs"]
+mod tls;
 #[path = "delivery/templates.rs"]
 mod templates;
 #[path = "delivery/stdout.rs"]

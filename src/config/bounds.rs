@@ -58,6 +58,12 @@ pub(super) const LAG_MAX: Bound<Duration> = millis(1_000, 7_200_000, 30 * 86_400
 /// Each is a batch in memory, twice: as it lies in the journal and as it is sent.
 pub(super) const IN_FLIGHT_MAX: u64 = 16;
 
+/// The smallest lines there are make a batch of the most bytes with fewer.
+pub(super) const BATCH_MAX_LINES: u64 = 1_000_000;
+
+/// Nobody wants to see evidence an hour late; the default is to send what is sealed.
+pub(super) const BATCH_MAX_AGE: Bound<Duration> = millis(0, 0, 3_600_000);
+
 /// Elastic advises to begin at 5 to 15 MB a bulk request; small instances of Amazon's service take 10 MiB.
 pub(super) const BULK_MAX_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: 5 * MIB, most: 64 * MIB };
 

@@ -12,9 +12,10 @@ use super::bounds::{self, Bound};
 use super::fields::names;
 use super::keys;
 use super::nearest;
-use super::plan::{Choice, Compression, DestinationKind, DestinationPlan, Only, TlsPlan};
+use super::plan::{Choice, Compression, DestinationKind, DestinationPlan, Only, TlsPlan, TlsVersion};
 use super::section::{At, Section, Span};
 use super::show::{Row, Shown, row, text};
+use super::units::show_duration;
 use crate::schema::Schema;
 use crate::shape::Category;
 
@@ -41,6 +42,8 @@ pub(super) struct Type {
     pub name: &'static str,
     /// It takes lines, in a schema and as far as they are asked for; an archive takes closed segments as they are.
     pub takes_lines: bool,
+    /// How many lines a request may have by its protocol; `None`: as many as its bytes allow.
+    pub lines_max: Option<u64>,
     /// The keys that it takes beside those of every destination.
     pub keys: &'static [&'static str],
     /// The keys of its `tls`.
@@ -55,6 +58,14 @@ impl Type {
         if self.takes_lines { keys::DESTINATION_OF_LINES } else { &[] }
     }
 }
+
+/// Keys of `tls` where the far side asks for no certificate of ours.
+const TLS: &[&str] = &["ca_file", "min_version", DANGER];
+/// And where it may.
+const TLS_WITH_CLIENT: &[&str] = &["ca_file", "cert_file", "key_file", "min_version", DANGER];
+
+/// Switches off that the far side is asked who it is.
+pub(super) const DANGER: &str = "danger_accept_any_certificate";
 
 /// All types.
 pub(super) const TYPES: &[Type] = &[
@@ -115,7 +126,7 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
             section.allow(chosen.of_lines());
             section.allow(chosen.keys);
             if chosen.takes_lines {
-                lines = choice(&mut section);
+                lines = choice(&mut section, chosen, lag_max);
             }
             (chosen.read)(&mut section)
         }
@@ -133,13 +144,44 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
     DestinationTable { title, name, required, rate_limit, lag_max, choice: lines, kind, folder, files }
 }
 
-/// Which lines, and how they are written.
-fn choice(section: &mut Section<'_, '_>) -> Choice {
+/// Which lines, how they are written, and how many go at once.
+fn choice(section: &mut Section<'_, '_>, kind: &Type, lag_max: Option<Duration>) -> Choice {
     let schemas = Schema::ALL.map(|schema| (schema.name(), schema));
     let schema = section.choice("schema", &schemas, &[]).map(|at| at.value).unwrap_or_default();
     let checkpoints = section.flag("checkpoints").is_none_or(|flag| flag.value);
     let only = section.table("only", keys::ONLY).map(only).unwrap_or_default();
-    Choice { schema, only, without_checkpoints: !checkpoints, in_flight: in_flight(section) }
+    Choice {
+        schema,
+        only,
+        without_checkpoints: !checkpoints,
+        in_flight: in_flight(section),
+        batch_max_lines: batch_max_lines(section, kind),
+        batch_max_age: batch_max_age(section, lag_max),
+    }
+}
+
+fn batch_max_lines(section: &mut Section<'_, '_>, kind: &Type) -> Option<u64> {
+    let Some(count) = section.count("batch_max_lines") else { return kind.lines_max };
+    let most = kind.lines_max.unwrap_or(bounds::BATCH_MAX_LINES);
+    if !(1..=most).contains(&count.value) {
+        let hint = match kind.lines_max {
+            Some(_) => format!("{} takes from 1 to {most} at once, which is the default", kind.name),
+            None => format!("from 1 to {most}; without it as many as batch_max_bytes allows"),
+        };
+        section.wrong(count.span, Some("batch_max_lines"), format!("{} lines in a batch", count.value), Some(hint));
+    }
+    Some(count.value)
+}
+
+/// A batch that waits must not look like a destination that takes nothing.
+fn batch_max_age(section: &mut Section<'_, '_>, lag_max: Option<Duration>) -> Duration {
+    let bound = bounds::BATCH_MAX_AGE;
+    let Some(age) = section.duration("batch_max_age", bound) else { return bound.default };
+    if let Some(lag_max) = lag_max.filter(|lag_max| *lag_max < age.value * 2) {
+        let hint = format!("at most half of lag_max, which is {}", show_duration(lag_max));
+        section.wrong(age.span, Some("batch_max_age"), "every batch that waits would be an alarm", Some(hint));
+    }
+    age.value
 }
 
 fn in_flight(section: &mut Section<'_, '_>) -> usize {
@@ -206,7 +248,7 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
     choice.into_iter().flatten().chain(of_type).collect()
 }
 
-fn choice_rows(choice: &Choice) -> [Row; 4] {
+fn choice_rows(choice: &Choice) -> [Row; 6] {
     let only = &choice.only;
     let lists = [
         ("categories", &only.categories),
@@ -224,6 +266,8 @@ fn choice_rows(choice: &Choice) -> [Row; 4] {
         row("only", Value::Object(shown)),
         row("checkpoints", json!(!choice.without_checkpoints)),
         row("in_flight", json!(choice.in_flight)),
+        row("batch_max_lines", json!(choice.batch_max_lines)),
+        row("batch_max_age", json!(show_duration(choice.batch_max_age))),
     ]
 }
 
@@ -261,15 +305,37 @@ fn tls(section: &mut Section<'_, '_>, kind: &Type) -> TlsPlan {
         plan.cert_file = section.readable("cert_file").map(|path| path.value);
         plan.key_file = section.readable("key_file").map(|path| path.value);
     }
+    if kind.tls.contains(&"min_version") {
+        let versions = TlsVersion::ALL.map(|version| (version.name(), version));
+        plan.min_version = section.choice("min_version", &versions, &[]).map(|at| at.value).unwrap_or_default();
+        plan.accept_any_certificate = accept_any_certificate(&mut section);
+    }
     section.end(kind.name);
     plan
+}
+
+/// Beside an authority it would be one of two orders that cannot both be meant.
+fn accept_any_certificate(section: &mut Section<'_, '_>) -> bool {
+    let Some(flag) = section.flag(DANGER).filter(|flag| flag.value) else { return false };
+    if section.has("ca_file") {
+        let hint = Some("keep ca_file, which is enough for a certificate of your own".to_owned());
+        section.wrong(flag.span, Some(DANGER), "is given beside ca_file", hint);
+    }
+    true
 }
 
 fn tls_row(tls: &TlsPlan) -> Row {
     let files = [("ca_file", &tls.ca_file), ("cert_file", &tls.cert_file), ("key_file", &tls.key_file)];
     let written =
         files.into_iter().filter_map(|(key, path)| path.as_ref().map(|path| (key.to_owned(), json!(text(path)))));
-    row("tls", Value::Object(written.collect()))
+    let mut shown: Map<String, Value> = written.collect();
+    if tls.min_version != TlsVersion::default() {
+        shown.insert("min_version".to_owned(), json!(tls.min_version.name()));
+    }
+    if tls.accept_any_certificate {
+        shown.insert(DANGER.to_owned(), json!(true));
+    }
+    row("tls", Value::Object(shown))
 }
 
 /// `one` needs any of `others`, and they need it.

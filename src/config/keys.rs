@@ -73,7 +73,8 @@ pub const DESTINATION: &[&str] = &["name", "type", "required"];
 pub const DESTINATION_PACE: &[&str] = &["rate_limit", "lag_max"];
 
 /// Keys of every destination that takes lines.
-pub const DESTINATION_OF_LINES: &[&str] = &["schema", "only", "checkpoints", "in_flight"];
+pub const DESTINATION_OF_LINES: &[&str] =
+    &["schema", "only", "checkpoints", "in_flight", "batch_max_lines", "batch_max_age"];
 
 /// Keys of its `only`.
 pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "users", "people", "outcomes"];

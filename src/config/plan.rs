@@ -174,11 +174,22 @@ pub struct Choice {
     pub without_checkpoints: bool,
     /// How many batches may be under way at a time.
     pub in_flight: usize,
+    /// A batch has no more lines than this; `None`: as many as its bytes allow.
+    pub batch_max_lines: Option<u64>,
+    /// How long the first line of a batch waits for more after it was sealed; zero: not at all.
+    pub batch_max_age: Duration,
 }
 
 impl Default for Choice {
     fn default() -> Self {
-        Choice { schema: Schema::default(), only: Only::default(), without_checkpoints: false, in_flight: 1 }
+        Choice {
+            schema: Schema::default(),
+            only: Only::default(),
+            without_checkpoints: false,
+            in_flight: 1,
+            batch_max_lines: None,
+            batch_max_age: Duration::ZERO,
+        }
     }
 }
 
@@ -340,7 +351,7 @@ pub struct DatadogPlan {
     pub service: String,
     /// Of every entry, beside our own: `env:prod`.
     pub tags: Vec<String>,
-    /// TLS beyond the system's roots; only `ca_file` is used.
+    /// TLS beyond the system's roots; without a client certificate.
     pub tls: TlsPlan,
     /// A batch is sent when it has this many bytes of lines.
     pub batch_max_bytes: usize,
@@ -380,7 +391,7 @@ pub struct SecopsPlan {
     pub credentials_file: PathBuf,
     /// Instead of the region's endpoint.
     pub url: Option<String>,
-    /// TLS beyond the system's roots; only `ca_file` is used.
+    /// TLS beyond the system's roots; without a client certificate.
     pub tls: TlsPlan,
     /// A batch is sent when it has this many bytes of lines.
     pub batch_max_bytes: usize,
@@ -435,6 +446,33 @@ pub struct TlsPlan {
     pub cert_file: Option<PathBuf>,
     /// PEM: its private key.
     pub key_file: Option<PathBuf>,
+    /// Nothing older is spoken.
+    pub min_version: TlsVersion,
+    /// Nobody is asked who they are.
+    pub accept_any_certificate: bool,
+}
+
+/// `tls.min_version = …`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[default]
+    V1_2,
+    /// RFC 8446.
+    V1_3,
+}
+
+impl TlsVersion {
+    /// All of them.
+    pub const ALL: [TlsVersion; 2] = [TlsVersion::V1_2, TlsVersion::V1_3];
+
+    /// As `min_version` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TlsVersion::V1_2 => "1.2",
+            TlsVersion::V1_3 => "1.3",
+        }
+    }
 }
 
 /// `type = "s3"`.
@@ -752,7 +790,7 @@ pub struct GcsPlan {
     pub storage_class: Option<String>,
     /// `projects/…/cryptoKeys/…`; `None`: the bucket's own.
     pub kms_key_name: Option<String>,
-    /// TLS beyond the system's roots; only `ca_file` is used.
+    /// TLS beyond the system's roots; without a client certificate.
     pub tls: TlsPlan,
     /// A request that has no answer by then is tried again.
     pub timeout: Duration,
@@ -790,7 +828,7 @@ pub struct AzurePlan {
     pub access_tier: Option<String>,
     /// Index tags of every blob.
     pub tags: BTreeMap<String, String>,
-    /// TLS beyond the system's roots; only `ca_file` is used.
+    /// TLS beyond the system's roots; without a client certificate.
     pub tls: TlsPlan,
     /// A request that has no answer by then is tried again.
     pub timeout: Duration,
@@ -829,6 +867,25 @@ pub struct HealthPlan {
 }
 
 impl DestinationKind {
+    /// How it is to be trusted, of those that are reached over TLS.
+    pub fn tls(&self) -> Option<&TlsPlan> {
+        match self {
+            DestinationKind::File(_) | DestinationKind::Stdout(_) => None,
+            DestinationKind::Http(plan) => Some(&plan.tls),
+            DestinationKind::S3(plan) => Some(&plan.tls),
+            DestinationKind::SplunkHec(plan) => Some(&plan.tls),
+            DestinationKind::Elasticsearch(plan) => Some(&plan.tls),
+            DestinationKind::Syslog(plan) => Some(&plan.tls),
+            DestinationKind::Gcs(plan) => Some(&plan.tls),
+            DestinationKind::AzureBlob(plan) => Some(&plan.tls),
+            DestinationKind::Otlp(plan) => Some(&plan.tls),
+            DestinationKind::Loki(plan) => Some(&plan.tls),
+            DestinationKind::Datadog(plan) => Some(&plan.tls),
+            DestinationKind::Sentinel(plan) => Some(&plan.tls),
+            DestinationKind::Secops(plan) => Some(&plan.tls),
+        }
+    }
+
     /// The name that users write as `type`.
     pub fn name(&self) -> &'static str {
         match self {

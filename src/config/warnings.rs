@@ -1,12 +1,13 @@
 //! What is no mistake but worth a second look before the daemon runs.
 
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::destination::DANGER;
 use super::plan::{DestinationKind, DestinationPlan, Plan, SourcePlan, Transport};
 use super::{Matches, Reading};
 use crate::clock;
+use crate::host::is_loopback;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub fn warnings(reading: &Reading, found: &[Matches]) -> Vec<Warning> {
     warnings.extend(about_required(plan));
     warnings.extend(about_unanswered(plan));
     for (index, destination) in plan.destinations.iter().enumerate() {
+        warnings.extend(about_any_certificate(destination));
         warnings.extend(about_plain_http(destination));
         warnings.extend(about_plain_syslog(destination));
         warnings.extend(about_secret_files(reading, index, destination));
@@ -119,6 +121,16 @@ fn about_required(plan: &Plan) -> Option<Warning> {
     })
 }
 
+fn about_any_certificate(destination: &DestinationPlan) -> Option<Warning> {
+    destination.kind.tls().is_some_and(|tls| tls.accept_any_certificate).then(|| {
+        warning(
+            format!("[[destination]] {} tls {DANGER}", destination.name),
+            "DANGER: nobody checks who answers: whoever sits between here and there gets the records and the secrets, and may say that they were taken",
+            "name the authority in tls.ca_file instead; never leave this on in production",
+        )
+    })
+}
+
 fn about_plain_http(destination: &DestinationPlan) -> Vec<Warning> {
     let about = |(key, url): (&str, &str)| plain_http(destination, key, url);
     destination_url(destination).and_then(about).into_iter().chain(token_url(destination).and_then(about)).collect()
@@ -190,10 +202,6 @@ fn about_unanswered(plan: &Plan) -> Option<Warning> {
     })
 }
 
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// Who can write them says who did what.
 fn about_directory_files(plan: &Plan) -> Vec<Warning> {
     let files = plan.identity.iter().flat_map(|identity| identity.loader.paths());
@@ -243,17 +251,7 @@ fn about_secret_files(reading: &Reading, index: usize, destination: &Destination
         let written = reading.written.text(&format!("destination.{index}.{key}"));
         files.extend(written.map(|path| (key, PathBuf::from(path))));
     }
-    let tls = match &destination.kind {
-        DestinationKind::Http(http) => Some(&http.tls),
-        DestinationKind::Otlp(otlp) => Some(&otlp.tls),
-        DestinationKind::Loki(loki) => Some(&loki.tls),
-        DestinationKind::Sentinel(sentinel) => Some(&sentinel.tls),
-        DestinationKind::SplunkHec(hec) => Some(&hec.tls),
-        DestinationKind::Elasticsearch(elastic) => Some(&elastic.tls),
-        DestinationKind::Syslog(syslog) => Some(&syslog.tls),
-        _ => None,
-    };
-    files.extend(tls.and_then(|tls| tls.key_file.clone()).map(|path| ("tls key_file", path)));
+    files.extend(destination.kind.tls().and_then(|tls| tls.key_file.clone()).map(|path| ("tls key_file", path)));
     let open = files.into_iter().filter(|(_, path)| everyone_may_read(path));
     open.map(|(key, path)| {
         let message = format!("{} can be read by everyone on this host", path.display());

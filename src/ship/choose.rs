@@ -44,7 +44,8 @@ pub(super) fn choose(choice: &Choice, lines: &Lines<'_>) -> Chosen {
     chosen
 }
 
-fn takes(choice: &Choice, head: &Head<'_>) -> bool {
+/// Whether this line is taken.
+pub(super) fn takes(choice: &Choice, head: &Head<'_>) -> bool {
     match head.kind.as_ref() {
         "event" => fits(&choice.only, head),
         "checkpoint" => !choice.without_checkpoints,

@@ -17,7 +17,7 @@ use super::OpenSink;
 use super::choose::{self, Chosen};
 use super::cursor::{Cursor, Stand};
 use super::dead_letter::DeadLetters;
-use super::feed::{Feed, FeedError, Given};
+use super::feed::{Feed, FeedError, Given, Moment, Next};
 use super::letters::{Letters, Outcome};
 use super::pace::{Backoff, Pace};
 use super::teller::Teller;
@@ -170,7 +170,7 @@ impl Courier {
                 &self.journal(),
                 &self.agent.origin,
                 sink.takes(),
-                self.plan.choice.in_flight,
+                &self.plan.choice,
                 next_line,
             );
             let error = loop {
@@ -179,12 +179,13 @@ impl Courier {
                     return Going::Continue(());
                 }
                 let head = *self.head.borrow_and_update();
-                match feed.next(head).await {
-                    Ok(Some(batch)) => match self.desk.hand_over(sink, batch).await? {
+                match feed.next(head, self.desk.now()).await {
+                    Ok(Next::Given(batch)) => match self.desk.hand_over(sink, batch).await? {
                         Handed::Over => {}
                         Handed::Refused => return Going::Continue(()),
                     },
-                    Ok(None) => self.wait_for_more().await?,
+                    Ok(Next::Wait(wait)) => self.wait_for_more(Some(wait)).await?,
+                    Ok(Next::Nothing) => self.wait_for_more(None).await?,
                     Err(error) => break error,
                 }
             };
@@ -216,7 +217,7 @@ impl Courier {
                     self.desk.moved();
                     return Going::Continue(next_line);
                 }
-                Ok(None) => self.wait_for_more().await?,
+                Ok(None) => self.wait_for_more(None).await?,
                 Err(error) => {
                     self.desk.stopped(&error, "let the agent's user read and write its own state folder");
                     self.desk.rest_stopped().await?;
@@ -256,15 +257,19 @@ impl Courier {
         }
     }
 
-    async fn wait_for_more(&mut self) -> Going {
+    /// `at_most`: a batch has some lines, and goes then, whether more came or not.
+    async fn wait_for_more(&mut self, at_most: Option<Duration>) -> Going {
+        let look = self.desk.pace.letters.min(at_most.unwrap_or(Duration::MAX));
         tokio::select! {
             biased;
             () = self.desk.stop.told() => Going::Break(()),
-            () = tokio::time::sleep(self.desk.pace.letters) => Going::Continue(()),
-            changed = self.head.changed() => match changed {
-                Ok(()) => Going::Continue(()),
-                // The journal is closed: no more will come, and what there was is handed over.
-                Err(_) => { self.desk.stop.told().await; Going::Break(()) }
+            () = tokio::time::sleep(look) => Going::Continue(()),
+            changed = self.head.changed() => match (changed, at_most) {
+                (Ok(()), _) => Going::Continue(()),
+                // The journal is closed: no more will come.
+                (Err(_), Some(wait)) => self.desk.rest(wait).await,
+                // And what there was is handed over.
+                (Err(_), None) => { self.desk.stop.told().await; Going::Break(()) }
             },
         }
     }
@@ -505,6 +510,10 @@ impl Desk {
             Err(error) => self.later(&format!("cannot see to the dead letters: {error}")),
         }
         Going::Continue(true)
+    }
+
+    fn now(&self) -> Moment {
+        Moment { unix_ms: self.clock.unix_ms(), since_boot_ms: self.clock.since_boot_ms() }
     }
 
     /// Waits until so many bytes more are within the destination's rate.

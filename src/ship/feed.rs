@@ -5,18 +5,25 @@
 //!
 //! The hard case is that a batch of lines must be cut the same way every time, also after a restart, so that its `Idempotency-Key` says the
 //! same. So a batch never reaches over the end of a block, and cuts are counted from the block's beginning, wherever the
-//! cursor stands.
+//! cursor stands. Where batches may wait for more lines, one goes on over the blocks that were sealed within that time of its first one, by the times
+//! that stand in the blocks themselves, and cuts are counted from the segment's beginning: how long was truly waited decides nothing
+//! but when it goes.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::choose;
+use crate::config::plan::Choice;
 use crate::disk::{Disk, Reader};
 use crate::journal::Head;
 use crate::journal::read::{BlockReader, ReadError, SegmentFile, segments};
 use crate::sink::file::digest_of;
+use crate::sink::line::Head as LineHead;
 use crate::sink::{Lines, Segment, Takes, off_thread};
 
 /// A segment's first line is the agent's own, with a few kilobytes a source file; what is longer is none.
@@ -60,12 +67,29 @@ impl FeedError {
     }
 }
 
+/// What there is to do next.
+pub(crate) enum Next<'a> {
+    /// To hand this over.
+    Given(Given<'a>),
+    /// To wait until a batch that may get more lines has waited long enough, or until the head moves.
+    Wait(Duration),
+    /// Nothing: all there is up to the head was handed out.
+    Nothing,
+}
+
 /// What is handed out at once.
 pub(crate) enum Given<'a> {
     /// One segment.
     Segment(Segment<'a>),
     /// Batches that follow each other, at least one: as many as may be under way at a time, and no more than the block has.
     Lines(Vec<Lines<'a>>),
+}
+
+/// What time it is, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) unix_ms: u64,
+    pub(crate) since_boot_ms: u64,
 }
 
 /// Batches, from a cursor on.
@@ -75,36 +99,41 @@ pub(crate) struct Feed {
 }
 
 enum Kind {
-    Lines(LineFeed),
+    Lines(Box<LineFeed>),
     Segments(SegmentFeed),
 }
 
 impl Feed {
-    /// Stands at `next_line`. Opens nothing yet. `in_flight`: how many batches of lines are handed out at once, at most.
+    /// Stands at `next_line`. Opens nothing yet. `choice` says how many lines a batch has and how long it waits for them, and how many batches of lines
+    /// are handed out at once, at most.
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         journal: &Path,
         origin: &str,
         takes: Takes,
-        in_flight: usize,
+        choice: &Choice,
         next_line: u64,
     ) -> Self {
         let journal = journal.to_owned();
         let kind = match takes {
             Takes::Lines { batch_max_bytes } => {
-                Kind::Lines(LineFeed { disk, journal, next_line, batch_max_bytes, in_flight, place: None })
+                let limits = Limits { bytes: batch_max_bytes, choice: choice.clone() };
+                Kind::Lines(Box::new(LineFeed { disk, journal, next_line, limits, place: None, due: None }))
             }
             Takes::Segments => Kind::Segments(SegmentFeed { disk, journal, next_line, current: None }),
         };
         Feed { origin: origin.to_owned(), kind }
     }
 
-    /// What comes next, or `None` when all there is up to `head` was handed out.
-    pub(crate) async fn next(&mut self, head: Head) -> Result<Option<Given<'_>>, FeedError> {
+    /// What comes next, of what there is up to `head`.
+    pub(crate) async fn next(&mut self, head: Head, now: Moment) -> Result<Next<'_>, FeedError> {
         let origin = self.origin.as_str();
         match &mut self.kind {
-            Kind::Lines(feed) => Ok(feed.next(head, origin).await?.map(Given::Lines)),
-            Kind::Segments(feed) => Ok(feed.next(head, origin).await?.map(Given::Segment)),
+            Kind::Lines(feed) => feed.next(head, now, origin).await,
+            Kind::Segments(feed) => match feed.next(head, origin).await? {
+                Some(segment) => Ok(Next::Given(Given::Segment(segment))),
+                None => Ok(Next::Nothing),
+            },
         }
     }
 }
@@ -114,46 +143,76 @@ struct LineFeed {
     disk: Arc<dyn Disk>,
     journal: PathBuf,
     next_line: u64,
-    batch_max_bytes: usize,
-    in_flight: usize,
+    limits: Limits,
     /// `None` until there is something to read, and between segments.
     place: Option<Place>,
+    /// The first line of the batch that waits for more, and until when, by the boot clock.
+    due: Option<(u64, u64)>,
 }
 
-/// A place in one segment: a block, and how far it was handed out.
+/// Where a batch ends.
+struct Limits {
+    bytes: usize,
+    choice: Choice,
+}
+
+/// A place in one segment: what was read of it and is not handed out yet.
 struct Place {
     /// The segment's first line.
     segment: u64,
     reader: BlockReader,
-    /// The block's first line.
-    block_first: u64,
-    /// What of the block was cut already: bytes and lines.
+    /// What was read from the beginning of the batch under construction on, the block that was read last included; empty while that block is all there is.
+    held: Vec<u8>,
+    /// Where the blocks end that are here, and when they were sealed.
+    blocks: VecDeque<Sealed>,
+    /// What of it was cut already, in bytes.
     cut_bytes: usize,
-    cut_lines: u64,
+    /// The first line that is not cut.
+    cut_line: u64,
+    /// The line after the block that was read last.
+    end: u64,
+    /// The segment is closed, and all of it was read.
+    ended: bool,
+}
+
+/// A block.
+#[derive(Clone, Copy)]
+struct Sealed {
+    /// Where it ends, counted as `cut_bytes`.
+    end: usize,
+    /// The time of its last line; `None` where nobody asks.
+    unix_ms: Option<i64>,
+}
+
+/// A piece of what was read.
+struct Range {
+    from: usize,
+    to: usize,
+    last: u64,
 }
 
 impl LineFeed {
-    async fn next<'a>(&'a mut self, head: Head, origin: &'a str) -> Result<Option<Vec<Lines<'a>>>, FeedError> {
+    async fn next<'a>(&'a mut self, head: Head, now: Moment, origin: &'a str) -> Result<Next<'a>, FeedError> {
         if self.next_line > head.lines {
             return Err(FeedError::Ahead { wanted: self.next_line, lines: head.lines });
         }
         if self.next_line == head.lines {
-            return Ok(None);
+            return Ok(Next::Nothing);
         }
-        let mut ranges = Vec::with_capacity(self.in_flight);
+        let mut ranges = self.cut(false);
         while ranges.is_empty() {
-            while ranges.len() < self.in_flight.max(1)
-                && let Some(range) = self.cut()
-            {
-                let first = std::mem::replace(&mut self.next_line, range.last + 1);
-                ranges.push((first, range));
+            if self.next_block(head).await? {
+                ranges = self.cut(false);
+                continue;
             }
-            if ranges.is_empty() && !self.next_block(head).await? {
-                return Ok(None);
+            match self.wait(now) {
+                None => return Ok(Next::Nothing),
+                Some(Duration::ZERO) => ranges = self.cut(true),
+                Some(wait) => return Ok(Next::Wait(wait)),
             }
         }
-        let Some(place) = &self.place else { return Ok(None) };
-        let bytes = &place.reader.block().bytes;
+        let Some(place) = &self.place else { return Ok(Next::Nothing) };
+        let bytes = place.bytes();
         let lines = ranges.into_iter().map(|(first, range)| Lines {
             origin,
             first,
@@ -161,31 +220,42 @@ impl LineFeed {
             ndjson: &bytes[range.from..range.to],
             numbers: None,
         });
-        Ok(Some(lines.collect()))
+        Ok(Next::Given(Given::Lines(lines.collect())))
     }
 
-    /// Cuts the block that is read, up to the first piece that has something from `next_line` on.
-    fn cut(&mut self) -> Option<Range> {
-        let place = self.place.as_mut()?;
-        let block = place.reader.block();
-        while place.cut_lines < block.lines {
-            let rest = &block.bytes[place.cut_bytes..];
-            let piece = &rest[..piece_len(rest, self.batch_max_bytes)];
-            let from_line = place.block_first + place.cut_lines;
-            let lines = memchr::memchr_iter(b'\n', piece).count() as u64;
-            let from = place.cut_bytes;
-            place.cut_bytes += piece.len();
-            place.cut_lines += lines;
-            if from_line + lines > self.next_line {
-                let skipped = skip_lines(piece, self.next_line.saturating_sub(from_line));
-                return Some(Range { from: from + skipped, to: place.cut_bytes, last: from_line + lines - 1 });
-            }
+    /// Cuts what is read: as many batches as may be under way at a time, each with its first line. `is_due`: the one that waits for more lines goes, too.
+    fn cut(&mut self, is_due: bool) -> Vec<(u64, Range)> {
+        let mut ranges = Vec::with_capacity(self.limits.choice.in_flight);
+        let Some(place) = &mut self.place else { return ranges };
+        while ranges.len() < self.limits.choice.in_flight.max(1)
+            && let Some(range) = place.cut(&self.limits, self.next_line, is_due)
+        {
+            let first = std::mem::replace(&mut self.next_line, range.last + 1);
+            ranges.push((first, range));
         }
-        None
+        ranges
+    }
+
+    /// How much longer the batch waits that has some lines and may get more; `None` where there is none.
+    fn wait(&mut self, now: Moment) -> Option<Duration> {
+        let place = self.place.as_ref()?;
+        let sealed_ms = place.waits_since()?;
+        let age_ms = self.limits.age_ms();
+        let due_ms = match self.due {
+            Some((line, due_ms)) if line == place.cut_line => due_ms,
+            // Never longer than its age, whatever the wall clock says.
+            _ => {
+                let since_ms = i64::try_from(now.unix_ms).unwrap_or(i64::MAX).saturating_sub(sealed_ms);
+                now.since_boot_ms + age_ms.saturating_sub(u64::try_from(since_ms).unwrap_or(0))
+            }
+        };
+        self.due = Some((place.cut_line, due_ms));
+        Some(Duration::from_millis(due_ms.saturating_sub(now.since_boot_ms)))
     }
 
     /// Reads the next block, in this segment or the one after it; false when there is none up to `head`.
     async fn next_block(&mut self, head: Head) -> Result<bool, FeedError> {
+        let timed = self.limits.age_ms() > 0;
         loop {
             let place = match self.place.take() {
                 Some(place) => place,
@@ -193,11 +263,16 @@ impl LineFeed {
             };
             let closed = place.segment < head.segment;
             // Decompressing megabytes takes a while: not on a thread that others' requests wait for.
-            let (place, read) = blocking(&self.disk, move |_| place.advance(closed, head)).await?;
-            let end = place.end();
+            let (mut place, read) = blocking(&self.disk, move |_| place.advance(closed, head, timed)).await?;
+            let end = place.end;
             if read || !closed {
                 self.place = Some(place);
                 return Ok(read);
+            }
+            // What waited for more lines gets none from another segment.
+            if place.cut_line < end && !std::mem::replace(&mut place.ended, true) {
+                self.place = Some(place);
+                return Ok(true);
             }
             if end < self.next_line {
                 return Err(FeedError::Missing { wanted: self.next_line });
@@ -221,39 +296,134 @@ impl LineFeed {
     }
 }
 
-/// A piece of the block that is read.
-struct Range {
-    from: usize,
-    to: usize,
-    last: u64,
-}
-
 impl Place {
     async fn open(disk: &Arc<dyn Disk>, file: SegmentFile) -> Result<Self, FeedError> {
         blocking(disk, move |disk| {
             let reader = BlockReader::open(disk, &file.path, 0, 0)?;
-            Ok(Place { segment: file.first, reader, block_first: file.first, cut_bytes: 0, cut_lines: 0 })
+            Ok(Place {
+                segment: file.first,
+                reader,
+                held: Vec::new(),
+                blocks: VecDeque::new(),
+                cut_bytes: 0,
+                cut_line: file.first,
+                end: file.first,
+                ended: false,
+            })
         })
         .await
     }
 
-    /// Reads the next block, if there is one: up to the head, or up to the end of a segment that is closed.
-    fn advance(mut self, closed: bool, head: Head) -> Result<(Self, bool), FeedError> {
+    /// What was read.
+    fn bytes(&self) -> &[u8] {
+        if self.held.is_empty() { self.reader.block().bytes } else { &self.held }
+    }
+
+    /// Reads the next block, if there is one: up to the head, or up to the end of a segment that is closed. `timed`: its time is of interest.
+    fn advance(mut self, closed: bool, head: Head, timed: bool) -> Result<(Self, bool), FeedError> {
         if closed {
             self.reader.set_limit_to_end()?;
         } else {
             self.reader.set_limit(head.bytes);
         }
-        self.block_first = self.end();
-        (self.cut_bytes, self.cut_lines) = (0, 0);
-        let read = self.reader.next_block()?.is_some();
-        Ok((self, read))
+        self.hold_rest();
+        if self.reader.next_block()?.is_none() {
+            return Ok((self, false));
+        }
+        let block = self.reader.block();
+        if !self.held.is_empty() {
+            self.held.extend_from_slice(block.bytes);
+        }
+        self.end += block.lines;
+        let unix_ms = timed.then(|| sealed_at(block.bytes)).flatten();
+        self.blocks.push_back(Sealed { end: self.bytes().len(), unix_ms });
+        Ok((self, true))
     }
 
-    /// The line after the block that is read.
-    fn end(&self) -> u64 {
-        self.block_first + self.reader.block().lines
+    /// Lets go of what was cut, and keeps what was not: the reader's buffer is about to be used again.
+    fn hold_rest(&mut self) {
+        let cut = std::mem::take(&mut self.cut_bytes);
+        if self.held.is_empty() {
+            self.held.extend_from_slice(&self.reader.block().bytes[cut..]);
+        } else {
+            self.held.drain(..cut);
+        }
+        self.blocks.retain(|block| block.end > cut);
+        self.blocks.iter_mut().for_each(|block| block.end -= cut);
     }
+
+    /// Cuts what is read, up to the first piece that has something from `next_line` on.
+    fn cut(&mut self, limits: &Limits, next_line: u64, is_due: bool) -> Option<Range> {
+        loop {
+            let (reach, may_grow) = self.reach(limits)?;
+            let rest = &self.bytes()[self.cut_bytes..reach];
+            let (len, is_full) = limits.piece_len(rest);
+            if len == rest.len() && may_grow && !is_full && !is_due {
+                return None;
+            }
+            let piece = &rest[..len];
+            let (from, from_line) = (self.cut_bytes, self.cut_line);
+            let to_line = from_line + memchr::memchr_iter(b'\n', piece).count() as u64;
+            let skipped = skip_lines(piece, next_line.saturating_sub(from_line));
+            (self.cut_bytes, self.cut_line) = (from + len, to_line);
+            if to_line > next_line {
+                return Some(Range { from: from + skipped, to: self.cut_bytes, last: to_line - 1 });
+            }
+        }
+    }
+
+    /// How far the batch may go that begins with the first line that is not cut, and whether a block that is not read yet may go with it.
+    /// `None` when all is cut.
+    fn reach(&self, limits: &Limits) -> Option<(usize, bool)> {
+        let mut blocks = self.blocks.iter().skip_while(|block| block.end <= self.cut_bytes);
+        let first = blocks.next()?;
+        let Some(begin_ms) = first.unix_ms else { return Some((first.end, false)) };
+        let goes_along = |block: &&Sealed| {
+            let later_ms = block.unix_ms.map(|unix_ms| unix_ms.saturating_sub(begin_ms));
+            later_ms.and_then(|ms| u64::try_from(ms).ok()).is_some_and(|ms| ms < limits.age_ms())
+        };
+        let reach = blocks.take_while(goes_along).last().unwrap_or(first).end;
+        Some((reach, reach == self.bytes().len() && !self.ended))
+    }
+
+    /// When the block was sealed with which the batch begins that waits for more lines.
+    fn waits_since(&self) -> Option<i64> {
+        self.blocks.iter().find(|block| block.end > self.cut_bytes)?.unix_ms
+    }
+}
+
+impl Limits {
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.choice.batch_max_age.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How many bytes of `rest`, which ends with a newline, make a piece, and whether no further line would have room in it: whole lines, at least one.
+    fn piece_len(&self, rest: &[u8]) -> (usize, bool) {
+        let piece = &rest[..piece_len(rest, self.bytes)];
+        match self.choice.batch_max_lines.and_then(|most| self.lines_len(piece, most)) {
+            Some(len) => (len, true),
+            None => (piece.len(), piece.len() >= self.bytes),
+        }
+    }
+
+    /// Length of the first lines up to the one that is number `most` of those that the destination takes.
+    fn lines_len(&self, piece: &[u8], most: u64) -> Option<usize> {
+        let mut ends = memchr::memchr_iter(b'\n', piece).map(|newline| newline + 1);
+        let nth = usize::try_from(most.checked_sub(1)?).ok()?;
+        if choose::takes_all(&self.choice) {
+            return ends.nth(nth);
+        }
+        let mut begin = 0;
+        ends.filter(|end| choose::takes(&self.choice, &LineHead::of(&piece[std::mem::replace(&mut begin, *end)..*end])))
+            .nth(nth)
+    }
+}
+
+/// The time of a block's last line, which is its checkpoint.
+fn sealed_at(lines: &[u8]) -> Option<i64> {
+    let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
+    let begin = memchr::memrchr(b'\n', lines).map_or(0, |newline| newline + 1);
+    LineHead::of(&lines[begin..]).unix_ms()
 }
 
 /// Closed segments.
@@ -381,7 +551,178 @@ fn first_line(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
+    use crate::clock::rfc3339;
+    use crate::config::plan::Only;
+    use crate::disk::RealDisk;
+    use crate::journal::read::segment_name;
+
+    /// When the trails here begin.
+    const BEGIN_MS: u64 = 1_795_206_511_135;
+
+    /// A journal of one open segment, whose blocks end with a line that says when.
+    struct Trail {
+        folder: tempfile::TempDir,
+        head: Head,
+    }
+
+    impl Trail {
+        /// Each block: how many events, and when it was sealed, in seconds after the beginning.
+        fn of(blocks: &[(u64, u64)]) -> Self {
+            let mut trail = Trail { folder: tempfile::tempdir().unwrap(), head: Head::default() };
+            blocks.iter().for_each(|(events, second)| trail.seal(*events, *second));
+            trail
+        }
+
+        /// Every third event is an administrator's.
+        fn seal(&mut self, events: u64, second: u64) {
+            let first = self.head.lines;
+            let event =
+                |line: u64| format!("{{\"type\":\"event\",\"id\":\"{line}\",\"admin\":{}}}\n", line.is_multiple_of(3));
+            let mut text: String = (first..first + events).map(event).collect();
+            let time = rfc3339(BEGIN_MS + second * 1000);
+            text.push_str(&format!("{{\"type\":\"checkpoint\",\"time\":\"{time}\"}}\n"));
+            let path = self.folder.path().join(segment_name(self.head.segment));
+            let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+            let frame = zstd::encode_all(text.as_bytes(), 1).unwrap();
+            file.write_all(&frame).unwrap();
+            self.head.bytes += frame.len() as u64;
+            self.head.lines += events + 1;
+        }
+
+        fn close(&mut self) {
+            self.head = Head { segment: self.head.lines, bytes: 0, lines: self.head.lines };
+        }
+
+        fn feed(&self, choice: &Choice, next_line: u64) -> Feed {
+            let takes = Takes::Lines { batch_max_bytes: 1000 };
+            Feed::new(Arc::new(RealDisk), self.folder.path(), "o", takes, choice, next_line)
+        }
+
+        /// All that is handed out at once from there on, as first and last lines, and how long the rest waits.
+        async fn batches(&self, feed: &mut Feed, second: u64) -> (Vec<(u64, u64)>, Option<Duration>) {
+            let now = Moment { unix_ms: BEGIN_MS + second * 1000, since_boot_ms: 7_000 + second * 1000 };
+            let mut batches = Vec::new();
+            loop {
+                match feed.next(self.head, now).await.unwrap() {
+                    Next::Given(Given::Lines(lines)) => {
+                        for lines in lines {
+                            assert_eq!(lines.iter().count() as u64, lines.last - lines.first + 1);
+                            batches.push((lines.first, lines.last));
+                        }
+                    }
+                    Next::Given(Given::Segment(_)) => panic!("lines were wanted"),
+                    Next::Wait(wait) => return (batches, Some(wait)),
+                    Next::Nothing => return (batches, None),
+                }
+            }
+        }
+    }
+
+    fn aged(seconds: u64) -> Choice {
+        Choice { batch_max_age: Duration::from_secs(seconds), ..Choice::default() }
+    }
+
+    #[tokio::test]
+    async fn without_an_age_a_batch_ends_with_its_block() {
+        let trail = Trail::of(&[(2, 0), (1, 1), (3, 2)]);
+        let mut feed = trail.feed(&aged(0), 0);
+        assert_eq!(trail.batches(&mut feed, 2).await, (vec![(0, 2), (3, 4), (5, 8)], None));
+    }
+
+    #[tokio::test]
+    async fn blocks_sealed_within_the_age_of_the_first_are_one_batch_which_goes_when_that_is_over() {
+        let mut trail = Trail::of(&[(2, 0), (1, 4)]);
+        let mut feed = trail.feed(&aged(10), 0);
+        assert_eq!(trail.batches(&mut feed, 5).await, (vec![], Some(Duration::from_secs(5))));
+        trail.seal(1, 8);
+        assert_eq!(trail.batches(&mut feed, 8).await, (vec![], Some(Duration::from_secs(2))));
+        assert_eq!(trail.batches(&mut feed, 10).await, (vec![(0, 6)], None));
+        // The next one is counted from its own first block.
+        trail.seal(1, 12);
+        assert_eq!(trail.batches(&mut feed, 13).await, (vec![], Some(Duration::from_secs(9))));
+        // A block that is not of it shows that nothing more will come.
+        trail.seal(1, 22);
+        assert_eq!(trail.batches(&mut feed, 22).await, (vec![(7, 8)], Some(Duration::from_secs(10))));
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_is_full_does_not_wait() {
+        let trail = Trail::of(&[(10, 0), (20, 1)]);
+        let mut feed = trail.feed(&aged(60), 0);
+        let (batches, wait) = trail.batches(&mut feed, 1).await;
+        assert!(batches[0].1 > 11, "it goes on over the first block: {batches:?}");
+        assert!(batches.last().unwrap().1 < 31 && wait == Some(Duration::from_secs(60)), "{batches:?}, {wait:?}");
+        let counted = Choice { batch_max_lines: Some(4), ..aged(60) };
+        let mut feed = trail.feed(&counted, 0);
+        let all: Vec<(u64, u64)> = (0..8).map(|at| (at * 4, at * 4 + 3)).collect();
+        assert_eq!(trail.batches(&mut feed, 1).await, (all, None));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_segment_ends_the_wait() {
+        let mut trail = Trail::of(&[(2, 0)]);
+        let mut feed = trail.feed(&aged(600), 0);
+        assert_eq!(trail.batches(&mut feed, 1).await, (vec![], Some(Duration::from_secs(599))));
+        trail.close();
+        assert_eq!(trail.batches(&mut feed, 1).await, (vec![(0, 2)], None));
+        trail.seal(1, 2);
+        assert_eq!(trail.batches(&mut feed, 2).await, (vec![], Some(Duration::from_secs(600))));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_does_not_prolong_the_wait() {
+        let trail = Trail::of(&[(2, 1000)]);
+        let mut feed = trail.feed(&aged(10), 0);
+        assert_eq!(trail.batches(&mut feed, 5).await, (vec![], Some(Duration::from_secs(10))));
+        assert_eq!(trail.batches(&mut feed, 9).await, (vec![], Some(Duration::from_secs(6))));
+        assert_eq!(trail.batches(&mut feed, 15).await, (vec![(0, 2)], None));
+    }
+
+    #[tokio::test]
+    async fn lines_that_the_destination_does_not_take_are_not_counted() {
+        let trail = Trail::of(&[(12, 0)]);
+        let only = Only { admin: Some(true), ..Only::default() };
+        let choice = Choice { batch_max_lines: Some(2), only, ..Choice::default() };
+        // 0, 3, 6, 9 and the checkpoint are taken.
+        let (batches, _) = trail.batches(&mut trail.feed(&choice, 0), 0).await;
+        assert_eq!(batches, [(0, 3), (4, 9), (10, 12)]);
+    }
+
+    #[tokio::test]
+    async fn batches_end_where_they_did_whatever_the_cursor_and_whenever_they_are_made() {
+        let blocks: Vec<(u64, u64)> = (0..16).map(|at| (at % 7, at + at % 3 * 2)).collect();
+        let only = Only { admin: Some(true), ..Only::default() };
+        for choice in [
+            aged(0),
+            aged(5),
+            Choice { batch_max_lines: Some(9), ..aged(7) },
+            Choice { batch_max_lines: Some(3), only, in_flight: 3, ..aged(4) },
+        ] {
+            let mut whole = Trail::of(&blocks);
+            whole.close();
+            let (wanted, _) = whole.batches(&mut whole.feed(&choice, 0), 10_000).await;
+            for cursor in (0..whole.head.lines).step_by(5) {
+                let (batches, _) = whole.batches(&mut whole.feed(&choice, cursor), 10_000).await;
+                let mut expected: Vec<(u64, u64)> =
+                    wanted.iter().copied().filter(|(_, last)| *last >= cursor).collect();
+                expected[0].0 = cursor;
+                assert_eq!(batches, expected, "from {cursor} on, {choice:?}");
+            }
+            // The same while the blocks are sealed one after the other.
+            let mut trail = Trail::of(&[]);
+            let (mut feed, mut batches) = (trail.feed(&choice, 0), Vec::new());
+            for (events, second) in &blocks {
+                trail.seal(*events, *second);
+                batches.extend(trail.batches(&mut feed, *second).await.0);
+            }
+            trail.close();
+            batches.extend(trail.batches(&mut feed, 100).await.0);
+            assert_eq!(batches, wanted, "{choice:?}");
+        }
+    }
 
     #[test]
     fn pieces_are_whole_lines_and_a_long_line_is_a_piece_of_its_own() {

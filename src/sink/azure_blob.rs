@@ -16,9 +16,9 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, Heade
 use reqwest::{Method, Request, Url};
 use tokio::sync::OnceCell;
 
-use super::object::{Archive, Upload, escaped, lock_end};
+use super::object::{Archive, Store, Upload, escaped, lock_end};
 use super::object_http::{ObjectWeb, failed_at, no_retry, no_token, token_options, unreachable};
-use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Segment, Sink, Step, Takes};
+use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Sink, Step, Takes};
 use crate::config::plan::{AzureCredentials, AzurePlan, LockMode};
 
 /// What Azure takes as one blob in one request since version 2019-12-12: 5,000 MiB.
@@ -42,41 +42,6 @@ impl AzureBlobSink {
             plan: plan.clone(),
             credentials: OnceCell::new(),
         })
-    }
-
-    async fn put_segment(&self, segment: &Segment<'_>) -> Result<Accepted, Refusal> {
-        for (path, key) in self.archive.keys_to_put()? {
-            self.put(&key).await?;
-            self.archive.has_key(path);
-        }
-        let upload = self.archive.segment(segment).await?;
-        if upload.bytes > BLOB_MAX_BYTES {
-            return Err(Refusal::stop(format!("{} is larger than a blob may be", upload.name), hint(413, "")));
-        }
-        self.put(&upload).await
-    }
-
-    async fn put(&self, upload: &Upload) -> Result<Accepted, Refusal> {
-        let mut headers = self.object_headers();
-        headers.push(("if-none-match", "*".to_owned()));
-        headers.push(("content-md5", STANDARD.encode(upload.md5)));
-        headers.push((CONTENT_TYPE.as_str(), upload.content_type.to_owned()));
-        headers.push((CONTENT_LENGTH.as_str(), upload.bytes.to_string()));
-        let timeout = self.web.upload_timeout(upload);
-        let mut request = self.request(Method::PUT, &upload.name, &headers, timeout).await?;
-        *request.body_mut() = Some(reqwest::Body::wrap(upload.body()));
-        let told = self.web.put(request).await?;
-        match (told.status, told.code.as_str()) {
-            _ if told.is_success() => Ok(Accepted { bytes: upload.bytes }),
-            // Under a policy or a hold, or for who may only create, the name is taken in other words.
-            (409, "BlobAlreadyExists" | "BlobImmutableDueToPolicy" | "BlobImmutableDueToLegalHold")
-            | (412, _)
-            | (403, "UnauthorizedBlobOverwrite") => {
-                let read = self.request(Method::GET, &upload.name, &[], timeout).await?;
-                self.web.compare(read, upload).await
-            }
-            _ => Err(self.web.refusal(&told)),
-        }
     }
 
     /// What every blob is put with.
@@ -147,20 +112,41 @@ impl AzureBlobSink {
     }
 }
 
+impl Store for AzureBlobSink {
+    async fn put(&self, upload: &Upload) -> Result<Accepted, Refusal> {
+        if upload.bytes > BLOB_MAX_BYTES {
+            return Err(Refusal::stop(format!("{} is larger than a blob may be", upload.name), hint(413, "")));
+        }
+        let mut headers = self.object_headers();
+        headers.push(("if-none-match", "*".to_owned()));
+        headers.push(("content-md5", STANDARD.encode(upload.md5)));
+        headers.push((CONTENT_TYPE.as_str(), upload.content_type.to_owned()));
+        headers.push((CONTENT_LENGTH.as_str(), upload.bytes.to_string()));
+        let timeout = self.web.upload_timeout(upload);
+        let mut request = self.request(Method::PUT, &upload.name, &headers, timeout).await?;
+        *request.body_mut() = Some(reqwest::Body::wrap(upload.body()));
+        let told = self.web.put(request).await?;
+        match (told.status, told.code.as_str()) {
+            _ if told.is_success() => Ok(Accepted { bytes: upload.bytes }),
+            // Under a policy or a hold, or for who may only create, the name is taken in other words.
+            (409, "BlobAlreadyExists" | "BlobImmutableDueToPolicy" | "BlobImmutableDueToLegalHold")
+            | (412, _)
+            | (403, "UnauthorizedBlobOverwrite") => {
+                let read = self.request(Method::GET, &upload.name, &[], timeout).await?;
+                self.web.compare(read, upload).await
+            }
+            _ => Err(self.web.refusal(&told)),
+        }
+    }
+}
+
 impl Sink for AzureBlobSink {
     fn takes(&self) -> Takes {
         Takes::Segments
     }
 
     fn deliver<'a>(&'a self, batch: &'a Batch<'a>) -> Doing<'a, Result<Accepted, Refusal>> {
-        Box::pin(async move {
-            match batch {
-                Batch::Segment(segment) => self.put_segment(segment).await,
-                Batch::Lines(_) => {
-                    Err(Refusal::stop("Azure Blob takes closed segments only", "this is a fault of the agent"))
-                }
-            }
-        })
+        Box::pin(self.archive.deliver(batch, self))
     }
 
     fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>> {

@@ -11,13 +11,13 @@ use super::line::{Head, Weight};
 use super::web::{ANSWER_MAX_BYTES, Web, secret_value};
 use super::{Accepted, Batch, Doing, Lines, ProbeError, Probed, Refusal, Refused, Sink, Takes};
 use crate::clock;
-use crate::config::plan::{Compression, DatadogPlan, TlsPlan};
+use crate::config::plan::{Compression, DatadogPlan};
 use crate::json;
 use crate::schema::{self, Schema};
 
 /// Datadog's limits of a request: entries, and bytes before compression; and of an entry. It writes MB: the smaller reading is kept to.
 /// Source: the reference of "Send logs", API v2.
-const ENTRIES_MAX: u64 = 1000;
+pub(crate) const ENTRIES_MAX: u64 = 1000;
 const BODY_MAX_BYTES: usize = 5_000_000;
 const ENTRY_MAX_BYTES: usize = 1_000_000;
 
@@ -57,9 +57,8 @@ impl DatadogSink {
                 (format!("https://http-intake.logs.{site}"), format!("https://api.{site}/api/v1/validate"))
             }
         };
-        let tls = TlsPlan { ca_file: plan.tls.ca_file.clone(), ..TlsPlan::default() };
         Ok(DatadogSink {
-            web: Web::new(&url, &tls, headers, Compression::Gzip, plan.timeout)?,
+            web: Web::new(&url, &plan.tls, headers, Compression::Gzip, plan.timeout)?,
             schema,
             host: host.to_owned(),
             service: plan.service.clone(),

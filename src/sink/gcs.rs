@@ -20,10 +20,10 @@ use reqwest::{Method, Request};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::object::{Archive, Upload, UploadBody, escaped, lock_end};
+use super::object::{Archive, Store, Upload, UploadBody, escaped, lock_end};
 use super::object_http::{ObjectWeb, Told, failed_at, no_retry, no_token, token_options, unreachable};
 use super::web::secret_value;
-use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Segment, Sink, Step, Takes};
+use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Sink, Step, Takes};
 use crate::clock;
 use crate::config::plan::{GcsHold, GcsPlan, LockMode};
 use crate::hex::hex;
@@ -49,25 +49,6 @@ impl GcsSink {
             plan: plan.clone(),
             credentials: OnceCell::new(),
         })
-    }
-
-    async fn put_segment(&self, segment: &Segment<'_>) -> Result<Accepted, Refusal> {
-        for (path, key) in self.archive.keys_to_put()? {
-            self.put(&key).await?;
-            self.archive.has_key(path);
-        }
-        let upload = self.archive.segment(segment).await?;
-        self.put(&upload).await
-    }
-
-    async fn put(&self, upload: &Upload) -> Result<Accepted, Refusal> {
-        let told = self.web.put(self.insert(upload).await?).await?;
-        match told.status {
-            _ if told.is_success() => Ok(Accepted { bytes: upload.bytes }),
-            412 => self.web.compare(self.read(upload).await?, upload).await,
-            403 => self.compare_forbidden(upload, told).await,
-            _ => Err(self.web.refusal(&told)),
-        }
     }
 
     /// Replacing needs a right that the agent should not have; then a name that is taken may answer 403.
@@ -191,18 +172,25 @@ impl GcsSink {
     }
 }
 
+impl Store for GcsSink {
+    async fn put(&self, upload: &Upload) -> Result<Accepted, Refusal> {
+        let told = self.web.put(self.insert(upload).await?).await?;
+        match told.status {
+            _ if told.is_success() => Ok(Accepted { bytes: upload.bytes }),
+            412 => self.web.compare(self.read(upload).await?, upload).await,
+            403 => self.compare_forbidden(upload, told).await,
+            _ => Err(self.web.refusal(&told)),
+        }
+    }
+}
+
 impl Sink for GcsSink {
     fn takes(&self) -> Takes {
         Takes::Segments
     }
 
     fn deliver<'a>(&'a self, batch: &'a Batch<'a>) -> Doing<'a, Result<Accepted, Refusal>> {
-        Box::pin(async move {
-            match batch {
-                Batch::Segment(segment) => self.put_segment(segment).await,
-                Batch::Lines(_) => Err(Refusal::stop("GCS takes closed segments only", "this is a fault of the agent")),
-            }
-        })
+        Box::pin(self.archive.deliver(batch, self))
     }
 
     fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>> {

@@ -40,7 +40,7 @@ impl HttpSink {
         let headers = configured(&plan.headers, plan.token.as_ref())?;
         Ok(HttpSink {
             web: Web::new(&plan.url, &plan.tls, headers, plan.compression, plan.timeout)?,
-            tokens: plan.oauth2.as_ref().map(|oauth2| Tokens::of_client(oauth2, plan.timeout)).transpose()?,
+            tokens: tokens(plan)?,
             templates: templates(plan)?,
             schema,
             origin: origin.to_owned(),
@@ -118,6 +118,11 @@ impl Sink for HttpSink {
     fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>> {
         Box::pin(self.ask())
     }
+}
+
+fn tokens(plan: &HttpPlan) -> Result<Option<Tokens>, Refusal> {
+    let client = |oauth2| Tokens::of_client(oauth2, plan.tls.min_version, plan.timeout);
+    plan.oauth2.as_ref().map(client).transpose()
 }
 
 /// The content is part of it: should a trail go on from an older state of its folder, numbers are given to other lines, and a collector that

@@ -302,6 +302,12 @@ impl fmt::Display for Step {
 
 /// Makes the sink of a plan. Fails where a file that the plan points at cannot be used; connects to nothing.
 pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Disk>) -> Result<Box<dyn Sink>, Refusal> {
+    if destination.kind.tls().is_some_and(|tls| tls.accept_any_certificate) {
+        tracing::warn!(
+            destination = %destination.name,
+            "DANGER: `tls.danger_accept_any_certificate` is on: nobody checks who takes the records and the secrets"
+        );
+    }
     let keys = agent.state_dir.join("keys");
     Ok(match &destination.kind {
         DestinationKind::File(plan) => Box::new(file::FileSink::new(Arc::clone(disk), plan, keys)),

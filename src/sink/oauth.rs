@@ -21,7 +21,7 @@ use serde::Deserialize;
 use super::web::{Answer, Web, bearer, secret_value};
 use super::{ProbeError, Refusal, Step};
 use crate::clock;
-use crate::config::plan::{Compression, OauthPlan, TlsPlan};
+use crate::config::plan::{Compression, OauthPlan, TlsPlan, TlsVersion};
 
 /// Tokens that list a client's groups have some kilobytes.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
@@ -77,15 +77,16 @@ struct Denied {
 
 impl Tokens {
     /// Of a client with a secret. Reads the certificates; connects to nothing.
-    pub(super) fn of_client(plan: &OauthPlan, timeout: Duration) -> Result<Self, Refusal> {
-        let tls = TlsPlan { ca_file: plan.ca_file.clone(), ..TlsPlan::default() };
+    /// The endpoint is not the destination: its authority is its own, and its certificate is always looked at.
+    pub(super) fn of_client(plan: &OauthPlan, min_version: TlsVersion, timeout: Duration) -> Result<Self, Refusal> {
+        let tls = TlsPlan { ca_file: plan.ca_file.clone(), min_version, ..TlsPlan::default() };
         Tokens::new(&plan.token_url, &tls, timeout, Grant::Client(plan.clone()))
     }
 
     /// Of a service account.
-    pub(super) fn of_account(account: Account, timeout: Duration) -> Result<Self, Refusal> {
+    pub(super) fn of_account(account: Account, min_version: TlsVersion, timeout: Duration) -> Result<Self, Refusal> {
         let url = account.token_url.clone();
-        Tokens::new(&url, &TlsPlan::default(), timeout, Grant::Account(account))
+        Tokens::new(&url, &TlsPlan { min_version, ..TlsPlan::default() }, timeout, Grant::Account(account))
     }
 
     fn new(url: &str, tls: &TlsPlan, timeout: Duration, grant: Grant) -> Result<Self, Refusal> {

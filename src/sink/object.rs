@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::keys::public_keys;
-use super::{Refusal, Segment, read_named};
+use super::{Accepted, Batch, Refusal, Segment, read_named};
 use crate::config::plan::ObjectFormat;
 use crate::disk::RealDisk;
 
@@ -79,7 +79,26 @@ enum Source {
     Segment(PathBuf, ObjectFormat),
 }
 
+/// A store that objects are put into, never over anything.
+pub(super) trait Store: Sync {
+    /// Puts one, or finds that it lies there.
+    fn put(&self, upload: &Upload) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
+}
+
 impl Archive {
+    /// Puts what a batch becomes, and before it the public keys that may not lie there yet.
+    pub(super) async fn deliver(&self, batch: &Batch<'_>, store: &impl Store) -> Result<Accepted, Refusal> {
+        let Batch::Segment(segment) = batch else {
+            return Err(Refusal::stop("object stores take closed segments only", "this is a fault of the agent"));
+        };
+        for (path, key) in self.keys_to_put()? {
+            store.put(&key).await?;
+            self.has_key(path);
+        }
+        let upload = self.segment(segment).await?;
+        store.put(&upload).await
+    }
+
     pub(super) fn new(prefix: &str, origin: &str, format: ObjectFormat, keys: PathBuf) -> Self {
         Archive {
             prefix: prefix.to_owned(),
@@ -97,7 +116,7 @@ impl Archive {
     }
 
     /// The public keys that may not lie there yet.
-    pub(super) fn keys_to_put(&self) -> Result<Vec<(PathBuf, Upload)>, Refusal> {
+    fn keys_to_put(&self) -> Result<Vec<(PathBuf, Upload)>, Refusal> {
         let paths = public_keys(&RealDisk, &self.keys)?;
         let unknown = paths.into_iter().filter(|path| !lock(&self.known).contains(path));
         unknown.map(|path| Ok((path.clone(), self.key(&path)?))).collect()
@@ -118,7 +137,7 @@ impl Archive {
     }
 
     /// This key lies there now.
-    pub(super) fn has_key(&self, path: PathBuf) {
+    fn has_key(&self, path: PathBuf) {
         let mut known = lock(&self.known);
         if known.len() < KEYS_KNOWN_MAX {
             known.push(path);
@@ -126,7 +145,7 @@ impl Archive {
     }
 
     /// The object that a segment becomes.
-    pub(super) async fn segment(&self, segment: &Segment<'_>) -> Result<Arc<Upload>, Refusal> {
+    async fn segment(&self, segment: &Segment<'_>) -> Result<Arc<Upload>, Refusal> {
         let name = segment_name(&self.prefix, segment, self.format);
         if let Some(known) = lock(&self.measured).as_ref().filter(|known| known.name == name) {
             return Ok(Arc::clone(known));

@@ -33,10 +33,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::OnceCell;
 
-use super::object::{Archive, Upload, escaped, lock_end, other_content};
+use super::object::{Archive, Store, Upload, escaped, lock_end, other_content};
 use super::tls::{chain, is_resolve_failure, tls_failure};
 use super::web::parse_retry_after;
-use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Segment, Sink, Step, Takes, read_named};
+use super::{Accepted, Batch, Doing, ProbeError, Probed, Refusal, Sink, Step, Takes, read_named};
 use crate::config::plan::{LockMode, ObjectLock, S3Encryption, S3Plan, S3Role};
 
 /// A connection that is not made by then will not be.
@@ -83,26 +83,6 @@ impl S3Sink {
 
     async fn client(&self) -> Result<&Client, Refusal> {
         self.client.get_or_try_init(|| connect(&self.plan, &self.http)).await
-    }
-
-    async fn put_segment(&self, segment: &Segment<'_>) -> Result<Accepted, Refusal> {
-        let client = self.client().await?;
-        for (path, key) in self.archive.keys_to_put()? {
-            self.put(client, &key).await?;
-            self.archive.has_key(path);
-        }
-        let upload = self.archive.segment(segment).await?;
-        self.put(client, &upload).await
-    }
-
-    async fn put(&self, client: &Client, upload: &Upload) -> Result<Accepted, Refusal> {
-        let timeouts = TimeoutConfig::builder().operation_timeout(upload.timeout(self.plan.timeout)).build();
-        let put = self.request(client, upload).customize();
-        match put.config_override(Builder::new().timeout_config(timeouts)).send().await {
-            Ok(_) => Ok(Accepted { bytes: upload.bytes }),
-            Err(error) if status(&error) == Some(412) => self.compare(client, upload).await,
-            Err(error) => Err(refusal(&error)),
-        }
     }
 
     /// A PUT that never replaces anything and that the server checks by itself.
@@ -254,18 +234,26 @@ fn tagging(plan: &S3Plan) -> Option<String> {
     (!tags.is_empty()).then(|| tags.join("&"))
 }
 
+impl Store for S3Sink {
+    async fn put(&self, upload: &Upload) -> Result<Accepted, Refusal> {
+        let client = self.client().await?;
+        let timeouts = TimeoutConfig::builder().operation_timeout(upload.timeout(self.plan.timeout)).build();
+        let put = self.request(client, upload).customize();
+        match put.config_override(Builder::new().timeout_config(timeouts)).send().await {
+            Ok(_) => Ok(Accepted { bytes: upload.bytes }),
+            Err(error) if status(&error) == Some(412) => self.compare(client, upload).await,
+            Err(error) => Err(refusal(&error)),
+        }
+    }
+}
+
 impl Sink for S3Sink {
     fn takes(&self) -> Takes {
         Takes::Segments
     }
 
     fn deliver<'a>(&'a self, batch: &'a Batch<'a>) -> Doing<'a, Result<Accepted, Refusal>> {
-        Box::pin(async move {
-            match batch {
-                Batch::Segment(segment) => self.put_segment(segment).await,
-                Batch::Lines(_) => Err(Refusal::stop("S3 takes closed segments only", "this is a fault of the agent")),
-            }
-        })
+        Box::pin(self.archive.deliver(batch, self))
     }
 
     fn probe(&self) -> Doing<'_, Result<Probed, ProbeError>> {

@@ -48,7 +48,7 @@ impl SecopsSink {
         let log_type = web.url_of(&format!("v1alpha/{}/logTypes/{}", plan.instance, plan.log_type));
         let import = web.url_of(&format!("v1alpha/{}/logTypes/{}/logs:import", plan.instance, plan.log_type));
         let forwarder = plan.forwarder.as_ref().map(|id| format!("{}/forwarders/{id}", plan.instance));
-        let tokens = Tokens::of_account(account, plan.timeout)?;
+        let tokens = Tokens::of_account(account, plan.tls.min_version, plan.timeout)?;
         Ok(SecopsSink { web, tokens, import, log_type, forwarder, schema, batch_max_bytes: plan.batch_max_bytes })
     }
 

@@ -42,7 +42,7 @@ impl SentinelSink {
         let web = Web::new(&plan.url, &plan.tls, HeaderMap::new(), Compression::Gzip, plan.timeout)?;
         let mut url = web.url_of(&format!("dataCollectionRules/{}/streams/{}", plan.rule, plan.stream));
         url.query_pairs_mut().append_pair("api-version", API_VERSION);
-        let tokens = Tokens::of_client(&plan.oauth2, plan.timeout)?;
+        let tokens = Tokens::of_client(&plan.oauth2, plan.tls.min_version, plan.timeout)?;
         Ok(SentinelSink { web, tokens, url, schema, batch_max_bytes: plan.batch_max_bytes })
     }
 

@@ -6,18 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
-use reqwest::{Certificate, Client, Identity, Method, Request, RequestBuilder, Response, StatusCode, Url};
+use reqwest::tls::Version;
+use reqwest::{
+    Certificate, Client, ClientBuilder, Identity, Method, Request, RequestBuilder, Response, StatusCode, Url,
+};
 
-use super::tls::{chain, is_resolve_failure, tls_failure, use_ring};
+use super::tls::{chain, client_config, hint, is_resolve_failure, tls_failure, use_ring};
 use super::{Accepted, ProbeError, Probed, Refusal, Step, read_named};
-use crate::config::plan::{Compression, TlsPlan};
+use crate::config::plan::{Compression, TlsPlan, TlsVersion};
 use crate::config::secret::Secret;
+use crate::host::is_loopback;
 
 /// A connection that is not made by then will not be.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
@@ -66,8 +69,8 @@ impl Web {
     ) -> Result<Self, Refusal> {
         let url = Url::parse(url)
             .map_err(|error| Refusal::stop(format!("`url` is not a URL: {error}"), "write it as https://host/path"))?;
-        if url.scheme() != "https" && !is_loopback(&url) {
-            let host = url.host_str().unwrap_or_default();
+        let host = url.host_str().unwrap_or_default();
+        if url.scheme() != "https" && !is_loopback(host) {
             tracing::warn!(host, "records travel unencrypted: `url` is neither https nor on this machine");
         }
         Ok(Web { client: client(tls, timeout)?, url, headers, compression, timeout })
@@ -171,6 +174,7 @@ impl Answer {
     pub(super) fn refusal(self, hint: fn(u16) -> &'static str) -> Refusal {
         let why = format!("answered {}", self.status);
         match self.status.as_u16() {
+            407 => Refusal::stop(why, PROXY_HINT),
             413 => Refusal::Split { why, answer: self.text() },
             408 | 425 | 429 | 500..=599 => Refusal::Later { after: self.after, why },
             300..=399 => redirected(self.location.as_deref(), why),
@@ -185,11 +189,6 @@ impl Answer {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 fn client(tls: &TlsPlan, timeout: Duration) -> Result<Client, Refusal> {
     use_ring();
     let mut builder = Client::builder()
@@ -201,6 +200,13 @@ fn client(tls: &TlsPlan, timeout: Duration) -> Result<Client, Refusal> {
         .pool_idle_timeout(IDLE_CONNECTION_MAX)
         .pool_max_idle_per_host(CONNECTIONS_IDLE_MAX)
         .tcp_nodelay(true);
+    if tls.accept_any_certificate {
+        return built(builder.tls_backend_preconfigured(client_config(tls)?));
+    }
+    builder = builder.tls_version_min(match tls.min_version {
+        TlsVersion::V1_2 => Version::TLS_1_2,
+        TlsVersion::V1_3 => Version::TLS_1_3,
+    });
     if let Some(path) = &tls.ca_file {
         let pem = read_named(path, "ca_file")?;
         let roots = Certificate::from_pem_bundle(&pem).map_err(|error| bad_pem("ca_file", &error))?;
@@ -215,6 +221,10 @@ fn client(tls: &TlsPlan, timeout: Duration) -> Result<Client, Refusal> {
     if let Some(identity) = identity(tls)? {
         builder = builder.identity(identity);
     }
+    built(builder)
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, Refusal> {
     builder.build().map_err(|error| {
         Refusal::stop(
             format!("cannot set up TLS: {}", chain(&error)),
@@ -333,8 +343,9 @@ fn failed(error: reqwest::Error, timeout: Duration) -> Refusal {
     }
     let why = chain(&error);
     match tls_failure(&error) {
-        Some(_) => Refusal::stop(why, TLS_HINT),
+        Some(failure) => Refusal::stop(why, hint(failure, TLS_HINT)),
         None if builder => Refusal::stop(why, "check `url` and `headers`"),
+        None if why.contains(PROXY_KNOWS_US_NOT) => Refusal::stop(why, PROXY_HINT),
         None => Refusal::later(why),
     }
 }
@@ -342,13 +353,21 @@ fn failed(error: reqwest::Error, timeout: Duration) -> Refusal {
 const TLS_HINT: &str =
     "check `tls.ca_file` (who signed the collector's certificate), the name in `url`, and the client certificate";
 
+/// What the library says of a proxy that it does not get through, and of one that wants to know who we are.
+const IN_THE_TUNNEL: &str = "tunnel error";
+const PROXY_KNOWS_US_NOT: &str = "proxy authorization required";
+const PROXY_HINT: &str = "this is about the proxy of HTTPS_PROXY (of HTTP_PROXY for http://) in the agent's environment: check its address, and \
+                          user and password there; or name the host in NO_PROXY";
+
 fn unreachable_because(error: reqwest::Error, timeout: Duration) -> ProbeError {
     let connecting = error.is_connect();
     let timed_out = error.is_timeout();
     let error = error.without_url();
     let why = if timed_out { format!("no answer within {timeout:?}") } else { chain(&error) };
-    let (step, hint) = if tls_failure(&error).is_some() {
-        (Step::Tls, TLS_HINT)
+    let (step, hint) = if let Some(failure) = tls_failure(&error) {
+        (Step::Tls, hint(failure, TLS_HINT))
+    } else if why.contains(IN_THE_TUNNEL) {
+        (if is_resolve_failure(&error) { Step::Resolve } else { Step::Connect }, PROXY_HINT)
     } else if is_resolve_failure(&error) {
         (Step::Resolve, "check the host name in `url`, and this machine's DNS")
     } else if connecting {
@@ -370,13 +389,6 @@ mod tests {
         assert_eq!(parse_retry_after("Fri, 06 Nov 2026 08:01:30 GMT", now), Some(Duration::from_secs(90)));
         assert_eq!(parse_retry_after("Fri, 06 Nov 2026 07:00:00 GMT", now), Some(Duration::ZERO));
         assert_eq!(parse_retry_after("soon", now), None);
-    }
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        let loopback = |url| is_loopback(&Url::parse(url).unwrap());
-        assert!(loopback("http://127.0.0.1:8080/") && loopback("http://[::1]/") && loopback("http://localhost/"));
-        assert!(!loopback("http://10.0.0.1/") && !loopback("http://localhost.example/"));
     }
 
     #[test]

@@ -2,18 +2,16 @@
 //! asked whether it may write. s3s-fs checks the signature, so that only the right credentials get through.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::far::Far;
 use crate::support::certs::Certs;
 use crate::support::front::{Behind, Front, Got, Receiver, Reply};
+use crate::support::proxy::Proxy;
 use crate::support::s3::{ACCESS_KEY, SECRET_KEY, Server};
 
 const EXPIRES: &str = "2099-01-01T00:00:00Z";
@@ -306,37 +304,6 @@ async fn a_role_is_taken_on_with_its_external_id() {
     assert!(ok, "{said}");
 }
 
-/// A proxy that knows CONNECT only, and counts.
-async fn proxy() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-    let told = Arc::clone(&asked);
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(tunnel(client, Arc::clone(&told)));
-        }
-    });
-    (address, asked)
-}
-
-async fn tunnel(client: TcpStream, asked: Arc<Mutex<Vec<String>>>) {
-    let mut client = BufReader::new(client);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if client.read_line(&mut head).await.unwrap_or(0) == 0 {
-            return;
-        }
-    }
-    let first = head.lines().next().unwrap().to_owned();
-    let target = first.strip_prefix("CONNECT ").unwrap().split(' ').next().unwrap().to_owned();
-    asked.lock().unwrap().push(head);
-    let mut server = TcpStream::connect(target).await.unwrap();
-    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-    // A connection that breaks ends the test's check by itself.
-    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_proxy_of_the_environment_is_used_for_https_unless_the_host_is_excepted() {
     let certs = Certs::new();
@@ -345,16 +312,16 @@ async fn the_proxy_of_the_environment_is_used_for_https_unless_the_host_is_excep
     let endpoint = format!("https://localhost:{}", far.front().address.port());
     let Far::S3 { bucket, .. } = &far else { panic!("no bucket") };
     let keys = format!("tls = {{ ca_file = {:?} }}", certs.path("ca.pem"));
-    let (address, asked) = proxy().await;
-    let url = format!("http://user:pass@{address}");
+    let proxy = Proxy::start().await;
+    let url = format!("http://user:pass@{}", proxy.address);
     let credentials = [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)];
     let through = [credentials[0], credentials[1], ("HTTPS_PROXY", url.as_str())];
     let (ok, said) = check(&endpoint, bucket, &keys, &through).await;
     assert!(ok, "{said}");
-    let heads = std::mem::take(&mut *asked.lock().unwrap());
+    let heads = proxy.asked();
     assert!(heads[0].to_lowercase().contains("proxy-authorization: basic dxnlcjpwyxnz"), "{heads:?}");
     let excepted = [credentials[0], credentials[1], ("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "localhost,.internal")];
     let (ok, said) = check(&endpoint, bucket, &keys, &excepted).await;
     assert!(ok, "{said}");
-    assert!(asked.lock().unwrap().is_empty());
+    assert!(proxy.asked().is_empty());
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use sealtrail::clock::{rfc3339, unix_ms};
+use sealtrail::config::plan::{DestinationKind, HttpPlan, Plan};
 use sealtrail::ship::lowest_required_cursor;
 
-use crate::far::{Far, Run, plan};
+use crate::far::{Far, Run, http_plan, plan};
 use crate::support::front::Fault;
 use crate::support::journal::Journal;
 
@@ -157,4 +159,97 @@ async fn with_several_requests_at_a_time_one_that_waits_does_not_hold_up_the_nex
     assert_eq!(run.one().next_line.load(Relaxed), 0, "the first is still under way");
     run.until_delivered(&far, &journal).await;
     run.stop().await;
+}
+
+/// A block that was sealed at `unix_ms`.
+fn sealed_at(journal: &mut Journal, unix_ms: u64, count: usize) {
+    let time = rfc3339(unix_ms);
+    let first = journal.lines.len();
+    let line = |number: usize| {
+        format!(r#"{{"v":1,"type":"event","id":"f/{number}","time":"{time}","admin":{}}}"#, number.is_multiple_of(2))
+    };
+    journal.block_of((first..first + count).map(line).collect());
+}
+
+/// The lines of each request that the collector took.
+fn requests(far: &mut Far) -> Vec<String> {
+    let keys = far.front().seen().into_iter().filter_map(|seen| seen.key);
+    keys.map(|key| key.split('/').nth(3).unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_batch_is_cut_at_its_count_of_lines_that_the_destination_takes() {
+    let (mut journal, mut far) = (Journal::new(), Far::http().await);
+    sealed_at(&mut journal, unix_ms(), 10);
+    let mut plan = http_in_large_batches(&journal, &mut far);
+    plan.destinations[0].choice.batch_max_lines = Some(4);
+    let run = Run::of(&journal, &plan);
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+    assert_eq!(requests(&mut far), ["0-3", "4-7", "8-9"]);
+
+    let mut far = Far::http().await;
+    let mut plan = http_in_large_batches(&journal, &mut far);
+    plan.destinations[0].choice.batch_max_lines = Some(4);
+    plan.destinations[0].choice.only.admin = Some(true);
+    std::fs::remove_file(journal.cursor("d0")).unwrap();
+    let run = Run::of(&journal, &plan);
+    run.until("passed", |health| health.next_line.load(Relaxed) == 10).await;
+    run.stop().await;
+    assert_eq!(requests(&mut far), ["0-6", "7-9"]);
+    assert_eq!(far.lines().await.len(), 5);
+}
+
+#[tokio::test]
+async fn the_lines_of_a_quiet_trail_go_as_one_request_once_the_first_is_old_enough() {
+    let (mut journal, mut far) = (Journal::new(), Far::http().await);
+    let now = unix_ms();
+    for count in [1, 2, 1] {
+        sealed_at(&mut journal, now, count);
+    }
+    let mut plan = http_in_large_batches(&journal, &mut far);
+    plan.destinations[0].choice.batch_max_age = Duration::from_secs(2);
+    let run = Run::of(&journal, &plan);
+    run.until_delivered(&far, &journal).await;
+    assert_eq!(requests(&mut far), ["0-3"]);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn draining_does_not_wait_for_the_age_of_a_batch() {
+    let (mut journal, mut far) = (Journal::new(), Far::http().await);
+    sealed_at(&mut journal, unix_ms(), 3);
+    let mut plan = http_in_large_batches(&journal, &mut far);
+    plan.destinations[0].choice.batch_max_age = Duration::from_secs(3600);
+    let run = Run::of(&journal, &plan);
+    // Not there yet: more may come, and does.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(requests(&mut far).len(), 0);
+    sealed_at(&mut journal, unix_ms(), 2);
+    journal.close();
+    tokio::time::timeout(Duration::from_secs(20), run.ship.drained()).await.unwrap().unwrap();
+    assert_eq!(requests(&mut far), ["0-4"]);
+    assert_eq!(far.lines().await, journal.lines);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_leaves_a_batch_that_waits_to_the_next_start() {
+    let (mut journal, mut far) = (Journal::new(), Far::http().await);
+    sealed_at(&mut journal, unix_ms(), 3);
+    let mut plan = http_in_large_batches(&journal, &mut far);
+    plan.destinations[0].choice.batch_max_age = Duration::from_secs(3600);
+    let run = Run::of(&journal, &plan);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    run.stop().await;
+    assert_eq!(requests(&mut far).len(), 0);
+    plan.destinations[0].choice.batch_max_age = Duration::ZERO;
+    let run = Run::of(&journal, &plan);
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+}
+
+fn http_in_large_batches(journal: &Journal, far: &mut Far) -> Plan {
+    let url = format!("http://{}/in", far.front().address);
+    plan(journal, vec![DestinationKind::Http(Box::new(HttpPlan { batch_max_bytes: 1 << 20, ..http_plan(&url) }))])
 }

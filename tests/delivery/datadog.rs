@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use sealtrail::config::plan::{DatadogPlan, DestinationKind, TlsPlan};
 use sealtrail::config::secret::Secret;
@@ -80,7 +81,9 @@ async fn a_line_that_would_be_cut_is_a_dead_letter_and_the_others_arrive() {
     let long = format!(r#"{{"type":"event","id":"f/1","text":"{}"}}"#, "x".repeat(1_000_000));
     journal.block_of(vec![line(0), long.clone(), line(2)]);
     let url = format!("http://{}", far.front().address);
-    let large = DatadogPlan { batch_max_bytes: 4 << 20, ..datadog_plan(&url) };
+    // Megabytes take their time on a busy machine.
+    let timeout = Duration::from_secs(30);
+    let large = DatadogPlan { batch_max_bytes: 4 << 20, timeout, ..datadog_plan(&url) };
     let run = Run::start(&journal, vec![DestinationKind::Datadog(Box::new(large))]);
     run.until("delivered", |health| health.next_line.load(Relaxed) == 3).await;
     assert_eq!(run.one().dead_letters.load(Relaxed), 1);

@@ -12,6 +12,7 @@ use crate::far::{Far, Run, http_plan, plan};
 use crate::support::certs::Certs;
 use crate::support::front::{Behind, Front};
 use crate::support::journal::{Journal, line};
+use crate::support::wire::Wire;
 
 fn kind(plan: HttpPlan) -> DestinationKind {
     DestinationKind::Http(Box::new(plan))
@@ -21,6 +22,20 @@ async fn secured(certs: &Certs, clients: bool) -> (Far, HttpPlan) {
     let front = Front::start(Behind::Collector, Some(certs.acceptor(clients))).await;
     let plan = http_plan(&format!("https://localhost:{}/in", front.address.port()));
     (Far::Http { front }, plan)
+}
+
+#[tokio::test]
+async fn batches_share_one_connection() {
+    let (mut journal, mut far) = (Journal::filled(), Far::http().await);
+    let behind = far.front().address;
+    let wire = Wire::start(behind.ip(), behind).await;
+    let run = Run::start(&journal, vec![kind(http_plan(&format!("http://{}/in", wire.address)))]);
+    run.until_delivered(&far, &journal).await;
+    journal.block(3);
+    run.until_delivered(&far, &journal).await;
+    run.stop().await;
+    assert!(far.front().seen().len() > 3);
+    assert_eq!(*wire.connections.lock().unwrap(), 1);
 }
 
 #[tokio::test]

@@ -45,6 +45,8 @@ pub struct Tuning {
     pub unpack_bytes: usize,
     /// Turns that the agent gets before something else happens; [`TURNS_MAX`]: as many as it wants.
     pub turns: usize,
+    /// How long a batch of lines waits for more.
+    pub batch_max_age_ms: u64,
 }
 
 /// A running agent.
@@ -176,7 +178,10 @@ pub fn plan(server: &Server, fars: &[(String, Far)], tuning: &Tuning) -> Plan {
     // What the far ones are does not matter: the schedule gives their sinks. The folder is the agent's own.
     let names = fars.iter().map(|(name, _)| name.as_str()).chain(["folder"]);
     let folder = || DestinationKind::File(FilePlan { path: PathBuf::from(FOLDER) });
-    let destinations = names.map(|name| DestinationPlan::new(name, folder()));
+    let batch_max_age = Duration::from_millis(tuning.batch_max_age_ms);
+    let choice = Choice { batch_max_age, ..Choice::default() };
+    let destinations =
+        names.map(|name| DestinationPlan { choice: choice.clone(), ..DestinationPlan::new(name, folder()) });
     Plan {
         identity: None,
         agent: AgentPlan {

@@ -115,6 +115,7 @@ impl Story {
             poll_ms: 1000,
             unpack_bytes: rng.choice([100, 500, 1 << 20]).unwrap(),
             turns: rng.choice([2, 5, TURNS_MAX]).unwrap(),
+            batch_max_age_ms: 0,
         };
         let host = Host { disk: Arc::new(disk.clone()), clock: Arc::clone(&clock) as _ };
         // Its settings but for the source.

@@ -55,6 +55,7 @@ pub const TUNING: Tuning = Tuning {
     // Less than its archives hold.
     unpack_bytes: 1000,
     turns: TURNS_MAX,
+    batch_max_age_ms: 0,
 };
 
 /// How a story went.

@@ -160,6 +160,7 @@ impl Script {
             poll_ms: rng.choice([1000, 10_000]).unwrap(),
             unpack_bytes: rng.choice([500, 2000, 1 << 20]).unwrap(),
             turns: rng.choice([2, 5, TURNS_MAX]).unwrap(),
+            batch_max_age_ms: [0, 700, 4000][(seed % 3) as usize],
         };
         let sources = rng.usize(1..=2);
         // Not everything in every schedule: what is rare beside everything else comes about by itself.

@@ -7,8 +7,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, Extend
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto::ring};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion, crypto::ring};
 
 pub struct Certs {
     dir: tempfile::TempDir,
@@ -45,9 +46,14 @@ impl Certs {
 
     /// The server's side; with `clients`, a client certificate of this authority is demanded.
     pub fn acceptor(&self, clients: bool) -> TlsAcceptor {
+        self.acceptor_of(clients, ALL_VERSIONS)
+    }
+
+    /// The same, of one that speaks these versions alone.
+    pub fn acceptor_of(&self, clients: bool, versions: &[&'static SupportedProtocolVersion]) -> TlsAcceptor {
         let provider = Arc::new(ring::default_provider());
         let builder =
-            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
         let builder = if clients {
             let mut roots = RootCertStore::empty();
             roots.add(CertificateDer::from_pem_file(self.path("ca.pem")).unwrap()).unwrap();
@@ -59,5 +65,27 @@ impl Certs {
         let certificate = CertificateDer::from_pem_file(self.path("server.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(self.path("server.key")).unwrap();
         TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate], key).unwrap()))
+    }
+}
+
+/// A server that shows a certificate of its own making, for another name; `own_key`: it has the key of it.
+pub fn self_signed(own_key: bool) -> TlsAcceptor {
+    let made = rcgen::generate_simple_self_signed(vec!["elsewhere.example".to_owned()]).unwrap();
+    let key = if own_key { made.signing_key } else { KeyPair::generate().unwrap() };
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let key = ring::default_provider().key_provider.load_private_key(key).unwrap();
+    let shown = Shows(Arc::new(CertifiedKey::new(vec![made.cert.der().clone()], key)));
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    TlsAcceptor::from(Arc::new(builder.with_cert_resolver(Arc::new(shown))))
+}
+
+/// Shows this one, whether its key fits or not.
+#[derive(Debug)]
+struct Shows(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Shows {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, objects, timeout, tls, tls_row};
+use super::{TLS, Type, objects, timeout, tls, tls_row};
 use crate::config::fields::{filled, url};
 use crate::config::plan::{AzureCredentials, AzurePlan, DestinationKind};
 use crate::config::section::Section;
@@ -12,6 +12,7 @@ use crate::config::units::show_duration;
 pub(super) const TYPE: Type = Type {
     name: "azure_blob",
     takes_lines: false,
+    lines_max: None,
     keys: &[
         "account",
         "container",
@@ -34,7 +35,7 @@ pub(super) const TYPE: Type = Type {
         "tls",
         "timeout",
     ],
-    tls: &["ca_file"],
+    tls: TLS,
     read,
 };
 

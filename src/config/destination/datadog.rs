@@ -2,19 +2,21 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes_of, timeout, tls, tls_row};
+use super::{TLS, Type, batch_max_bytes_of, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{filled, host_name, tags, url};
 use crate::config::plan::{DatadogPlan, DestinationKind};
 use crate::config::section::Section;
 use crate::config::show::{Row, Shown, row};
 use crate::config::units::{show_duration, show_size};
+use crate::sink::datadog::ENTRIES_MAX;
 
 pub(super) const TYPE: Type = Type {
     name: "datadog",
     takes_lines: true,
+    lines_max: Some(ENTRIES_MAX),
     keys: &["api_key", "api_key_file", "site", "url", "service", "tags", "tls", "batch_max_bytes", "timeout"],
-    tls: &["ca_file"],
+    tls: TLS,
     read,
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes_of, compression_of, pair, timeout, tls, tls_row};
+use super::{TLS_WITH_CLIENT, Type, batch_max_bytes_of, compression_of, pair, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{filled, index, url};
 use crate::config::plan::{Compression, DestinationKind, ElasticsearchPlan, S3Credentials, SearchLogin, SearchProduct};
@@ -13,6 +13,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const ELASTICSEARCH: Type = Type {
     name: "elasticsearch",
     takes_lines: true,
+    lines_max: None,
     keys: &[
         "url",
         "index",
@@ -26,13 +27,14 @@ pub(super) const ELASTICSEARCH: Type = Type {
         "batch_max_bytes",
         "timeout",
     ],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read: |section| read(section, &ELASTICSEARCH, SearchProduct::Elasticsearch),
 };
 
 pub(super) const OPENSEARCH: Type = Type {
     name: "opensearch",
     takes_lines: true,
+    lines_max: None,
     keys: &[
         "url",
         "index",
@@ -49,7 +51,7 @@ pub(super) const OPENSEARCH: Type = Type {
         "batch_max_bytes",
         "timeout",
     ],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read: |section| read(section, &OPENSEARCH, SearchProduct::OpenSearch),
 };
 

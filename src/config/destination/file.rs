@@ -7,7 +7,8 @@ use crate::config::plan::{DestinationKind, FilePlan};
 use crate::config::section::Section;
 use crate::config::show::{Row, row, text};
 
-pub(super) const TYPE: Type = Type { name: "file", takes_lines: false, keys: &["path"], tls: &[], read };
+pub(super) const TYPE: Type =
+    Type { name: "file", takes_lines: false, lines_max: None, keys: &["path"], tls: &[], read };
 
 fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
     section.require("path", "path = \"/srv/sealtrail\": a folder");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, objects, timeout, tls, tls_row};
+use super::{TLS, Type, objects, timeout, tls, tls_row};
 use crate::config::fields::{bucket, url};
 use crate::config::plan::{DestinationKind, GcsHold, GcsPlan};
 use crate::config::section::Section;
@@ -12,6 +12,7 @@ use crate::config::units::show_duration;
 pub(super) const TYPE: Type = Type {
     name: "gcs",
     takes_lines: false,
+    lines_max: None,
     keys: &[
         "bucket",
         "prefix",
@@ -26,7 +27,7 @@ pub(super) const TYPE: Type = Type {
         "tls",
         "timeout",
     ],
-    tls: &["ca_file"],
+    tls: TLS,
     read,
 };
 

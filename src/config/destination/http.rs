@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Type, batch_max_bytes, compression, oauth2, timeout, tls, tls_row};
+use super::{TLS_WITH_CLIENT, Type, batch_max_bytes, compression, oauth2, timeout, tls, tls_row};
 use crate::config::fields::{headers, url};
 use crate::config::plan::{Compression, DestinationKind, HttpPlan};
 use crate::config::section::Section;
@@ -12,8 +12,9 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "http",
     takes_lines: true,
+    lines_max: None,
     keys: &["url", "token", "token_file", "oauth2", "headers", "tls", "compression", "batch_max_bytes", "timeout"],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read,
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes_of, compression_of, pair, timeout, tls, tls_row};
+use super::{TLS_WITH_CLIENT, Type, batch_max_bytes_of, compression_of, pair, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{filled, loki_labels, url};
 use crate::config::plan::{Compression, DestinationKind, LokiPlan};
@@ -13,6 +13,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "loki",
     takes_lines: true,
+    lines_max: None,
     keys: &[
         "url",
         "tenant",
@@ -28,7 +29,7 @@ pub(super) const TYPE: Type = Type {
         "batch_max_bytes",
         "timeout",
     ],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read,
 };
 

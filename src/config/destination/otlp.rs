@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Type, batch_max_bytes_of, compression, timeout, tls, tls_row};
+use super::{TLS_WITH_CLIENT, Type, batch_max_bytes_of, compression, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{fixed_headers, url};
 use crate::config::plan::{Compression, DestinationKind, OtlpPlan};
@@ -13,8 +13,9 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "otlp",
     takes_lines: true,
+    lines_max: None,
     keys: &["url", "token", "token_file", "headers", "tls", "compression", "batch_max_bytes", "timeout"],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read,
 };
 

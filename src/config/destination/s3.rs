@@ -12,6 +12,7 @@ use crate::config::units::show_duration;
 pub(super) const TYPE: Type = Type {
     name: "s3",
     takes_lines: false,
+    lines_max: None,
     keys: &[
         "bucket",
         "prefix",

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes_of, timeout, tls, tls_row};
+use super::{TLS, Type, batch_max_bytes_of, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{instance, path_part, url};
 use crate::config::plan::{DestinationKind, SecopsPlan};
@@ -13,8 +13,9 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "secops",
     takes_lines: true,
+    lines_max: None,
     keys: &["instance", "log_type", "forwarder", "credentials_file", "url", "tls", "batch_max_bytes", "timeout"],
-    tls: &["ca_file"],
+    tls: TLS,
     read,
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes_of, oauth2, timeout, tls, tls_row};
+use super::{TLS_WITH_CLIENT, Type, batch_max_bytes_of, oauth2, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{path_part, url};
 use crate::config::plan::{DestinationKind, SentinelPlan};
@@ -13,8 +13,9 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "sentinel",
     takes_lines: true,
+    lines_max: None,
     keys: &["url", "rule", "stream", "oauth2", "tls", "batch_max_bytes", "timeout"],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read,
 };
 

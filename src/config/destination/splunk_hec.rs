@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes, compression_of, timeout, tls, tls_row};
+use super::{TLS_WITH_CLIENT, Type, batch_max_bytes, compression_of, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::fields::{filled, url};
 use crate::config::plan::{Compression, DestinationKind, SplunkHecPlan};
@@ -14,6 +14,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "splunk_hec",
     takes_lines: true,
+    lines_max: None,
     keys: &[
         "url",
         "token",
@@ -29,7 +30,7 @@ pub(super) const TYPE: Type = Type {
         "batch_max_bytes",
         "timeout",
     ],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read,
 };
 

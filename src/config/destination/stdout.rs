@@ -9,7 +9,7 @@ use crate::config::show::{Row, row};
 use crate::config::units::{show_duration, show_size};
 
 pub(super) const TYPE: Type =
-    Type { name: "stdout", takes_lines: true, keys: &["batch_max_bytes", "timeout"], tls: &[], read };
+    Type { name: "stdout", takes_lines: true, lines_max: None, keys: &["batch_max_bytes", "timeout"], tls: &[], read };
 
 fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
     let plan = StdoutPlan { batch_max_bytes: batch_max_bytes(section), timeout: timeout(section) };

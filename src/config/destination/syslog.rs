@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Type, batch_max_bytes, timeout, tls, tls_row};
+use super::{TLS_WITH_CLIENT, Type, batch_max_bytes, timeout, tls, tls_row};
 use crate::config::bounds;
 use crate::config::plan::{DestinationKind, SyslogFormat, SyslogPlan, Transport};
 use crate::config::section::Section;
@@ -12,6 +12,7 @@ use crate::config::units::{show_duration, show_size};
 pub(super) const TYPE: Type = Type {
     name: "syslog",
     takes_lines: true,
+    lines_max: None,
     keys: &[
         "address",
         "transport",
@@ -26,7 +27,7 @@ pub(super) const TYPE: Type = Type {
         "batch_max_bytes",
         "timeout",
     ],
-    tls: &["ca_file", "cert_file", "key_file"],
+    tls: TLS_WITH_CLIENT,
     read,
 };
 
