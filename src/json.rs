@@ -11,6 +11,10 @@ pub fn string(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Writes `text` as the inside of a JSON string.
 pub fn escaped(out: &mut Vec<u8>, text: &[u8]) {
+    // Almost all is UTF-8, and to find that out at once is much faster than by chunks.
+    if std::str::from_utf8(text).is_ok() {
+        return escaped_utf8(out, text);
+    }
     for chunk in text.utf8_chunks() {
         escaped_utf8(out, chunk.valid().as_bytes());
         if !chunk.invalid().is_empty() {
