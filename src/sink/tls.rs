@@ -1,7 +1,19 @@
-//! What all network destinations share about TLS: one crypto provider, and telling a TLS failure from a network failure.
+//! What all network destinations share about TLS: one crypto provider, the client's side of a connection that is not HTTP's, and telling a TLS
+//! failure from a network failure.
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::{Refusal, read_named};
+use crate::config::plan::TlsPlan;
+
+const PEM_HINT: &str = "put a PEM file there: certificates, or a private key without a passphrase";
 
 /// Makes ring the provider of this process, for libraries that ask for the default.
 pub(super) fn use_ring() {
@@ -46,5 +58,63 @@ fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'st
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inner) => Some(inner),
         None => error.source(),
+    }
+}
+
+/// What a receiver's certificate must be for; `key` names the host in the configuration.
+pub(super) fn server_name(host: &str, key: &str) -> Result<ServerName<'static>, Refusal> {
+    ServerName::try_from(host.to_owned()).map_err(|_| {
+        Refusal::stop(format!("the host in `{key}` is no name that a certificate can have"), format!("check `{key}`"))
+    })
+}
+
+/// The client's side, for connections that are ours from the first byte. Reads the certificates.
+pub(super) fn client_config(plan: &TlsPlan) -> Result<ClientConfig, Refusal> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| Refusal::stop(error.to_string(), "this is a fault of the agent"))?;
+    let builder = builder.with_root_certificates(roots(plan)?);
+    let mut config = match (&plan.cert_file, &plan.key_file) {
+        (Some(cert_file), Some(key_file)) => {
+            let certificates = certificates(&read_named(cert_file, "tls.cert_file")?, "tls.cert_file")?;
+            let key = PrivateKeyDer::from_pem_slice(&read_named(key_file, "tls.key_file")?)
+                .map_err(|_| Refusal::stop("`tls.key_file` holds no private key", PEM_HINT))?;
+            builder.with_client_auth_cert(certificates, key).map_err(|error| {
+                Refusal::stop(format!("`tls.cert_file` and `tls.key_file` cannot be used: {error}"), PEM_HINT)
+            })?
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    // Receivers on OpenSSL that ask for a client certificate and name no context for sessions (rsyslog 8.2302) refuse one that is resumed.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+fn roots(plan: &TlsPlan) -> Result<RootCertStore, Refusal> {
+    let mut roots = RootCertStore::empty();
+    let Some(ca_file) = &plan.ca_file else {
+        // Those of the system that cannot be read are no roots: if the receiver's is among them, it is not trusted, and that is said then.
+        let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if added == 0 {
+            return Err(Refusal::stop(
+                "this machine has no certificates of authorities",
+                "install ca-certificates, or set `tls.ca_file`",
+            ));
+        }
+        return Ok(roots);
+    };
+    for certificate in certificates(&read_named(ca_file, "tls.ca_file")?, "tls.ca_file")? {
+        roots
+            .add(certificate)
+            .map_err(|error| Refusal::stop(format!("`tls.ca_file` holds no authority: {error}"), PEM_HINT))?;
+    }
+    Ok(roots)
+}
+
+fn certificates(pem: &[u8], key: &str) -> Result<Vec<CertificateDer<'static>>, Refusal> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(Refusal::stop(format!("`{key}` holds no certificate"), PEM_HINT)),
     }
 }

@@ -19,10 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use rustls::client::Resumption;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::time::timeout;
@@ -30,9 +27,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::message::Messages;
-use crate::config::plan::{SyslogPlan, TlsPlan, Transport};
-use crate::sink::tls::{chain, tls_failure};
-use crate::sink::{ProbeError, Probed, Refusal, Step, read_named};
+use crate::config::plan::{SyslogPlan, Transport};
+use crate::sink::tls::{chain, client_config, server_name, tls_failure};
+use crate::sink::{ProbeError, Probed, Refusal, Step};
 
 /// A name that does not resolve, a connection that is not made, and a handshake that is not done by then will not be.
 const STEP_TIMEOUT_MAX: Duration = Duration::from_secs(10);
@@ -76,7 +73,7 @@ impl Connector {
     /// Reads the certificates; connects to nothing.
     pub(super) fn new(plan: &SyslogPlan) -> Result<Self, Refusal> {
         let tls = match plan.transport {
-            Transport::Tls => Some((TlsConnector::from(Arc::new(client_config(&plan.tls)?)), server_name(&plan.host)?)),
+            Transport::Tls => Some((TlsConnector::from(Arc::new(client_config(&plan.tls)?)), server_name(&plan.host, "address")?)),
             Transport::Tcp | Transport::Udp => None,
         };
         Ok(Connector {
@@ -304,60 +301,3 @@ impl Trouble {
 
 const TLS_HINT: &str =
     "check `tls.ca_file` (who signed the receiver's certificate), the host in `address`, and the client certificate";
-
-fn server_name(host: &str) -> Result<ServerName<'static>, Refusal> {
-    ServerName::try_from(host.to_owned())
-        .map_err(|_| Refusal::stop("the host in `address` is no name that a certificate can have", "check `address`"))
-}
-
-fn client_config(plan: &TlsPlan) -> Result<ClientConfig, Refusal> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| Refusal::stop(error.to_string(), "this is a fault of the agent"))?;
-    let builder = builder.with_root_certificates(roots(plan)?);
-    let mut config = match (&plan.cert_file, &plan.key_file) {
-        (Some(cert_file), Some(key_file)) => {
-            let certificates = certificates(&read_named(cert_file, "tls.cert_file")?, "tls.cert_file")?;
-            let key = PrivateKeyDer::from_pem_slice(&read_named(key_file, "tls.key_file")?)
-                .map_err(|_| Refusal::stop("`tls.key_file` holds no private key", PEM_HINT))?;
-            builder.with_client_auth_cert(certificates, key).map_err(|error| {
-                Refusal::stop(format!("`tls.cert_file` and `tls.key_file` cannot be used: {error}"), PEM_HINT)
-            })?
-        }
-        _ => builder.with_no_client_auth(),
-    };
-    // Receivers on OpenSSL that ask for a client certificate and name no context for sessions (rsyslog 8.2302) refuse one that is resumed.
-    config.resumption = Resumption::disabled();
-    Ok(config)
-}
-
-const PEM_HINT: &str = "put a PEM file there: certificates, or a private key without a passphrase";
-
-fn roots(plan: &TlsPlan) -> Result<RootCertStore, Refusal> {
-    let mut roots = RootCertStore::empty();
-    let Some(ca_file) = &plan.ca_file else {
-        // Those of the system that cannot be read are no roots: if the receiver's is among them, it is not trusted, and that is said then.
-        let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if added == 0 {
-            return Err(Refusal::stop(
-                "this machine has no certificates of authorities",
-                "install ca-certificates, or set `tls.ca_file`",
-            ));
-        }
-        return Ok(roots);
-    };
-    for certificate in certificates(&read_named(ca_file, "tls.ca_file")?, "tls.ca_file")? {
-        roots
-            .add(certificate)
-            .map_err(|error| Refusal::stop(format!("`tls.ca_file` holds no authority: {error}"), PEM_HINT))?;
-    }
-    Ok(roots)
-}
-
-fn certificates(pem: &[u8], key: &str) -> Result<Vec<CertificateDer<'static>>, Refusal> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(Refusal::stop(format!("`{key}` holds no certificate"), PEM_HINT)),
-    }
-}
