@@ -73,7 +73,9 @@ impl Connector {
     /// Reads the certificates; connects to nothing.
     pub(super) fn new(plan: &SyslogPlan) -> Result<Self, Refusal> {
         let tls = match plan.transport {
-            Transport::Tls => Some((TlsConnector::from(Arc::new(client_config(&plan.tls)?)), server_name(&plan.host, "address")?)),
+            Transport::Tls => {
+                Some((TlsConnector::from(Arc::new(client_config(&plan.tls)?)), server_name(&plan.host, "address")?))
+            }
             Transport::Tcp | Transport::Udp => None,
         };
         Ok(Connector {
