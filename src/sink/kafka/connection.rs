@@ -20,14 +20,15 @@ use tokio_rustls::TlsConnector;
 
 use super::codes::{Meaning, meaning};
 use super::messages::{self, Api, LoginStep, Versions};
-use super::scram::{Hash, Scram};
+use super::scram::{self, Hash, Scram};
 use super::wire::{Garbled, Reader, Writer};
 use crate::config::plan::{KafkaLogin, KafkaPlan, SaslMechanism, Transport};
 use crate::sink::oauth::{Bearer, Tokens};
 use crate::sink::tls::{chain, client_config, server_name, tls_failure};
 use crate::sink::{ProbeError, Refusal, Step};
 
-/// A name that does not resolve, a connection that is not made, and a handshake that is not done by then will not be: the next broker is tried.
+/// A name that does not resolve, a connection that is not made, and a handshake that is not done by then will not be, nor after half of the time that
+/// there is: the next broker is tried.
 const STEP_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 /// The largest answer is that about a topic of thousands of partitions in a cluster of hundreds of brokers; most have some hundred bytes.
 const ANSWER_MAX_BYTES: usize = 4 << 20;
@@ -115,7 +116,7 @@ impl Connector {
         step: Step,
         doing: impl Future<Output = io::Result<T>>,
     ) -> Result<T, Trouble> {
-        let done = timeout(self.timeout.min(STEP_TIMEOUT_MAX), doing).await;
+        let done = timeout((self.timeout / 2).min(STEP_TIMEOUT_MAX), doing).await;
         let done = done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         done.map_err(|error| io_trouble(address, step, &error))
     }
@@ -126,7 +127,7 @@ impl Connector {
         step: Step,
         doing: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
-        let done = timeout(self.timeout.min(STEP_TIMEOUT_MAX), doing).await;
+        let done = timeout((self.timeout / 2).min(STEP_TIMEOUT_MAX), doing).await;
         done.unwrap_or_else(|_| Err(io_trouble(address, step, &io::ErrorKind::TimedOut.into())))
     }
 }
@@ -164,7 +165,7 @@ impl Connection {
         let request = messages::finish(writer).ok_or_else(|| self.garbled(api))?;
         let frame = match self.exchange(&request).await {
             Ok(frame) => frame,
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(self.garbled(api)),
+            Err(error) if is_no_frame(&error) => return Err(self.garbled(api)),
             Err(error) => return Err(self.broken(api, &error)),
         };
         let mut reader = Reader::new(&frame);
@@ -223,8 +224,14 @@ impl Connection {
         let nonce = nonce().map_err(|error| io_trouble(&self.address, Step::Authenticate, &error))?;
         let scram = Scram::new(hash, username, &password, &nonce);
         let answer = self.log_in_with(scram.first().as_bytes()).await?;
+        if scram::is_no(&answer.token) {
+            return Err(self.not_let_in());
+        }
         let (second, expected) = scram.second(&answer.token).map_err(|wrong| self.no_login(wrong))?;
         let answer = self.log_in_with(second.as_bytes()).await?;
+        if scram::is_no(&answer.token) {
+            return Err(self.not_let_in());
+        }
         if !expected.is(&answer.token) {
             return Err(self.no_login("does not prove that it knows the password"));
         }
@@ -292,6 +299,13 @@ impl Connection {
     /// Which broker it is of which something is said.
     pub(super) fn named(&self, what: &str) -> String {
         format!("{} {what}", shown(&self.address))
+    }
+
+    fn not_let_in(&self) -> Trouble {
+        authenticate(Refusal::stop(
+            self.named("does not let this user in"),
+            "check `username`, `password` and `mechanism`",
+        ))
     }
 
     fn no_login(&self, wrong: &str) -> Trouble {
@@ -367,6 +381,11 @@ fn io_trouble((host, port): &Address, step: Step, error: &io::Error) -> Trouble 
         None => Refusal::later(why),
     };
     Trouble { step, refusal }
+}
+
+/// A frame that says it is too long. TLS's own errors are of the same kind.
+fn is_no_frame(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData && tls_failure(error).is_none()
 }
 
 fn shown((host, port): &Address) -> String {

@@ -82,10 +82,15 @@ impl<'a> Scram<'a> {
 }
 
 impl Expected {
-    /// Whether the broker knows the password. `e=…` comes where it takes ours for wrong.
+    /// Whether the broker knows the password.
     pub(super) fn is(&self, answer: &[u8]) -> bool {
         answer.strip_prefix(self.0.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b","))
     }
+}
+
+/// The answer to a user or a password that is wrong, of brokers that have no error code for that.
+pub(super) fn is_no(answer: &[u8]) -> bool {
+    answer.starts_with(b"e=")
 }
 
 /// Our proof, and the broker's signature (RFC 5802, 3).

@@ -280,6 +280,10 @@ impl Broker {
         let has_login = self.shared.rules.lock().unwrap().login.is_some();
         let mut stand = if has_login { Stand::Outside } else { Stand::Inside };
         while let Ok(length) = stream.read_i32().await {
+            // As `socket.request.max.bytes`: a client that speaks TLS where none is wanted comes here.
+            if !(8..100 << 20).contains(&length) {
+                return;
+            }
             let Ok(key) = stream.read_i16().await else { return };
             let fault =
                 if key == ApiKey::Produce as i16 { self.shared.faults.lock().unwrap().pop_front() } else { None };
