@@ -258,10 +258,12 @@ impl KafkaSink {
         if connection.version(&messages::DESCRIBE_CONFIGS).is_none() {
             return Ok(());
         }
-        let write = |_, writer: &mut _| messages::describe_configs(&self.topic, "cleanup.policy", writer);
-        let answer = connection.ask(&messages::DESCRIBE_CONFIGS, write, messages::describe_configs_answer).await?;
-        let (0, policy) = answer else { return Ok(()) };
-        if !policy.split(',').any(|policy| policy.trim() == "compact") {
+        let write = |_, writer: &mut _| messages::describe_configs(&self.topic, writer);
+        let settings = connection.ask(&messages::DESCRIBE_CONFIGS, write, messages::describe_configs_answer).await?;
+        let compacts = |(name, value): &(String, String)| {
+            name == "cleanup.policy" && value.split(',').any(|policy| policy.trim() == "compact")
+        };
+        if !settings.unwrap_or_default().iter().any(compacts) {
             return Ok(());
         }
         let why =
@@ -343,7 +345,7 @@ async fn producer(state: &mut State, leader: &mut Leader, records: &Records) -> 
 }
 
 async fn new_producer(leader: &mut Leader) -> Result<Producer, Trouble> {
-    let write = |_, writer: &mut _| messages::init_producer_id(writer);
+    let write = |version, writer: &mut _| messages::init_producer_id(version, writer);
     let asked = leader.connection.ask(&messages::INIT_PRODUCER_ID, write, messages::init_producer_id_answer).await?;
     leader.connection.well(Step::Write, "InitProducerId", asked.code)?;
     Ok(Producer { id: asked.id, epoch: asked.epoch, partition: leader.partition, sequence: 0, doubtful: None })

@@ -86,7 +86,10 @@ async fn batches_are_compressed_as_configured_and_lines_written_in_their_schema(
 async fn zstd_is_not_sent_to_a_broker_that_does_not_know_it_and_older_answers_are_read() {
     for version in 3..=8 {
         let cluster = Cluster::start(None).await;
-        cluster.rules(|rules| rules.produce_most = version);
+        cluster.rules(|rules| {
+            rules.produce_most = version;
+            rules.init_most = version - 3;
+        });
         let plan = kafka_plan(&cluster.addresses());
         deliver(&sink(&plan), 0, 2).await.unwrap();
         assert_eq!(cluster.lines(), lines(0..2));

@@ -24,10 +24,9 @@ PATIENCE = 30
 
 def make_topic(brokers, name, partitions):
     admin = AdminClient({"bootstrap.servers": brokers})
-    try:
+    # The mock makes what it is asked about, and answers no request to make one.
+    if sys.argv[1] != "mock":
         admin.create_topics([NewTopic(name, partitions, 1)])[name].result(PATIENCE)
-    except Exception as error:  # The mock knows no such request: it makes what is asked about.
-        print(error, file=sys.stderr)
     begin = time.monotonic()
     while time.monotonic() < begin + PATIENCE:
         found = admin.list_topics(name, timeout=PATIENCE).topics[name]

@@ -169,7 +169,7 @@ impl Connection {
             Err(error) => return Err(self.broken(api, &error)),
         };
         let mut reader = Reader::new(&frame);
-        let is_ours = reader.i32() == Ok(self.number);
+        let is_ours = messages::answers(&mut reader, api, version) == Ok(self.number);
         let answer = if is_ours { read(&mut reader, version) } else { Err(Garbled) };
         answer.map_err(|Garbled| self.garbled(api))
     }

@@ -1,7 +1,7 @@
 //! The seven requests that a producer makes, and what of their answers it needs. Shapes: https://kafka.apache.org/protocol.html.
 //!
-//! Of each the versions are spoken that every broker since Kafka 2.1 takes, and that come before "flexible" ones, whose bytes are others. Where a
-//! version matters it is passed along.
+//! Of each the versions are spoken that brokers since Kafka 2.1 take, and that come before "flexible" ones, whose bytes are others: one kind excepted, whose
+//! older versions not every broker has. Where a version matters it is passed along.
 
 use super::wire::{Garbled, Reader, Writer};
 
@@ -12,15 +12,25 @@ pub(super) struct Api {
     pub name: &'static str,
     pub least: i16,
     pub most: i16,
+    /// From version 2 on its bytes are "flexible" (KIP-482).
+    flexible: bool,
 }
 
-pub(super) const PRODUCE: Api = Api { key: 0, name: "Produce", least: 3, most: 8 };
-pub(super) const METADATA: Api = Api { key: 3, name: "Metadata", least: 4, most: 8 };
-pub(super) const SASL_HANDSHAKE: Api = Api { key: 17, name: "SaslHandshake", least: 1, most: 1 };
-pub(super) const API_VERSIONS: Api = Api { key: 18, name: "ApiVersions", least: 0, most: 0 };
-pub(super) const INIT_PRODUCER_ID: Api = Api { key: 22, name: "InitProducerId", least: 0, most: 1 };
-pub(super) const DESCRIBE_CONFIGS: Api = Api { key: 32, name: "DescribeConfigs", least: 1, most: 2 };
-pub(super) const SASL_AUTHENTICATE: Api = Api { key: 36, name: "SaslAuthenticate", least: 0, most: 1 };
+impl Api {
+    fn is_flexible(&self, version: i16) -> bool {
+        self.flexible && version >= FLEXIBLE_FROM
+    }
+}
+
+const FLEXIBLE_FROM: i16 = 2;
+
+pub(super) const PRODUCE: Api = Api { key: 0, name: "Produce", least: 3, most: 8, flexible: false };
+pub(super) const METADATA: Api = Api { key: 3, name: "Metadata", least: 4, most: 8, flexible: false };
+pub(super) const SASL_HANDSHAKE: Api = Api { key: 17, name: "SaslHandshake", least: 1, most: 1, flexible: false };
+pub(super) const API_VERSIONS: Api = Api { key: 18, name: "ApiVersions", least: 0, most: 0, flexible: false };
+pub(super) const INIT_PRODUCER_ID: Api = Api { key: 22, name: "InitProducerId", least: 0, most: 4, flexible: true };
+pub(super) const DESCRIBE_CONFIGS: Api = Api { key: 32, name: "DescribeConfigs", least: 1, most: 2, flexible: false };
+pub(super) const SASL_AUTHENTICATE: Api = Api { key: 36, name: "SaslAuthenticate", least: 0, most: 1, flexible: false };
 
 /// zstd came with this version of Produce (KIP-110).
 pub(super) const PRODUCE_WITH_ZSTD: i16 = 7;
@@ -38,7 +48,19 @@ const OPERATIONS_UNKNOWN: i32 = i32::MIN;
 pub(super) fn begin(api: &Api, version: i16, number: i32, client: &str) -> Writer {
     let mut writer = Writer::default();
     writer.i32(0).i16(api.key).i16(version).i32(number).text(client);
+    if api.is_flexible(version) {
+        writer.no_tags();
+    }
     writer
+}
+
+/// What stands before an answer's own bytes: which request it answers.
+pub(super) fn answers(reader: &mut Reader<'_>, api: &Api, version: i16) -> Result<i32, Garbled> {
+    let number = reader.i32()?;
+    if api.is_flexible(version) {
+        reader.tags()?;
+    }
+    Ok(number)
 }
 
 /// A request, whole. `None`: longer than the protocol can say.
@@ -182,32 +204,45 @@ fn partition(item: &mut Reader<'_>, version: i16) -> Result<Partition, Garbled> 
     Ok(partition)
 }
 
-/// Of a topic's settings, one.
-pub(super) fn describe_configs(topic: &str, setting: &str, writer: &mut Writer) {
-    writer.i32(1).i8(RESOURCE_TOPIC).text(topic).i32(1).text(setting).i8(0);
+/// Of all settings of a topic: a list of some is what few clients send, and not every broker reads it.
+pub(super) fn describe_configs(topic: &str, writer: &mut Writer) {
+    writer.i32(1).i8(RESOURCE_TOPIC).text(topic).i32(-1).i8(0);
 }
 
-/// Error code and value of the first setting that is told.
-pub(super) fn describe_configs_answer(reader: &mut Reader<'_>, _: i16) -> Result<(i16, String), Garbled> {
+/// Names and values. `None`: we may not know them.
+pub(super) fn describe_configs_answer(
+    reader: &mut Reader<'_>,
+    _: i16,
+) -> Result<Option<Vec<(String, String)>>, Garbled> {
     let _throttle = reader.i32()?;
     let told = reader.list(|item| {
         let code = item.i16()?;
         let _said = (item.text()?, item.i8()?, item.text()?);
-        let values = item.list(|item| {
-            let _name = item.text()?;
-            let value = item.text()?.to_owned();
-            let _more = (item.i8()?, item.i8()?, item.i8()?);
-            let _synonyms = item.list(|item| Ok((item.text()?, item.text()?, item.i8()?)).map(drop))?;
-            Ok(value)
-        })?;
-        Ok((code, values.into_iter().next().unwrap_or_default()))
+        Ok((code, item.list(setting)?))
     })?;
-    told.into_iter().next().ok_or(Garbled)
+    let (code, settings) = told.into_iter().next().ok_or(Garbled)?;
+    Ok((code == 0).then_some(settings))
 }
 
-/// Without a transaction.
-pub(super) fn init_producer_id(writer: &mut Writer) {
-    writer.i16(-1).i32(i32::MAX);
+fn setting(item: &mut Reader<'_>) -> Result<(String, String), Garbled> {
+    let setting = (item.text()?.to_owned(), item.text()?.to_owned());
+    let _more = (item.i8()?, item.i8()?, item.i8()?);
+    let _synonyms = item.list(|item| Ok((item.text()?, item.text()?, item.i8()?)).map(drop))?;
+    Ok(setting)
+}
+
+/// Without a transaction, and of nobody yet.
+pub(super) fn init_producer_id(version: i16, writer: &mut Writer) {
+    if version < FLEXIBLE_FROM {
+        writer.i16(-1).i32(i32::MAX);
+        return;
+    }
+    // A compact text that is null has a length of 0.
+    writer.i8(0).i32(i32::MAX);
+    if version >= 3 {
+        writer.i64(-1).i16(-1);
+    }
+    writer.no_tags();
 }
 
 /// Who a producer is to the brokers.
@@ -290,6 +325,7 @@ mod tests {
             let _ = metadata_answer(&mut reader(), version);
             let _ = describe_configs_answer(&mut reader(), version);
             let _ = init_producer_id_answer(&mut reader(), version);
+            let _ = answers(&mut reader(), &INIT_PRODUCER_ID, version);
             let _ = produce_answer(&mut reader(), version);
         }
 

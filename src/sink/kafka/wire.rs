@@ -1,4 +1,5 @@
-//! Kafka's bytes: whole numbers, texts and lists, as they stand in requests and answers before "flexible" versions.
+//! Kafka's bytes: whole numbers, texts and lists, as they stand in requests and answers before "flexible" versions, and what those add to
+//! the one kind of request that is spoken so.
 //!
 //! What comes from the network is read without trusting a single length in it: a list grows as its items are read, and a text is a part of what
 //! is there. So a frame costs no more than a small multiple of its own bytes, whatever it says.
@@ -56,6 +57,28 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
+    /// Past tagged fields, of which none is known here.
+    pub(super) fn tags(&mut self) -> Result<(), Garbled> {
+        for _ in 0..self.uvarint()? {
+            let _tag = self.uvarint()?;
+            let length = self.uvarint()?;
+            self.take(usize::try_from(length).map_err(|_| Garbled)?)?;
+        }
+        Ok(())
+    }
+
+    fn uvarint(&mut self) -> Result<u32, Garbled> {
+        let mut value = 0;
+        for shift in [0, 7, 14, 21, 28] {
+            let [byte] = self.array()?;
+            value |= u32::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(Garbled)
+    }
+
     fn take(&mut self, count: usize) -> Result<&'a [u8], Garbled> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(Garbled)?;
         self.rest = rest;
@@ -100,6 +123,11 @@ impl Writer {
         self.i32(i32::try_from(bytes.len()).unwrap_or(i32::MAX)).raw(bytes)
     }
 
+    /// An end without tagged fields.
+    pub(super) fn no_tags(&mut self) -> &mut Self {
+        self.i8(0)
+    }
+
     pub(super) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
@@ -137,6 +165,14 @@ mod tests {
         assert_eq!(Reader::new(b"\x00\x01\xff").text(), Err(Garbled));
         assert_eq!(Reader::new(b"\x7f\xff\xff\xffab").bytes(), Err(Garbled));
         assert_eq!(Reader::new(b"\xff\xff\xff\xff").bytes(), Ok(&b""[..]));
+    }
+
+    #[test]
+    fn tagged_fields_are_passed_over() {
+        let mut reader = Reader::new(b"\x02\x00\x01a\x81\x01\x02bc\x07");
+        assert_eq!((reader.tags(), reader.i8()), (Ok(()), Ok(7)));
+        assert_eq!(Reader::new(b"\xff\xff\xff\xff\xff").tags(), Err(Garbled));
+        assert_eq!(Reader::new(b"\xff\xff\xff\xff\x0f\x00\x00").tags(), Err(Garbled));
     }
 
     /// Of the encoding's own description: 0, -1, 1, -2, then the ends of 32 bits.

@@ -79,6 +79,8 @@ pub struct Rules {
     /// The highest version of Produce.
     pub produce_most: i16,
     pub init_code: i16,
+    /// The highest version of InitProducerId.
+    pub init_most: i16,
 }
 
 impl Default for Rules {
@@ -95,6 +97,7 @@ impl Default for Rules {
             lifetime_ms: 0,
             produce_most: 13,
             init_code: 0,
+            init_most: 5,
         }
     }
 }
@@ -328,6 +331,7 @@ impl Broker {
         }
         let most = |key: ApiKey| match key {
             ApiKey::Produce => self.shared.rules.lock().unwrap().produce_most,
+            ApiKey::InitProducerId => self.shared.rules.lock().unwrap().init_most,
             key => key.valid_versions().max,
         };
         if !(key.valid_versions().min..=most(key)).contains(&version) {
@@ -369,12 +373,13 @@ impl Broker {
                 let request: DescribeConfigsRequest = whole(&mut frame, version)?;
                 let asked = &request.resources[0];
                 assert_eq!((asked.resource_type, &*asked.resource_name), (2, TOPIC));
-                let names = asked.configuration_keys.clone().unwrap();
+                assert_eq!(asked.configuration_keys, None);
                 let policy = self.shared.rules.lock().unwrap().cleanup_policy;
-                let config = DescribeConfigsResourceResult::default().with_name(names[0].clone());
+                let other = DescribeConfigsResourceResult::default().with_name("compression.type".into());
+                let config = DescribeConfigsResourceResult::default().with_name("cleanup.policy".into());
                 let config = config.with_value(Some(policy.into()));
                 let result = DescribeConfigsResult::default().with_resource_type(2).with_resource_name(TOPIC.into());
-                let result = result.with_configs(vec![config]);
+                let result = result.with_configs(vec![other, config]);
                 reply(number, version, &DescribeConfigsResponse::default().with_results(vec![result]))
             }
             ApiKey::Produce => self.produce(number, version, whole(&mut frame, version)?, fault),
