@@ -36,6 +36,8 @@ const ANSWER_MAX_BYTES: usize = 4 << 20;
 const CLIENT: &str = "sealtrail";
 /// Mechanisms of a broker that are told.
 const MECHANISMS_TOLD: usize = 8;
+/// RFC 4422, 3.1: a mechanism's name.
+const MECHANISM_MAX_BYTES: usize = 20;
 
 /// A broker's host and port.
 pub(super) type Address = (String, u16);
@@ -255,7 +257,10 @@ impl Connection {
         const UNSUPPORTED: i16 = 33;
         let read = |reader: &mut Reader<'_>, version| {
             let (code, known) = messages::sasl_handshake_answer(reader, version)?;
-            let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let is_name = |name: &&str| {
+                name.len() <= MECHANISM_MAX_BYTES
+                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            };
             let known: Vec<_> = known.into_iter().filter(is_name).take(MECHANISMS_TOLD).map(str::to_owned).collect();
             Ok((code, known.join(", ")))
         };
