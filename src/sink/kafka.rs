@@ -308,6 +308,8 @@ impl State {
         self.not_before = if throttle >= THROTTLE_TOLD_MIN { Instant::now().checked_add(throttle) } else { None };
         let (name, meaning) = meaning(produced.code);
         let why = leader.connection.named(&format!("answered Produce with {name}"));
+        // Of lines that were never sent before it cannot be true, and a yes would lose them.
+        let meaning = if meaning == Meaning::Had && sent.doubtful.is_none() { Meaning::Anew } else { meaning };
         match meaning {
             Meaning::None | Meaning::Had => {
                 self.leader = Some(leader);

@@ -134,6 +134,17 @@ mod tests {
         assert!(!expected.is(b"e=invalid-proof") && !expected.is(b""));
     }
 
+    /// The same exchange with the longer hash, for which no RFC has an example: proof and signature are what Python's `hashlib` and `hmac` make of it.
+    #[test]
+    fn with_the_longer_hash_it_is_what_another_implementation_makes() {
+        let (second, expected) = Scram::new(Hash::Sha512, "user", "pencil", NONCE).second(FIRST).unwrap();
+        let proof = second.split_once(",p=").unwrap().1;
+        assert_eq!(proof, "gMGXRcevScNtxZ6/8lQYpGtnsNAc3mGcmNomv+xnoOMw+3R2xNJdMNnzMlTN8PPC6wdp6dybEmDYXYTxwnYPJQ==");
+        assert!(
+            expected.is(b"v=ZQnYEgWQMFmmsM8aQMF0nDDCy/AgCzkwk8CmMZYcMg0vSVlKDanekLtifDSeVGT4+5ZxXnJq199RVG2rR7N7Zw==")
+        );
+    }
+
     #[test]
     fn a_broker_that_does_not_go_on_with_our_nonce_or_asks_for_too_much_is_no_broker() {
         let scram = Scram::new(Hash::Sha512, "user", "pencil", NONCE);
