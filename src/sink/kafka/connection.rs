@@ -190,9 +190,9 @@ impl Connection {
 
     async fn ask_for_versions(&mut self) -> Result<(), Trouble> {
         let (code, versions) = self.ask(&messages::API_VERSIONS, |_, _| {}, Versions::read).await?;
-        let told = self.well(Step::Answer, "ApiVersions", code)?;
+        self.well(Step::Answer, "ApiVersions", code)?;
         self.versions = versions;
-        Ok(told)
+        Ok(())
     }
 
     async fn log_in(&mut self, login: &Login) -> Result<(), Trouble> {
@@ -218,7 +218,8 @@ impl Connection {
         let hash = match mechanism {
             SaslMechanism::Plain => {
                 let answer = self.log_in_with(format!("\0{username}\0{password}").as_bytes()).await?;
-                return self.logged_in(&answer);
+                self.logged_in(&answer);
+                return Ok(());
             }
             SaslMechanism::ScramSha256 => Hash::Sha256,
             SaslMechanism::ScramSha512 => Hash::Sha512,
@@ -237,7 +238,8 @@ impl Connection {
         if !expected.is(&answer.token) {
             return Err(self.no_login("does not prove that it knows the password"));
         }
-        self.logged_in(&answer)
+        self.logged_in(&answer);
+        Ok(())
     }
 
     /// RFC 7628, 3.1. A broker that takes the token has nothing to say; one that does not says why, which may quote it.
@@ -250,7 +252,8 @@ impl Connection {
                 "check what the token is for (`oauth2.scope`, `oauth2.audience`), and whose tokens the brokers take";
             return Err(authenticate(Refusal::stop(self.named("does not take the token"), hint)));
         }
-        self.logged_in(&answer)
+        self.logged_in(&answer);
+        Ok(())
     }
 
     async fn choose(&mut self, mechanism: &str) -> Result<(), Trouble> {
@@ -285,10 +288,10 @@ impl Connection {
     }
 
     /// A broker that lets a login expire ends the connection: it is left a tenth of the time before that.
-    fn logged_in(&mut self, answer: &LoginStep) -> Result<(), Trouble> {
+    fn logged_in(&mut self, answer: &LoginStep) {
         let lifetime = u64::try_from(answer.lifetime_ms).ok().filter(|lifetime| *lifetime > 0);
-        self.until = lifetime.and_then(|lifetime| Instant::now().checked_add(Duration::from_millis(lifetime / 10 * 9)));
-        Ok(())
+        let rest = lifetime.map(|lifetime| Duration::from_millis(lifetime / 10 * 9));
+        self.until = rest.and_then(|rest| Instant::now().checked_add(rest));
     }
 
     /// Whether an answer's code says that all is well.

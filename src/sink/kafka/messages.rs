@@ -227,7 +227,7 @@ pub(super) fn describe_configs_answer(
 fn setting(item: &mut Reader<'_>) -> Result<(String, String), Garbled> {
     let setting = (item.text()?.to_owned(), item.text()?.to_owned());
     let _more = (item.i8()?, item.i8()?, item.i8()?);
-    let _synonyms = item.list(|item| Ok((item.text()?, item.text()?, item.i8()?)).map(drop))?;
+    let _synonyms = item.list(|item| Ok((item.text()?, item.text()?, item.i8()?)))?;
     Ok(setting)
 }
 
