@@ -116,6 +116,9 @@ pub struct Kept {
     pub compression: Compression,
 }
 
+/// Batches that were taken, as their first and last number.
+type Batches = VecDeque<(i32, i32)>;
+
 #[derive(Default)]
 pub struct Shared {
     pub rules: Mutex<Rules>,
@@ -127,8 +130,8 @@ pub struct Shared {
     pub wrong: Mutex<Vec<String>>,
     pub connections: AtomicUsize,
     pub logins: AtomicUsize,
-    /// By producer and partition: the batches remembered, as first and last number.
-    remembered: Mutex<BTreeMap<(i64, i32), VecDeque<(i32, i32)>>>,
+    /// By producer and partition.
+    remembered: Mutex<BTreeMap<(i64, i32), Batches>>,
     producers: Mutex<i64>,
 }
 
