@@ -190,6 +190,8 @@ fn a_token_is_read_from_a_file_without_its_newline() {
     assert_warned(&syslog("transport = \"tcp\""), "tcp to logs.example: records travel in the clear");
     assert_warned(&syslog("transport = \"udp\""), "nobody can tell which");
     assert_warned(&syslog(""), "never say that they have a line");
+    let kafka = "type = \"kafka\"\nbrokers = [\"[::1]:9092\", \"kafka.example:9092\"]\ntopic = \"audit\"\ntransport = \"tcp\"\n";
+    assert_warned(&lines(kafka), "tcp to kafka.example: records");
     assert_warned(&lines("type = \"stdout\""), "never say that they have a line");
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");

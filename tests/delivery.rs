@@ -17,6 +17,8 @@ mod elasticsearch;
 mod far;
 #[path = "delivery/http.rs"]
 mod http;
+#[path = "delivery/kafka.rs"]
+mod kafka;
 #[path = "delivery/loki.rs"]
 mod loki;
 #[path = "delivery/oauth2.rs"]

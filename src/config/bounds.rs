@@ -90,6 +90,15 @@ pub(super) const SENTINEL_BATCH_BYTES: Bound<u64> = Bound { least: 4 * KIB, defa
 /// Google takes 4 MB at once, and a line is half as long again in base64; what is more is sent in halves.
 pub(super) const SECOPS_BATCH_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: MIB, most: 3 * MIB };
 
+/// Brokers take batches of 1 MB, compressed (`message.max.bytes`), and beside a line key and headers have their place; what is more is sent in halves.
+pub(super) const KAFKA_BATCH_BYTES: Bound<u64> = Bound { least: 4 * KIB, default: 768 * KIB, most: 16 * MIB };
+
+/// Kafka's own limit of a topic's name.
+pub(super) const TOPIC_NAME_MAX_BYTES: usize = 249;
+
+/// Clusters of Kafka have no more partitions than this in all.
+pub(super) const PARTITION_MAX: u64 = 1_000_000;
+
 /// A request that takes longer has failed.
 pub(super) const TIMEOUT: Bound<Duration> = millis(100, 30_000, 600_000);
 

@@ -25,6 +25,7 @@ mod datadog;
 mod file;
 mod gcs;
 mod http;
+mod kafka;
 mod objects;
 mod loki;
 pub(super) mod oauth2;
@@ -84,6 +85,7 @@ pub(super) const TYPES: &[Type] = &[
     datadog::TYPE,
     sentinel::TYPE,
     secops::TYPE,
+    kafka::TYPE,
 ];
 
 /// Its keys, read; nothing filled in of those that all types share.
@@ -121,6 +123,7 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
     let title = section.title().to_owned();
     let folder = section.value_span("path");
     let mut lines = Choice::default();
+    let in_flight = section.value_span("in_flight");
     let kind = match chosen {
         Some(chosen) => {
             section.allow(chosen.of_lines());
@@ -139,6 +142,10 @@ pub(super) fn read(mut section: Section<'_, '_>) -> DestinationTable {
             None
         }
     };
+    if let (Some(DestinationKind::Kafka(_)), Some(span), 2..) = (&kind, in_flight, lines.in_flight) {
+        let hint = "leave it out; raise batch_max_bytes where the way is long".to_owned();
+        section.wrong(span, Some("in_flight"), "kafka takes one batch at a time, in order", Some(hint));
+    }
     let files = section.context().take_files();
     section.end(chosen.map_or("", |chosen| chosen.name));
     DestinationTable { title, name, required, rate_limit, lag_max, choice: lines, kind, folder, files }
@@ -242,6 +249,7 @@ pub(super) fn rows(destination: &DestinationPlan, shown: &Shown<'_>) -> Vec<Row>
         DestinationKind::Datadog(datadog) => datadog::rows(datadog, shown),
         DestinationKind::Sentinel(sentinel) => sentinel::rows(sentinel, shown),
         DestinationKind::Secops(secops) => secops::rows(secops, shown),
+        DestinationKind::Kafka(kafka) => kafka::rows(kafka, shown),
     };
     let takes_lines = TYPES.iter().any(|one| one.name == destination.kind.name() && one.takes_lines);
     let choice = takes_lines.then(|| choice_rows(&destination.choice));

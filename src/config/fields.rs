@@ -356,6 +356,17 @@ pub(super) fn index(section: &mut Section<'_, '_>) -> Option<String> {
     None
 }
 
+/// `host:port`; an IPv6 address stands in brackets.
+pub(super) fn host_and_port(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return inner.parse::<std::net::Ipv6Addr>().is_ok().then(|| (inner.to_owned(), port));
+    }
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (!host.is_empty() && host.chars().all(valid)).then(|| (host.to_owned(), port))
+}
+
 /// A string that is not empty.
 pub(super) fn filled(section: &mut Section<'_, '_>, key: &str) -> Option<String> {
     let text = section.text(key)?;
@@ -481,6 +492,45 @@ pub(super) fn tags(section: &mut Section<'_, '_>) -> Vec<String> {
     at_most(section, KEY, span, tags)
 }
 
+/// Hosts and ports, one at least.
+pub(super) fn brokers(section: &mut Section<'_, '_>) -> Vec<(String, u16)> {
+    const KEY: &str = "brokers";
+    let Some(list) = section.list(KEY) else { return Vec::new() };
+    let span = list.span;
+    let mut brokers = Vec::new();
+    for text in &list.value {
+        match host_and_port(&text.value.value) {
+            Some(broker) => brokers.push(broker),
+            None => {
+                let hint = "a host and a port, such as \"kafka-1.example:9093\" or \"[2001:db8::7]:9093\"".to_owned();
+                let message = format!("{:?} is no broker", text.value.written);
+                section.wrong(text.span.clone(), Some(KEY), message, Some(hint));
+            }
+        }
+    }
+    if list.value.is_empty() {
+        section.wrong(span, Some(KEY), "is empty", Some("brokers = [\"kafka-1.example:9093\"]".to_owned()));
+        return Vec::new();
+    }
+    at_most(section, KEY, span, brokers)
+}
+
+/// As Kafka allows it.
+pub(super) fn topic(section: &mut Section<'_, '_>) -> Option<String> {
+    let text = section.text("topic")?;
+    let name = &text.value.value;
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=bounds::TOPIC_NAME_MAX_BYTES).contains(&name.len())
+        && name.chars().all(valid)
+        && !matches!(name.as_str(), "." | "..")
+    {
+        return Some(text.value.value);
+    }
+    let hint = format!("1 to {} letters, digits, dots, underscores and dashes", bounds::TOPIC_NAME_MAX_BYTES);
+    section.wrong(text.span, Some("topic"), format!("{:?} cannot be a topic", text.value.written), Some(hint));
+    None
+}
+
 /// A host's name, which becomes a part of a URL.
 pub(super) fn host_name(section: &mut Section<'_, '_>, key: &str, hint: &str) -> Option<String> {
     let valid =
@@ -534,4 +584,21 @@ const OWN_HEADERS: &[&str] = &[
 pub(super) fn looks_secret(name: &str) -> bool {
     let words = ["auth", "token", "secret", "password", "passwd", "cookie", "credential", "key", "signature"];
     words.iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        let found = |text| host_and_port(text);
+        assert_eq!(found("logs.example:6514"), Some(("logs.example".to_owned(), 6514)));
+        assert_eq!(found("[::1]:514"), Some(("::1".to_owned(), 514)));
+        for wrong in
+            ["logs.example", "logs.example:", "logs.example:0", ":6514", "::1:514", "tls://a:6514", "[a]:1", "a:65536"]
+        {
+            assert_eq!(found(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -82,8 +82,8 @@ pub const ONLY: &[&str] = &["categories", "admin", "sources", "databases", "user
 /// Names that the documentation of later releases uses: said so, instead of a guess at a spelling. There is none now.
 const LATER: &[(&str, &str)] = &[];
 
-/// Destination types of later releases.
-pub(super) const LATER_TYPES: &[&str] = &["kafka"];
+/// Destination types of later releases. There is none now.
+pub(super) const LATER_TYPES: &[&str] = &[];
 
 /// Every key by its full name, destinations' by type: `agent.name`, `destination(http).tls.ca_file`.
 pub fn all() -> Vec<String> {

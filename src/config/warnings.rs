@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::destination::DANGER;
-use super::plan::{DestinationKind, DestinationPlan, Plan, SourcePlan, Transport};
+use super::plan::{DestinationKind, DestinationPlan, KafkaLogin, Plan, SourcePlan, Transport};
 use super::{Matches, Reading};
 use crate::clock;
 use crate::host::is_loopback;
@@ -39,6 +39,7 @@ pub fn warnings(reading: &Reading, found: &[Matches]) -> Vec<Warning> {
         warnings.extend(about_any_certificate(destination));
         warnings.extend(about_plain_http(destination));
         warnings.extend(about_plain_syslog(destination));
+        warnings.extend(about_plain_kafka(destination));
         warnings.extend(about_secret_files(reading, index, destination));
     }
     warnings
@@ -149,6 +150,10 @@ fn token_url(destination: &DestinationPlan) -> Option<(&str, &str)> {
     let oauth2 = match &destination.kind {
         DestinationKind::Http(http) => http.oauth2.as_ref()?,
         DestinationKind::Sentinel(sentinel) => &sentinel.oauth2,
+        DestinationKind::Kafka(kafka) => match &kafka.login {
+            KafkaLogin::Token(oauth2) => oauth2,
+            KafkaLogin::Nobody | KafkaLogin::Password { .. } => return None,
+        },
         _ => return None,
     };
     Some(("oauth2 token_url", oauth2.token_url.as_str()))
@@ -167,7 +172,10 @@ fn destination_url(destination: &DestinationPlan) -> Option<(&str, &str)> {
         DestinationKind::Secops(secops) => ("url", secops.url.as_deref()?),
         DestinationKind::SplunkHec(hec) => ("url", hec.url.as_str()),
         DestinationKind::Elasticsearch(elastic) => ("url", elastic.url.as_str()),
-        DestinationKind::File(_) | DestinationKind::Stdout(_) | DestinationKind::Syslog(_) => return None,
+        DestinationKind::File(_)
+        | DestinationKind::Stdout(_)
+        | DestinationKind::Syslog(_)
+        | DestinationKind::Kafka(_) => return None,
     })
 }
 
@@ -186,6 +194,15 @@ fn about_plain_syslog(destination: &DestinationPlan) -> Option<Warning> {
             warning(about("transport"), message, "use \"tls\"")
         }),
     }
+}
+
+fn about_plain_kafka(destination: &DestinationPlan) -> Option<Warning> {
+    let DestinationKind::Kafka(kafka) = &destination.kind else { return None };
+    let (host, _) = kafka.brokers.iter().find(|(host, _)| !is_loopback(host))?;
+    (kafka.transport != Transport::Tls).then(|| {
+        let message = format!("tcp to {host}: records, and passwords of mechanism = \"PLAIN\", travel in the clear");
+        warning(format!("[[destination]] {} transport", destination.name), message, "use \"tls\"")
+    })
 }
 
 /// None of these says that it has a line.

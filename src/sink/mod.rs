@@ -19,6 +19,7 @@ pub mod datadog;
 pub mod file;
 pub mod gcs;
 pub mod http;
+pub mod kafka;
 mod keys;
 pub mod line;
 mod object;
@@ -330,6 +331,9 @@ pub fn open(destination: &DestinationPlan, agent: &AgentPlan, disk: &Arc<dyn Dis
         }
         DestinationKind::Sentinel(plan) => Box::new(sentinel::SentinelSink::new(plan, destination.choice.schema)?),
         DestinationKind::Secops(plan) => Box::new(secops::SecopsSink::new(plan, destination.choice.schema)?),
+        DestinationKind::Kafka(plan) => {
+            Box::new(kafka::KafkaSink::new(plan, destination.choice.schema, &agent.origin)?)
+        }
     })
 }
 

@@ -108,15 +108,13 @@ impl Tokens {
 
     /// What an answer means to a request that `bearer` was sent with, where its protocol says `refusal`.
     pub(super) fn refused(&self, bearer: &Bearer, status: StatusCode, refusal: Refusal) -> Refusal {
-        if status != StatusCode::UNAUTHORIZED {
-            return refusal;
-        }
+        if status == StatusCode::UNAUTHORIZED { self.denied(bearer, refusal) } else { refusal }
+    }
+
+    /// The same, of a protocol without statuses that does not let `bearer` in.
+    pub(super) fn denied(&self, bearer: &Bearer, refusal: Refusal) -> Refusal {
         *self.lock() = None;
-        if bearer.is_new {
-            refusal
-        } else {
-            Refusal::later("answered 401 to a token that it took before: fetching another")
-        }
+        if bearer.is_new { refusal } else { Refusal::later("refused a token that it took before: fetching another") }
     }
 
     /// A token, for a probe.
@@ -147,6 +145,11 @@ impl Tokens {
 }
 
 impl Bearer {
+    /// `Bearer …`.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.value.to_str().ok()
+    }
+
     /// Put into a request's headers.
     pub(super) fn put_into(&self, headers: &mut HeaderMap) {
         headers.insert(AUTHORIZATION, self.value.clone());

@@ -1,4 +1,5 @@
-//! What all network destinations share about TLS: one crypto provider, whom to trust, and telling a TLS failure from a network failure.
+//! What all network destinations share about TLS: one crypto provider, whom to trust, the client's side of a connection, and telling a TLS failure
+//! from a network failure.
 
 use std::error::Error;
 use std::io;
@@ -180,4 +181,11 @@ fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'st
         Some(inner) => Some(inner),
         None => error.source(),
     }
+}
+
+/// What a receiver's certificate must be for; `key` names the host in the configuration.
+pub(super) fn server_name(host: &str, key: &str) -> Result<ServerName<'static>, Refusal> {
+    ServerName::try_from(host.to_owned()).map_err(|_| {
+        Refusal::stop(format!("the host in `{key}` is no name that a certificate can have"), format!("check `{key}`"))
+    })
 }

@@ -285,7 +285,7 @@ fn encoding(compression: Compression) -> Option<&'static str> {
     }
 }
 
-fn encode(ndjson: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
+pub(super) fn encode(ndjson: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
     match compression {
         Compression::None => Ok(ndjson.to_vec()),
         Compression::Gzip => {

@@ -256,6 +256,23 @@ network_suite!(loki, Far::receiver(Arc::new(Loki::default()), crate::loki::kind)
 network_suite!(datadog, Far::receiver(Arc::new(Datadog::default()), crate::datadog::kind).await);
 network_suite!(sentinel, Far::receiver(Arc::new(Sentinel::new(Endpoint::shared())), crate::sentinel::kind).await);
 network_suite!(secops, Far::receiver(Arc::new(Secops::new(Endpoint::shared())), crate::secops::kind).await);
+// What asks for a front's own record of requests, or for redirects, is HTTP's.
+suite!(
+    kafka,
+    Far::kafka().await,
+    [
+        everything_is_there_as_it_is_in_the_journal,
+        delivery_again_after_a_lost_cursor_is_harmless,
+        a_new_run_goes_on_where_the_last_one_was,
+        a_refusal_of_everything_stops_with_an_alarm_and_heals_without_restart,
+        what_may_pass_is_tried_again_without_an_alarm,
+        a_time_out_before_the_body_was_taken_is_tried_again,
+        a_time_out_after_the_body_was_taken_is_tried_again_and_harmless,
+        a_connection_that_breaks_is_tried_again_and_harmless,
+        a_destination_that_is_down_gets_everything_once_it_is_up,
+        stopping_gives_a_request_up_after_a_grace_and_loses_nothing,
+    ]
+);
 // All but what HTTP lets be tried again: OTLP has a shorter list, which its own tests are about.
 suite!(
     otlp,

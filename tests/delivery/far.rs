@@ -1,6 +1,7 @@
 //! A destination under test: its plan, its far side, and what that holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -14,6 +15,7 @@ use sealtrail::shape::Classify;
 use sealtrail::ship::{self, Pace, Ship};
 use tokio::sync::watch;
 
+use crate::receivers::kafka::{self, Cluster};
 use crate::support::front::{Behind, Fault, Front, Receiver};
 use crate::support::journal::{Journal, lines_of, read};
 use crate::support::s3::{ACCESS_KEY, SECRET_KEY, Server};
@@ -36,6 +38,9 @@ pub enum Far {
     },
     File {
         dir: tempfile::TempDir,
+    },
+    Kafka {
+        cluster: Cluster,
     },
     Http {
         front: Front,
@@ -68,6 +73,10 @@ impl Far {
 
     pub async fn http() -> Self {
         Far::Http { front: Front::start(Behind::Collector, None).await }
+    }
+
+    pub async fn kafka() -> Self {
+        Far::Kafka { cluster: Cluster::start(None).await }
     }
 
     /// The far side of one protocol, over HTTP.
@@ -129,6 +138,7 @@ impl Far {
             }
             Far::Receiver { front, make, .. } => make(&format!("http://{}", front.address)),
             Far::Syslog { .. } => DestinationKind::Syslog(Box::new(self.syslog_plan())),
+            Far::Kafka { cluster } => DestinationKind::Kafka(Box::new(kafka_plan(&cluster.addresses()))),
         }
     }
 
@@ -149,13 +159,14 @@ impl Far {
             Far::Http { front } | Far::S3 { front, .. } | Far::Store { front, .. } | Far::Receiver { front, .. } => {
                 front
             }
-            Far::File { .. } | Far::Syslog { .. } => panic!("this one has no front"),
+            Far::File { .. } | Far::Syslog { .. } | Far::Kafka { .. } => panic!("this one has no front"),
         }
     }
 
     pub fn fail(&mut self, faults: &[Fault]) {
         match self {
             Far::Syslog { wire, .. } => wire.fail(faults),
+            Far::Kafka { cluster } => cluster.fail(faults.iter().map(kafka::Fault::of)),
             _ => self.front().fail(faults),
         }
     }
@@ -164,6 +175,7 @@ impl Far {
     pub async fn down(&mut self) {
         match self {
             Far::Syslog { wire, .. } => wire.down().await,
+            Far::Kafka { cluster } => cluster.down().await,
             _ => self.front().down().await,
         }
     }
@@ -172,6 +184,7 @@ impl Far {
     pub async fn up(&mut self) {
         match self {
             Far::Syslog { wire, .. } => wire.up().await,
+            Far::Kafka { cluster } => cluster.up().await,
             _ => self.front().up().await,
         }
     }
@@ -179,7 +192,7 @@ impl Far {
     /// What must be there by now.
     pub fn wanted(&self, journal: &Journal) -> Vec<String> {
         match self {
-            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } => journal.lines.clone(),
+            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } | Far::Kafka { .. } => journal.lines.clone(),
             _ => journal.closed_lines().to_vec(),
         }
     }
@@ -191,6 +204,7 @@ impl Far {
             Far::Http { front } => front.shared.lines.lock().unwrap().clone(),
             Far::Receiver { receiver, .. } => first_of_each(receiver.lines()),
             Far::Syslog { syslog, .. } => first_of_each(syslog.written()),
+            Far::Kafka { cluster } => first_of_each(cluster.lines()),
             _ => self.segments().await.iter().flat_map(|(_, bytes)| lines_of(bytes)).collect(),
         }
     }
@@ -198,7 +212,7 @@ impl Far {
     /// The segments it holds, by their name or key.
     pub async fn segments(&self) -> Vec<(String, Vec<u8>)> {
         let all: Vec<(String, Vec<u8>)> = match self {
-            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } => Vec::new(),
+            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } | Far::Kafka { .. } => Vec::new(),
             Far::S3 { server, bucket, .. } => server.objects(bucket).await.into_iter().collect(),
             Far::Store { store, bucket, .. } => store.objects(bucket).await.into_iter().collect(),
             Far::File { .. } => folder(self.path()),
@@ -265,6 +279,20 @@ pub fn syslog_plan(syslog: &Syslog, transport: Transport, host: &str, port: u16)
         bom: true,
         confirm: true,
         message_max_bytes: 8192,
+        batch_max_bytes: 400,
+        timeout: TIMEOUT,
+    }
+}
+
+pub fn kafka_plan(brokers: &[SocketAddr]) -> KafkaPlan {
+    KafkaPlan {
+        brokers: brokers.iter().map(|address| ("localhost".to_owned(), address.port())).collect(),
+        topic: kafka::TOPIC.to_owned(),
+        partition: None,
+        transport: Transport::Tcp,
+        tls: TlsPlan::default(),
+        login: KafkaLogin::Nobody,
+        compression: Compression::Gzip,
         batch_max_bytes: 400,
         timeout: TIMEOUT,
     }

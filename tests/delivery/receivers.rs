@@ -2,6 +2,8 @@
 
 #[path = "receivers/datadog.rs"]
 pub mod datadog;
+#[path = "receivers/kafka.rs"]
+pub mod kafka;
 #[path = "receivers/loki.rs"]
 pub mod loki;
 #[path = "receivers/otlp.rs"]

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{TLS_WITH_CLIENT, Type, batch_max_bytes, timeout, tls, tls_row};
 use crate::config::bounds;
+use crate::config::fields::host_and_port;
 use crate::config::plan::{DestinationKind, SyslogFormat, SyslogPlan, Transport};
 use crate::config::section::Section;
 use crate::config::show::{Row, Shown, row};
@@ -77,7 +78,6 @@ fn read(section: &mut Section<'_, '_>) -> Option<DestinationKind> {
     address.map(|_| DestinationKind::Syslog(Box::new(plan)))
 }
 
-/// `host:port`; an IPv6 address stands in brackets.
 fn address(section: &mut Section<'_, '_>) -> Option<(String, u16)> {
     let text = section.text("address")?;
     if let Some(found) = host_and_port(&text.value.value) {
@@ -86,16 +86,6 @@ fn address(section: &mut Section<'_, '_>) -> Option<(String, u16)> {
     let hint = "a host and a port, such as \"logs.example:6514\" or \"[2001:db8::7]:6514\"".to_owned();
     section.wrong(text.span, Some("address"), format!("{:?} is no address", text.value.written), Some(hint));
     None
-}
-
-fn host_and_port(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port = port.parse().ok().filter(|port| *port != 0)?;
-    if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        return inner.parse::<std::net::Ipv6Addr>().is_ok().then(|| (inner.to_owned(), port));
-    }
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    (!host.is_empty() && host.chars().all(valid)).then(|| (host.to_owned(), port))
 }
 
 fn only_over_tls(section: &Section<'_, '_>, transport: Transport) {
@@ -154,21 +144,4 @@ pub(super) fn rows(plan: &SyslogPlan, shown: &Shown<'_>) -> Vec<Row> {
         row("batch_max_bytes", json!(show_size(plan.batch_max_bytes as u64))),
         row("timeout", json!(show_duration(plan.timeout))),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_a_host_and_a_port() {
-        let found = |text| host_and_port(text);
-        assert_eq!(found("logs.example:6514"), Some(("logs.example".to_owned(), 6514)));
-        assert_eq!(found("[::1]:514"), Some(("::1".to_owned(), 514)));
-        for wrong in
-            ["logs.example", "logs.example:", "logs.example:0", ":6514", "::1:514", "tls://a:6514", "[a]:1", "a:65536"]
-        {
-            assert_eq!(found(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -30,7 +30,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::message::Messages;
 use crate::config::plan::{SyslogPlan, TlsPlan, Transport};
-use crate::sink::tls::{chain, client_config, hint, tls_failure};
+use crate::sink::tls::{chain, client_config, hint, server_name, tls_failure};
 use crate::sink::{ProbeError, Probed, Refusal, Step};
 
 /// A name that does not resolve, a connection that is not made, and a handshake that is not done by then will not be.
@@ -75,7 +75,9 @@ impl Connector {
     /// Reads the certificates; connects to nothing.
     pub(super) fn new(plan: &SyslogPlan) -> Result<Self, Refusal> {
         let tls = match plan.transport {
-            Transport::Tls => Some((TlsConnector::from(Arc::new(config(&plan.tls)?)), server_name(&plan.host)?)),
+            Transport::Tls => {
+                Some((TlsConnector::from(Arc::new(config(&plan.tls)?)), server_name(&plan.host, "address")?))
+            }
             Transport::Tcp | Transport::Udp => None,
         };
         Ok(Connector {
@@ -310,11 +312,6 @@ const NO_CLOSE_NOTIFY: &str = "the receiver ended the connection without `close_
 
 const TLS_HINT: &str =
     "check `tls.ca_file` (who signed the receiver's certificate), the host in `address`, and the client certificate";
-
-fn server_name(host: &str) -> Result<ServerName<'static>, Refusal> {
-    ServerName::try_from(host.to_owned())
-        .map_err(|_| Refusal::stop("the host in `address` is no name that a certificate can have", "check `address`"))
-}
 
 fn config(plan: &TlsPlan) -> Result<ClientConfig, Refusal> {
     let mut config = client_config(plan)?;
