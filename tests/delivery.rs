@@ -3,8 +3,26 @@
 
 mod support;
 
+// What the tests of the whole program stand on as well: each uses its part of it.
+#[allow(dead_code)]
+#[path = "e2e/csvlog.rs"]
+mod csvlog;
+#[allow(dead_code)]
+#[path = "e2e/host.rs"]
+mod host;
+#[allow(dead_code)]
+#[path = "e2e/trail.rs"]
+mod trail;
+#[allow(dead_code)]
+#[path = "e2e/writer.rs"]
+mod writer;
+
 #[path = "delivery/aws.rs"]
 mod aws;
+#[path = "delivery/books.rs"]
+mod books;
+#[path = "delivery/chaos.rs"]
+mod chaos;
 #[path = "delivery/conformance.rs"]
 mod conformance;
 #[path = "delivery/couriers.rs"]
@@ -17,12 +35,16 @@ mod elasticsearch;
 mod far;
 #[path = "delivery/http.rs"]
 mod http;
+#[path = "delivery/killed.rs"]
+mod killed;
 #[path = "delivery/loki.rs"]
 mod loki;
 #[path = "delivery/oauth2.rs"]
 mod oauth2;
 #[path = "delivery/otlp.rs"]
 mod otlp;
+#[path = "delivery/process.rs"]
+mod process;
 #[path = "delivery/receivers.rs"]
 mod receivers;
 #[path = "delivery/objects.rs"]
@@ -41,3 +63,5 @@ mod templates;
 mod stdout;
 #[path = "delivery/syslog.rs"]
 mod syslog;
+#[path = "delivery/types.rs"]
+mod types;

@@ -14,6 +14,7 @@ use sealtrail::shape::Classify;
 use sealtrail::ship::{self, Pace, Ship};
 use tokio::sync::watch;
 
+use crate::process::Ear;
 use crate::support::front::{Behind, Fault, Front, Receiver};
 use crate::support::journal::{Journal, lines_of, read};
 use crate::support::s3::{ACCESS_KEY, SECRET_KEY, Server};
@@ -55,6 +56,10 @@ pub enum Far {
         front: Front,
         receiver: Arc<dyn Receiver>,
         make: MakeKind,
+    },
+    /// What reads the agent's standard output.
+    Stdout {
+        ear: Arc<Ear>,
     },
 }
 
@@ -129,6 +134,7 @@ impl Far {
             }
             Far::Receiver { front, make, .. } => make(&format!("http://{}", front.address)),
             Far::Syslog { .. } => DestinationKind::Syslog(Box::new(self.syslog_plan())),
+            Far::Stdout { .. } => panic!("the program has one standard output: only a process of its own writes to it"),
         }
     }
 
@@ -149,7 +155,7 @@ impl Far {
             Far::Http { front } | Far::S3 { front, .. } | Far::Store { front, .. } | Far::Receiver { front, .. } => {
                 front
             }
-            Far::File { .. } | Far::Syslog { .. } => panic!("this one has no front"),
+            Far::File { .. } | Far::Syslog { .. } | Far::Stdout { .. } => panic!("this one has no front"),
         }
     }
 
@@ -157,6 +163,14 @@ impl Far {
         match self {
             Far::Syslog { wire, .. } => wire.fail(faults),
             _ => self.front().fail(faults),
+        }
+    }
+
+    /// What happens to everything from now on; `None` when it is well.
+    pub fn be(&mut self, state: Option<Fault>) {
+        match self {
+            Far::Syslog { wire, .. } => wire.be(state),
+            _ => self.front().be(state),
         }
     }
 
@@ -179,18 +193,32 @@ impl Far {
     /// What must be there by now.
     pub fn wanted(&self, journal: &Journal) -> Vec<String> {
         match self {
-            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } => journal.lines.clone(),
+            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } | Far::Stdout { .. } => journal.lines.clone(),
             _ => journal.closed_lines().to_vec(),
         }
+    }
+
+    /// Whether it takes lines and not segments.
+    pub fn takes_lines(&self) -> bool {
+        matches!(self, Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } | Far::Stdout { .. })
     }
 
     /// The lines it holds, in the order in which it holds them. A protocol that cannot tell a second delivery from a first holds some twice: by
     /// their ids they are one.
     pub async fn lines(&self) -> Vec<String> {
         match self {
+            Far::Receiver { .. } | Far::Syslog { .. } | Far::Stdout { .. } => first_of_each(self.taken().await),
+            _ => self.taken().await,
+        }
+    }
+
+    /// The same, with those that it holds twice.
+    pub async fn taken(&self) -> Vec<String> {
+        match self {
             Far::Http { front } => front.shared.lines.lock().unwrap().clone(),
-            Far::Receiver { receiver, .. } => first_of_each(receiver.lines()),
-            Far::Syslog { syslog, .. } => first_of_each(syslog.written()),
+            Far::Receiver { receiver, .. } => receiver.lines(),
+            Far::Syslog { syslog, .. } => syslog.written(),
+            Far::Stdout { ear } => ear.lines(),
             _ => self.segments().await.iter().flat_map(|(_, bytes)| lines_of(bytes)).collect(),
         }
     }
@@ -198,7 +226,7 @@ impl Far {
     /// The segments it holds, by their name or key.
     pub async fn segments(&self) -> Vec<(String, Vec<u8>)> {
         let all: Vec<(String, Vec<u8>)> = match self {
-            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } => Vec::new(),
+            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } | Far::Stdout { .. } => Vec::new(),
             Far::S3 { server, bucket, .. } => server.objects(bucket).await.into_iter().collect(),
             Far::Store { store, bucket, .. } => store.objects(bucket).await.into_iter().collect(),
             Far::File { .. } => folder(self.path()),

@@ -10,11 +10,10 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::collector::Collector;
-use crate::crash::assert_complete;
 use crate::host::{Agent, Host, seed};
 use crate::s3::{ACCESS_KEY, BUCKET, Door, Kind, S3, SECRET_KEY};
 use crate::trail::{self, Trail};
-use crate::writer::Writer;
+use crate::writer::{Writer, assert_complete};
 
 /// Rounds of an agent's run with the far side going and coming back; `SEALTRAIL_DESTINATION_ROUNDS` asks for more.
 fn rounds() -> usize {
