@@ -21,7 +21,7 @@ use crate::types::{Side, Trouble, Type};
 const SHORT: Duration = Duration::from_secs(45);
 const SEED: u64 = 210;
 const ROWS_PER_S: u64 = 45;
-const SEAL: &str = "interval = \"200ms\"\nsegment_max_bytes = \"256KiB\"\nsegment_max_age = \"2s\"";
+const SEAL: &str = "interval = \"500ms\"\nsegment_max_bytes = \"256KiB\"\nsegment_max_age = \"2s\"";
 
 const TROUBLE_MS: std::ops::Range<u64> = 1_500..4_500;
 /// A trouble lasts until the agent has met it, but no longer than this: an archive may have nothing to do with it for a while.
@@ -45,7 +45,7 @@ async fn all_destinations_fail_in_turn_while_the_agent_is_killed_and_nothing_is_
     for of in Type::ALL {
         sides.push(of.open(host.dir()).await);
     }
-    host.configure_with(SEAL, &source(&host), &sides.iter().map(|side| side.table(false)).collect::<String>());
+    host.configure_with(SEAL, &source(&host), &sides.iter().map(|side| side.table()).collect::<String>());
     let ear = sides.iter().find_map(|side| match &side.far {
         Far::Stdout { ear } => Some(Arc::clone(ear)),
         _ => None,

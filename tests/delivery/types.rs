@@ -168,11 +168,10 @@ impl Side {
         Side { secret: Some(secret), ..self }
     }
 
-    /// Its table. Requests are given up after two seconds; with `small`, batches are the smallest there are.
-    pub fn table(&self, small: bool) -> String {
+    /// Its table. Requests are given up after two seconds.
+    pub fn table(&self) -> String {
         let timeout = if matches!(self.far, Far::File { .. }) { "" } else { "timeout = \"2s\"\n" };
-        let batch = if small && self.far.takes_lines() { "batch_max_bytes = \"4KiB\"\n" } else { "" };
-        format!("[[destination]]\nname = \"{}\"\n{}\n{timeout}{batch}\n", self.name, self.keys)
+        format!("[[destination]]\nname = \"{}\"\n{}\n{timeout}\n", self.name, self.keys)
     }
 
     /// In which ways it can fail.
@@ -286,7 +285,7 @@ async fn azure_blob(folder: &Path) -> Side {
 }
 
 async fn splunk_hec(folder: &Path) -> Side {
-    let (far, url) = received(Hec::acknowledging(2), crate::splunk_hec::acknowledged).await;
+    let (far, url) = received(Hec::acknowledging(1), crate::splunk_hec::acknowledged).await;
     let file = folder.join("splunk.token");
     let keys = format!(
         "url = \"{url}\"\ntoken_file = \"{}\"\nindex = \"audit\"\nacknowledgement = true\nacknowledgement_timeout = \"2s\"",

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,11 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+
+use super::place::Place;
 
 /// What happens to one request that carries data.
 #[derive(Debug, Clone, Copy)]
@@ -142,15 +144,15 @@ pub struct Front {
     pub shared: Arc<Shared>,
     behind: Behind,
     tls: Option<TlsAcceptor>,
+    place: Place,
     task: Option<JoinHandle<()>>,
 }
 
 impl Front {
     pub async fn start(behind: Behind, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut front =
-            Front { address: listener.local_addr().unwrap(), shared: Arc::default(), behind, tls, task: None };
-        front.serve(listener);
+        let place = Place::take(Ipv4Addr::LOCALHOST.into());
+        let mut front = Front { address: place.address, shared: Arc::default(), behind, tls, place, task: None };
+        front.serve();
         front
     }
 
@@ -177,11 +179,11 @@ impl Front {
 
     /// Listens again where it did.
     pub async fn up(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        self.serve(listener);
+        self.serve();
     }
 
-    fn serve(&mut self, listener: TcpListener) {
+    fn serve(&mut self) {
+        let listener = self.place.listen();
         let (shared, behind, tls) = (Arc::clone(&self.shared), self.behind.clone(), self.tls.clone());
         self.task = Some(tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();

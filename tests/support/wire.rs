@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::front::{Fault, kill9, kill9_at_answer};
+use super::place::Place;
 
 /// So many bytes of a connection get through before it breaks: more than a TLS client's first message, less than any batch of the suite.
 const BROKEN_AFTER_BYTES: u64 = 400;
@@ -25,17 +26,17 @@ pub struct Wire {
     /// How many connections were made.
     pub connections: Arc<Mutex<usize>>,
     behind: SocketAddr,
+    place: Place,
     task: Option<JoinHandle<()>>,
 }
 
 impl Wire {
     /// Listens on a free port of `ip`.
     pub async fn start(ip: IpAddr, behind: SocketAddr) -> Self {
-        let listener = TcpListener::bind((ip, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let place = Place::take(ip);
         let (faults, state, connections) = (Arc::default(), Arc::default(), Arc::default());
-        let mut wire = Wire { address, faults, state, connections, behind, task: None };
-        wire.serve(listener);
+        let mut wire = Wire { address: place.address, faults, state, connections, behind, place, task: None };
+        wire.serve();
         wire
     }
 
@@ -63,11 +64,11 @@ impl Wire {
 
     /// Listens again where it did.
     pub async fn up(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        self.serve(listener);
+        self.serve();
     }
 
-    fn serve(&mut self, listener: TcpListener) {
+    fn serve(&mut self) {
+        let listener = self.place.listen();
         let (faults, state) = (Arc::clone(&self.faults), Arc::clone(&self.state));
         let (counted, behind) = (Arc::clone(&self.connections), self.behind);
         self.task = Some(tokio::spawn(async move {
