@@ -120,6 +120,8 @@ async fn trouble_in_turn(sides: &mut [Side], said: &mut Said, mut rng: Rng, unti
             if lists[index].is_empty() {
                 lists[index] = sides[index].troubles().to_vec();
                 rng.shuffle(&mut lists[index]);
+                // What is no failure comes last: in a short run everybody shall have failed.
+                lists[index].sort_by_key(|trouble| *trouble != Trouble::Slow);
             }
             now.push((index, lists[index].pop().unwrap()));
         }

@@ -250,6 +250,36 @@ impl Far {
     }
 }
 
+/// The same destination with batches of a MiB, and with all the time that it needs on a slow machine.
+pub fn at_ease(mut kind: DestinationKind) -> DestinationKind {
+    macro_rules! batches {
+        ($plan:expr) => {{
+            $plan.batch_max_bytes = 1 << 20;
+            $plan.timeout = PATIENCE;
+        }};
+    }
+    match &mut kind {
+        DestinationKind::File(_) => {}
+        DestinationKind::S3(plan) => plan.timeout = PATIENCE,
+        DestinationKind::Gcs(plan) => plan.timeout = PATIENCE,
+        DestinationKind::AzureBlob(plan) => plan.timeout = PATIENCE,
+        DestinationKind::Http(plan) => batches!(plan),
+        DestinationKind::SplunkHec(plan) => {
+            plan.acknowledgement_timeout = PATIENCE;
+            batches!(plan);
+        }
+        DestinationKind::Elasticsearch(plan) => batches!(plan),
+        DestinationKind::Stdout(plan) => batches!(plan),
+        DestinationKind::Syslog(plan) => batches!(plan),
+        DestinationKind::Otlp(plan) => batches!(plan),
+        DestinationKind::Loki(plan) => batches!(plan),
+        DestinationKind::Datadog(plan) => batches!(plan),
+        DestinationKind::Sentinel(plan) => batches!(plan),
+        DestinationKind::Secops(plan) => batches!(plan),
+    }
+    kind
+}
+
 fn first_of_each(lines: Vec<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     lines.into_iter().filter(|line| seen.insert(line.clone())).collect()
