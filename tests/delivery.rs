@@ -47,6 +47,8 @@ mod otlp;
 mod process;
 #[path = "delivery/receivers.rs"]
 mod receivers;
+#[path = "delivery/refused.rs"]
+mod refused;
 #[path = "delivery/objects.rs"]
 mod objects;
 #[path = "delivery/s3.rs"]

@@ -64,7 +64,7 @@ impl FeedError {
 pub(crate) enum Given<'a> {
     /// One segment.
     Segment(Segment<'a>),
-    /// Batches that follow each other, at least one: as many as may be under way at a time, and no more than the block has.
+    /// Batches that follow each other, at least one: as many as may be under way at a time, and no more than there are.
     Lines(Vec<Lines<'a>>),
 }
 
@@ -91,9 +91,15 @@ impl Feed {
     ) -> Self {
         let journal = journal.to_owned();
         let kind = match takes {
-            Takes::Lines { batch_max_bytes } => {
-                Kind::Lines(LineFeed { disk, journal, next_line, batch_max_bytes, in_flight, place: None })
-            }
+            Takes::Lines { batch_max_bytes } => Kind::Lines(LineFeed {
+                disk,
+                journal,
+                next_line,
+                batch_max_bytes,
+                in_flight,
+                place: None,
+                pieces: Vec::new(),
+            }),
             Takes::Segments => Kind::Segments(SegmentFeed { disk, journal, next_line, current: None }),
         };
         Feed { origin: origin.to_owned(), kind }
@@ -118,6 +124,8 @@ struct LineFeed {
     in_flight: usize,
     /// `None` until there is something to read, and between segments.
     place: Option<Place>,
+    /// What was handed out last.
+    pieces: Vec<Piece>,
 }
 
 /// A place in one segment: a block, and how far it was handed out.
@@ -140,28 +148,50 @@ impl LineFeed {
         if self.next_line == head.lines {
             return Ok(None);
         }
-        let mut ranges = Vec::with_capacity(self.in_flight);
-        while ranges.is_empty() {
-            while ranges.len() < self.in_flight.max(1)
+        let most = self.in_flight.max(1);
+        let mut pieces: Vec<Piece> = Vec::with_capacity(most);
+        loop {
+            while pieces.len() < most
                 && let Some(range) = self.cut()
             {
                 let first = std::mem::replace(&mut self.next_line, range.last + 1);
-                ranges.push((first, range));
+                pieces.push(Piece { first, range, held: None });
             }
-            if ranges.is_empty() && !self.next_block(head).await? {
-                return Ok(None);
+            if pieces.len() == most {
+                break;
+            }
+            // The next block takes this one's place. Blocks are small where they come often: each is a batch, and they are to be under way together.
+            self.hold(&mut pieces);
+            match self.next_block(head).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                // What stands before it goes first.
+                Err(_) if !pieces.is_empty() => break,
+                Err(error) => return Err(error),
             }
         }
-        let Some(place) = &self.place else { return Ok(None) };
-        let bytes = &place.reader.block().bytes;
-        let lines = ranges.into_iter().map(|(first, range)| Lines {
+        if pieces.is_empty() {
+            return Ok(None);
+        }
+        self.pieces = pieces;
+        let block = self.place.as_ref().map_or(&[][..], |place| place.reader.block().bytes);
+        let lines = self.pieces.iter().map(|Piece { first, range, held }| Lines {
             origin,
-            first,
+            first: *first,
             last: range.last,
-            ndjson: &bytes[range.from..range.to],
+            ndjson: held.as_deref().unwrap_or_else(|| &block[range.from..range.to]),
             numbers: None,
         });
         Ok(Some(lines.collect()))
+    }
+
+    /// Keeps the bytes of pieces of the block that is read.
+    fn hold(&self, pieces: &mut [Piece]) {
+        let Some(place) = &self.place else { return };
+        let block = place.reader.block().bytes;
+        for Piece { range, held, .. } in pieces.iter_mut().filter(|piece| piece.held.is_none()) {
+            *held = Some(block[range.from..range.to].to_vec());
+        }
     }
 
     /// Cuts the block that is read, up to the first piece that has something from `next_line` on.
@@ -219,6 +249,14 @@ impl LineFeed {
             None => Err(FeedError::Missing { wanted: first }),
         }
     }
+}
+
+/// A batch.
+struct Piece {
+    first: u64,
+    range: Range,
+    /// Its bytes, where the block that it was cut from is no longer the one that is read.
+    held: Option<Vec<u8>>,
 }
 
 /// A piece of the block that is read.

@@ -100,13 +100,22 @@ pub async fn assert_sound(host: &Host, sides: &[Side], written: &[Written]) {
             fs::write(path, bytes).unwrap();
         }
         let verified = host.verify_path(copy.path());
-        assert_eq!(verified.status.code(), Some(0), "{}: {}{}", side.name, text(&verified.stdout), text(&verified.stderr));
+        assert_eq!(
+            verified.status.code(),
+            Some(0),
+            "{}: {}{}",
+            side.name,
+            text(&verified.stdout),
+            text(&verified.stderr)
+        );
     }
     assert_eq!(dead_letters(host), Vec::<String>::new(), "dead letters");
 }
 
 fn dead_letters(host: &Host) -> Vec<String> {
-    let folder = |path: &Path| fs::read_dir(path).map_or_else(|_| Vec::new(), |all| all.map(|one| one.unwrap().path()).collect());
+    let folder = |path: &Path| {
+        fs::read_dir(path).map_or_else(|_| Vec::new(), |all| all.map(|one| one.unwrap().path()).collect())
+    };
     let letters = folder(&host.state().join("dead-letter")).into_iter().flat_map(|path| folder(&path));
     letters.map(|path| path.display().to_string()).collect()
 }

@@ -190,7 +190,14 @@ async fn a_trail_much_larger_than_a_batch_arrives_and_lines_without_room_are_kep
     for _ in 0..3 {
         journal.block(2_500);
         let begin = journal.lines.len();
-        journal.block_of(LARGE.iter().flat_map(|bytes| [0, *bytes]).enumerate().map(|(at, bytes)| large(begin + at, bytes)).collect());
+        journal.block_of(
+            LARGE
+                .iter()
+                .flat_map(|bytes| [0, *bytes])
+                .enumerate()
+                .map(|(at, bytes)| large(begin + at, bytes))
+                .collect(),
+        );
         journal.close();
     }
     let kind = at_ease(far.kind());
@@ -198,7 +205,8 @@ async fn a_trail_much_larger_than_a_batch_arrives_and_lines_without_room_are_kep
     let run = Run::start(&journal, vec![kind]);
     let all = journal.lines.len() as u64;
     run.until("delivered", |health| health.next_line.load(Relaxed) >= all && health.problem.get().is_none()).await;
-    let (without_room, with_room): (Vec<String>, Vec<String>) = journal.lines.iter().cloned().partition(|line| line.len() > room);
+    let (without_room, with_room): (Vec<String>, Vec<String>) =
+        journal.lines.iter().cloned().partition(|line| line.len() > room);
     assert_eq!(run.one().dead_letters.load(Relaxed), without_room.len() as u64);
     assert_eq!(run.one().lines_delivered.load(Relaxed), with_room.len() as u64);
     run.stop().await;

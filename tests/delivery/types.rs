@@ -19,6 +19,7 @@ use crate::receivers::secops::{FORWARDER, INSTANCE, LOG_TYPE, Secops};
 use crate::receivers::sentinel::{RULE, STREAM, Sentinel};
 use crate::receivers::splunk_hec::{Hec, TOKEN};
 use crate::receivers::tokens::{CLIENT_ID, CLIENT_SECRET, EMAIL, Endpoint, PRIVATE_KEY};
+use crate::support::certs::Certs;
 use crate::support::front::{Fault, Front, Receiver};
 use crate::support::s3::{ACCESS_KEY, SECRET_KEY, Server};
 use crate::support::stores::{ACCOUNT, ACCOUNT_KEY, Store};
@@ -109,6 +110,10 @@ impl Type {
     }
 }
 
+/// A token that is asked for, and another.
+const RIGHT: &str = "r1ght-t0ken";
+const WRONG: &str = "wr0ng-t0ken";
+
 /// One destination of the real program.
 pub struct Side {
     /// The destination's name.
@@ -116,6 +121,8 @@ pub struct Side {
     pub far: Far,
     /// Its keys, but for its name.
     keys: String,
+    /// Its `tls`, where that is no part of the keys.
+    tls: String,
     /// What shows the far side who we are.
     secret: Option<SecretFile>,
     /// A line that comes twice is there once.
@@ -154,7 +161,7 @@ impl Side {
     /// `keys` are those of its type, a line each.
     fn of(of: Type, far: Far, keys: &str) -> Self {
         let keys = format!("type = \"{}\"\n{keys}", type_of(of.name()));
-        Side { name: of.name(), far, keys, secret: None, once: false }
+        Side { name: of.name(), far, keys, tls: String::new(), secret: None, once: false }
     }
 
     /// A second delivery of a line leaves nothing.
@@ -171,7 +178,24 @@ impl Side {
     /// Its table. Requests are given up after two seconds.
     pub fn table(&self) -> String {
         let timeout = if matches!(self.far, Far::File { .. }) { "" } else { "timeout = \"2s\"\n" };
-        format!("[[destination]]\nname = \"{}\"\n{}\n{timeout}\n", self.name, self.keys)
+        format!("[[destination]]\nname = \"{}\"\n{}\n{timeout}{}\n", self.name, self.keys, self.tls)
+    }
+
+    /// It speaks TLS from now on, with a certificate that an authority has signed.
+    pub async fn secure(&mut self, certs: &Certs) {
+        let front = self.far.front();
+        front.secure(certs.acceptor(false)).await;
+        self.keys = self.keys.replace(&format!("http://{}", front.address), &format!("https://{}", front.address));
+    }
+
+    /// The agent trusts this authority and no other.
+    pub fn trust(&mut self, certs: &Certs) {
+        self.tls = format!("tls = {{ ca_file = \"{}\" }}\n", certs.path("ca.pem").display());
+    }
+
+    /// What may be told to nobody.
+    pub fn secrets(&self) -> Vec<&str> {
+        self.secret.iter().flat_map(|secret| [secret.right.as_str(), secret.wrong.as_str()]).collect()
     }
 
     /// In which ways it can fail.
@@ -249,10 +273,10 @@ fn file() -> Side {
 
 async fn http(folder: &Path) -> Side {
     let mut far = Far::http().await;
-    *far.front().shared.token.lock().unwrap() = Some("right".to_owned());
+    *far.front().shared.token.lock().unwrap() = Some(RIGHT.to_owned());
     let file = folder.join("http.token");
     let keys = format!("url = \"{}/in\"\ntoken_file = \"{}\"", url(&mut far), file.display());
-    Side::of(Type::Http, far, &keys).once().secret(file, "right", "wrong")
+    Side::of(Type::Http, far, &keys).once().secret(file, RIGHT, WRONG)
 }
 
 async fn s3(folder: &Path) -> Side {
@@ -269,8 +293,7 @@ async fn gcs() -> Side {
     let mut far = Far::store(Store::Gcs).await;
     let (url, bucket) = (url(&mut far), bucket(&far));
     let nobody = Path::new("tests/delivery/gcs-nobody.json").canonicalize().unwrap();
-    let keys =
-        format!("bucket = \"{bucket}\"\nendpoint = \"{url}\"\ncredentials_file = \"{}\"", nobody.display());
+    let keys = format!("bucket = \"{bucket}\"\nendpoint = \"{url}\"\ncredentials_file = \"{}\"", nobody.display());
     Side::of(Type::Gcs, far, &keys).once()
 }
 
@@ -288,7 +311,7 @@ async fn splunk_hec(folder: &Path) -> Side {
     let (far, url) = received(Hec::acknowledging(1), crate::splunk_hec::acknowledged).await;
     let file = folder.join("splunk.token");
     let keys = format!(
-        "url = \"{url}\"\ntoken_file = \"{}\"\nindex = \"audit\"\nacknowledgement = true\nacknowledgement_timeout = \"2s\"",
+        "url = \"{url}\"\ntoken_file = \"{}\"\nindex = \"audit\"\nacknowledgement = true\nacknowledgement_timeout = \"2s\"\nin_flight = 4",
         file.display()
     );
     Side::of(Type::SplunkHec, far, &keys).secret(file, TOKEN, "99999999-2222-3333-4444-555555555555")
@@ -298,7 +321,7 @@ async fn elasticsearch(folder: &Path) -> Side {
     let (far, url) = received(Cluster::elasticsearch(BASIC), crate::elasticsearch::by_password).await;
     let file = folder.join("elastic.password");
     let keys = format!("url = \"{url}\"\nusername = \"elastic\"\npassword_file = \"{}\"", file.display());
-    Side::of(Type::Elasticsearch, far, &keys).once().secret(file, "s3cret", "secret")
+    Side::of(Type::Elasticsearch, far, &keys).once().secret(file, "s3cret", WRONG)
 }
 
 async fn opensearch(folder: &Path) -> Side {
@@ -331,28 +354,31 @@ async fn syslog(of: Type, program: Program, transport: Transport) -> Side {
 
 async fn otlp(folder: &Path) -> Side {
     let otlp = Otlp::default();
-    *otlp.token.lock().unwrap() = Some("right");
+    *otlp.token.lock().unwrap() = Some(RIGHT);
     let (far, url) = received(otlp, crate::otlp::kind).await;
     let file = folder.join("otlp.token");
     Side::of(Type::Otlp, far, &format!("url = \"{url}\"\ntoken_file = \"{}\"", file.display()))
-        .secret(file, "right", "wrong")
+        .secret(file, RIGHT, WRONG)
 }
 
 async fn loki(folder: &Path) -> Side {
     let loki = Loki::default();
-    loki.rules.lock().unwrap().authorization = Some("Bearer right");
+    loki.rules.lock().unwrap().authorization = Some("Bearer r1ght-t0ken");
     let (far, url) = received(loki, crate::loki::kind).await;
     let file = folder.join("loki.token");
     Side::of(Type::Loki, far, &format!("url = \"{url}\"\ntoken_file = \"{}\"", file.display()))
         .once()
-        .secret(file, "right", "wrong")
+        .secret(file, RIGHT, WRONG)
 }
 
 async fn datadog(folder: &Path) -> Side {
     let (far, url) = received(Datadog::default(), crate::datadog::kind).await;
     let file = folder.join("datadog.key");
-    Side::of(Type::Datadog, far, &format!("url = \"{url}\"\napi_key_file = \"{}\"", file.display()))
-        .secret(file, API_KEY, "ffffffffffffffffffffffffffffffff")
+    Side::of(Type::Datadog, far, &format!("url = \"{url}\"\napi_key_file = \"{}\"", file.display())).secret(
+        file,
+        API_KEY,
+        "ffffffffffffffffffffffffffffffff",
+    )
 }
 
 async fn sentinel(folder: &Path) -> Side {
@@ -406,7 +432,8 @@ fn every_type_that_the_configuration_knows_is_here() {
     let host = crate::host::Host::empty();
     host.configure("", "[[destination]]\nname = \"x\"\n");
     let said = crate::host::text(&host.ask("check", &[]).stderr);
-    let known = said.split_once("type is one of: ").and_then(|(_, rest)| rest.lines().next()).expect("a hint with all types");
+    let known =
+        said.split_once("type is one of: ").and_then(|(_, rest)| rest.lines().next()).expect("a hint with all types");
     let known: BTreeSet<&str> = known.split(", ").collect();
     assert_eq!(Type::ALL.map(|of| type_of(of.name())).into_iter().collect::<BTreeSet<_>>(), known);
 }

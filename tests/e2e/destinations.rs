@@ -40,6 +40,37 @@ fn a_collector_that_comes_and_goes_has_every_line_at_least_once() {
 }
 
 #[test]
+fn a_required_destination_whose_filter_takes_no_event_gets_the_agents_own_lines_and_lets_segments_go() {
+    let collector = Collector::start();
+    let host = Host::empty();
+    let http = format!(
+        "[[destination]]\nname = \"collector\"\ntype = \"http\"\nurl = \"{}\"\nonly = {{ users = [\"nobody\"] }}\ncheckpoints = false\n",
+        collector.url()
+    );
+    host.configure_with("interval = \"20ms\"\nsegment_max_bytes = \"8KiB\"", &host.source("pg", "*.csv", ""), &http);
+    let config = fs::read_to_string(host.config()).unwrap();
+    fs::write(host.config(), config.replacen("[agent]\n", "[agent]\njournal_max_bytes = \"64KiB\"\n", 1)).unwrap();
+    let mut agent = host.run();
+    let mut writer = Writer::new(&host.log(), 7);
+    // Rows of four times what the journal may hold.
+    for _ in 0..350 {
+        writer.append_random();
+        thread::sleep(Duration::from_millis(2));
+    }
+    agent.wait_settled();
+    let status = host.status().unwrap();
+    assert_eq!(status["sources"][0]["rows_sealed"], 350);
+    assert!(status["destinations"][0]["lines_left_out"].as_u64().unwrap() >= 350, "{status:#}");
+    let oldest = trail::segments(&host.journal()).remove(0);
+    assert!(!oldest.ends_with("00000000000000000000.ndjson.zst"), "nothing was deleted");
+    let lines = collector.lines();
+    assert!(!lines.is_empty(), "that the agent has started is for everybody");
+    for line in lines {
+        assert!(line.contains("\"type\":\"agent\"") && !line.contains("\"action\":\"SEAL\""), "{line}");
+    }
+}
+
+#[test]
 fn s3s_fs_stopped_and_started_has_every_segment_byte_for_byte() {
     let server = RefCell::new(S3::start(Kind::S3s));
     let address = server.borrow().address();

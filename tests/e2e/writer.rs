@@ -45,6 +45,7 @@ impl Writer {
     }
 
     /// One whose large statements are not larger than some 13 KB.
+    #[allow(dead_code)] // The delivery suite's.
     pub fn of_moderate_rows(dir: &Path, seed: u64) -> Self {
         Writer { repeats_max: REPEATS_MAX / 60, ..Writer::new(dir, seed) }
     }

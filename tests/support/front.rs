@@ -169,6 +169,13 @@ impl Front {
         self.shared.seen.lock().unwrap().clone()
     }
 
+    /// Speaks TLS from now on, at the same address.
+    pub async fn secure(&mut self, tls: TlsAcceptor) {
+        self.down().await;
+        self.tls = Some(tls);
+        self.up().await;
+    }
+
     /// Nobody listens any more; open connections break.
     pub async fn down(&mut self) {
         if let Some(task) = self.task.take() {
