@@ -71,6 +71,10 @@ pub async fn account(side: &Side, trail: &[String]) -> Account {
         tokio::time::sleep(Duration::from_millis(100)).await;
         taken = side.far.taken().await;
     }
+    if matches!(side.far, Far::Stdout { .. }) {
+        // A write that is given up ends the line that it stands in, which comes whole after that.
+        taken.retain(|line| wanted.contains(line) || !begins_one_of(line, &wanted));
+    }
     let mut times: BTreeMap<&String, usize> = BTreeMap::new();
     taken.iter().for_each(|line| *times.entry(line).or_default() += 1);
     Account {
@@ -81,6 +85,10 @@ pub async fn account(side: &Side, trail: &[String]) -> Account {
         unknown: times.keys().filter(|line| !wanted.contains(**line)).map(|line| (*line).clone()).collect(),
         once: side.once,
     }
+}
+
+fn begins_one_of(text: &String, lines: &BTreeSet<&String>) -> bool {
+    lines.range(text..).next().is_some_and(|line| line.starts_with(text.as_str()))
 }
 
 fn lacks(taken: &[String], wanted: &BTreeSet<&String>) -> bool {
