@@ -1,5 +1,5 @@
 //! Delivery: one conformance suite that every destination passes, and what each promises beyond it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod support;
 

@@ -88,7 +88,7 @@ pub async fn account(side: &Side, trail: &[String]) -> Account {
 }
 
 fn begins_one_of(text: &String, lines: &BTreeSet<&String>) -> bool {
-    lines.range(text..).next().is_some_and(|line| line.starts_with(text.as_str()))
+    lines.range::<String, _>(text..).next().is_some_and(|line| line.starts_with(text.as_str()))
 }
 
 fn lacks(taken: &[String], wanted: &BTreeSet<&String>) -> bool {
