@@ -12,11 +12,12 @@ export PATH := $(TOOLS)/bin:$(PATH)
 DENY_VERSION := 0.20.2
 TIME ?= 60
 SEEDS ?= 20000
+SEED ?= $(shell echo $$RANDOM)
 MINUTES ?= 30
 # bash has a variable of that name, but make has not.
 SECONDS ?= 120
 
-.PHONY: help demo test lint advisories bench sim sim-mutants oracle live soak limits fuzz tools deny-tool
+.PHONY: help demo test lint advisories bench sim sim-mutants oracle live soak chaos limits fuzz tools deny-tool
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -68,6 +69,9 @@ soak: ## run for MINUTES with faults on every side, then compare; figures and gr
 	@packaging/install-packages.sh test
 	cargo build --release --locked --package sealtrail
 	bench/soak.py --minutes $(MINUTES)
+
+chaos: tools ## all destinations fail in turn for TIME seconds while the agent is killed, then everything is counted: make chaos TIME=1200 SEED=7
+	SEALTRAIL_CHAOS_SECONDS=$(TIME) SEALTRAIL_TEST_SEED=$(SEED) cargo test --release --locked --test delivery -- chaos:: --nocapture
 
 limits: ## memory and freshness at the limits: sessions, files, huge rows, backlogs; needs 15 GB of disk and ten minutes
 	@packaging/install-packages.sh test

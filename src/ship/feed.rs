@@ -81,7 +81,7 @@ pub(crate) enum Next<'a> {
 pub(crate) enum Given<'a> {
     /// One segment.
     Segment(Segment<'a>),
-    /// Batches that follow each other, at least one: as many as may be under way at a time, and no more than the block has.
+    /// Batches that follow each other, at least one: as many as may be under way at a time, and no more than there are.
     Lines(Vec<Lines<'a>>),
 }
 
@@ -118,7 +118,15 @@ impl Feed {
         let kind = match takes {
             Takes::Lines { batch_max_bytes } => {
                 let limits = Limits { bytes: batch_max_bytes, choice: choice.clone() };
-                Kind::Lines(Box::new(LineFeed { disk, journal, next_line, limits, place: None, due: None }))
+                Kind::Lines(Box::new(LineFeed {
+                    disk,
+                    journal,
+                    next_line,
+                    limits,
+                    place: None,
+                    due: None,
+                    pieces: Vec::new(),
+                }))
             }
             Takes::Segments => Kind::Segments(SegmentFeed { disk, journal, next_line, current: None }),
         };
@@ -148,6 +156,16 @@ struct LineFeed {
     place: Option<Place>,
     /// The first line of the batch that waits for more, and until when, by the boot clock.
     due: Option<(u64, u64)>,
+    /// What was handed out last.
+    pieces: Vec<Piece>,
+}
+
+/// A batch.
+struct Piece {
+    first: u64,
+    range: Range,
+    /// Its bytes, where what it was cut from is no longer what is read.
+    held: Option<Vec<u8>>,
 }
 
 /// Where a batch ends.
@@ -199,41 +217,61 @@ impl LineFeed {
         if self.next_line == head.lines {
             return Ok(Next::Nothing);
         }
-        let mut ranges = self.cut(false);
-        while ranges.is_empty() {
-            if self.next_block(head).await? {
-                ranges = self.cut(false);
-                continue;
+        let most = self.limits.choice.in_flight.max(1);
+        let mut pieces: Vec<Piece> = Vec::with_capacity(most);
+        loop {
+            self.cut(&mut pieces, most, false);
+            if pieces.len() == most {
+                break;
+            }
+            // The next block takes this one's place. Blocks are small where they come often: each is a batch, and they are to be under way together.
+            self.hold(&mut pieces);
+            match self.next_block(head).await {
+                Ok(true) => continue,
+                // What stands before it goes first.
+                Err(_) if !pieces.is_empty() => break,
+                Err(error) => return Err(error),
+                Ok(false) if !pieces.is_empty() => break,
+                Ok(false) => {}
             }
             match self.wait(now) {
                 None => return Ok(Next::Nothing),
-                Some(Duration::ZERO) => ranges = self.cut(true),
+                Some(Duration::ZERO) => self.cut(&mut pieces, most, true),
                 Some(wait) => return Ok(Next::Wait(wait)),
             }
+            if !pieces.is_empty() {
+                break;
+            }
         }
-        let Some(place) = &self.place else { return Ok(Next::Nothing) };
-        let bytes = place.bytes();
-        let lines = ranges.into_iter().map(|(first, range)| Lines {
+        self.pieces = pieces;
+        let bytes = self.place.as_ref().map_or(&[][..], Place::bytes);
+        let lines = self.pieces.iter().map(|Piece { first, range, held }| Lines {
             origin,
-            first,
+            first: *first,
             last: range.last,
-            ndjson: &bytes[range.from..range.to],
+            ndjson: held.as_deref().unwrap_or_else(|| &bytes[range.from..range.to]),
             numbers: None,
         });
         Ok(Next::Given(Given::Lines(lines.collect())))
     }
 
-    /// Cuts what is read: as many batches as may be under way at a time, each with its first line. `is_due`: the one that waits for more lines goes, too.
-    fn cut(&mut self, is_due: bool) -> Vec<(u64, Range)> {
-        let mut ranges = Vec::with_capacity(self.limits.choice.in_flight);
-        let Some(place) = &mut self.place else { return ranges };
-        while ranges.len() < self.limits.choice.in_flight.max(1)
+    /// Cuts what is read into batches, until there are `most`. `is_due`: the one that waits for more lines goes, too.
+    fn cut(&mut self, pieces: &mut Vec<Piece>, most: usize, is_due: bool) {
+        let Some(place) = &mut self.place else { return };
+        while pieces.len() < most
             && let Some(range) = place.cut(&self.limits, self.next_line, is_due)
         {
             let first = std::mem::replace(&mut self.next_line, range.last + 1);
-            ranges.push((first, range));
+            pieces.push(Piece { first, range, held: None });
         }
-        ranges
+    }
+
+    /// Keeps the bytes of pieces of what is read.
+    fn hold(&self, pieces: &mut [Piece]) {
+        let Some(place) = &self.place else { return };
+        for Piece { range, held, .. } in pieces.iter_mut().filter(|piece| piece.held.is_none()) {
+            *held = Some(place.bytes()[range.from..range.to].to_vec());
+        }
     }
 
     /// How much longer the batch waits that has some lines and may get more; `None` where there is none.

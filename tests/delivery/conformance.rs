@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::elasticsearch::BASIC;
-use sealtrail::config::plan::Transport;
+use sealtrail::config::plan::{DestinationKind, Plan, Transport};
+use sealtrail::ship::lowest_required_cursor;
 
-use crate::far::{Far, Run, TIMEOUT};
+use crate::far::{Far, Run, TIMEOUT, at_ease, plan};
 use crate::receivers::datadog::Datadog;
 use crate::receivers::elasticsearch::{Cluster, Door};
 use crate::receivers::loki::Loki;
@@ -17,7 +18,7 @@ use crate::receivers::sentinel::Sentinel;
 use crate::receivers::splunk_hec::Hec;
 use crate::receivers::tokens::Endpoint;
 use crate::support::front::Fault;
-use crate::support::journal::{Journal, lines_of};
+use crate::support::journal::{Journal, line, lines_of};
 use crate::support::s3::Server;
 use crate::support::stores::Store;
 use crate::support::syslog::Program;
@@ -183,6 +184,122 @@ async fn stopping_gives_a_request_up_after_a_grace_and_loses_nothing(mut far: Fa
     run.stop().await;
 }
 
+/// A trail that is handed over in one go: many times a batch, with lines of up to what a record may have by default among small ones.
+async fn a_trail_much_larger_than_a_batch_arrives_and_lines_without_room_are_kept(mut far: Far) {
+    let mut journal = Journal::new();
+    for _ in 0..3 {
+        journal.block(2_500);
+        let begin = journal.lines.len();
+        journal.block_of(
+            LARGE
+                .iter()
+                .flat_map(|bytes| [0, *bytes])
+                .enumerate()
+                .map(|(at, bytes)| large(begin + at, bytes))
+                .collect(),
+        );
+        journal.close();
+    }
+    let kind = at_ease(far.kind());
+    let room = room(&kind);
+    let run = Run::start(&journal, vec![kind]);
+    let all = journal.lines.len() as u64;
+    run.until("delivered", |health| health.next_line.load(Relaxed) >= all && health.problem.get().is_none()).await;
+    let (without_room, with_room): (Vec<String>, Vec<String>) =
+        journal.lines.iter().cloned().partition(|line| line.len() > room);
+    assert_eq!(run.one().dead_letters.load(Relaxed), without_room.len() as u64);
+    assert_eq!(run.one().lines_delivered.load(Relaxed), with_room.len() as u64);
+    run.stop().await;
+    assert_eq!(dead_letters(&journal), without_room);
+    journal.lines = with_room;
+    far.assert_complete(&journal).await;
+    if far.takes_lines() && !matches!(far, Far::Syslog { .. }) {
+        assert!(far.front().seen().len() > 10, "{} requests", far.front().seen().len());
+    }
+}
+
+/// What a record may have by default, and less.
+const LARGE: [usize; 7] = [4_000, 50_000, 200_000, 300_000, 800_000, 2_000_000, 4 << 20];
+
+fn large(number: usize, bytes: usize) -> String {
+    line(number).replace("\"SELECT\"", &format!("\"SELECT\",\"text\":\"{}\"", "x".repeat(bytes)))
+}
+
+/// So long a line has room with such a destination, as its page says; of [`LARGE`] none is so near that what is put around it would count.
+fn room(kind: &DestinationKind) -> usize {
+    match kind {
+        DestinationKind::Syslog(plan) => plan.message_max_bytes - 1_000,
+        DestinationKind::Datadog(_) | DestinationKind::Sentinel(_) => 900_000,
+        // Base64 makes 4 MB of it.
+        DestinationKind::Secops(_) => 2_900_000,
+        // Loki's own default (`max_line_size`), which the receiver has.
+        DestinationKind::Loki(_) => 256 << 10,
+        _ => usize::MAX,
+    }
+}
+
+fn dead_letters(journal: &Journal) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(journal.state.path().join("dead-letter/d0")) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let letters = paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
+    letters.map(|path| std::fs::read_to_string(path).unwrap().strip_suffix('\n').unwrap().to_owned()).collect()
+}
+
+async fn a_filter_that_takes_nothing_sends_nothing_and_holds_nothing_up(mut far: Far) {
+    for in_flight in [1, 4] {
+        let journal = Journal::filled();
+        // Nothing that is sent would arrive.
+        far.down().await;
+        let run = Run::of(&journal, &permission_changes_only(&journal, &far, in_flight));
+        run.until("passed", |health| health.next_line.load(Relaxed) == 27).await;
+        assert_eq!(run.one().lines_left_out.load(Relaxed), 27);
+        assert_eq!((run.one().lines_delivered.load(Relaxed), run.one().bytes_delivered.load(Relaxed)), (0, 0));
+        assert_eq!((run.one().retries.load(Relaxed), run.one().problem.get()), (0, None), "nothing was tried");
+        assert!(run.one().required && run.ship.delivered());
+        assert_eq!(lowest_required_cursor(&run.health), Some(27), "its segments may go");
+        run.stop().await;
+        assert_eq!(std::fs::read_to_string(journal.cursor("d0")).unwrap(), "{\"next_line\":27}\n");
+        far.up().await;
+        assert_eq!(far.lines().await, [""; 0]);
+    }
+}
+
+async fn a_filter_that_takes_one_line_in_a_thousand_sends_that_one(mut far: Far) {
+    let mut journal = Journal::new();
+    let mut wanted = Vec::new();
+    for hit in [Some(0), Some(617), None, Some(999), None] {
+        let begin = journal.lines.len();
+        let mut lines: Vec<String> = (begin..begin + 1_000).map(line).collect();
+        if let Some(hit) = hit {
+            lines[hit] = lines[hit].replace("\"SELECT\"", "\"GRANT\",\"category\":\"permission_change\"");
+            wanted.push(lines[hit].clone());
+        }
+        journal.block_of(lines);
+    }
+    let run = Run::of(&journal, &permission_changes_only(&journal, &far, 1));
+    run.until("passed", |health| health.next_line.load(Relaxed) == 5_000).await;
+    assert_eq!(run.one().lines_left_out.load(Relaxed), 4_997);
+    assert_eq!(run.one().lines_delivered.load(Relaxed), 3);
+    run.stop().await;
+    journal.lines = wanted;
+    far.assert_complete(&journal).await;
+    match far.kind() {
+        DestinationKind::Syslog(_) => {}
+        DestinationKind::SplunkHec(plan) if plan.acknowledgement => {}
+        _ => assert_eq!(far.front().seen().len(), 3, "a request for each line, and none without one"),
+    }
+}
+
+fn permission_changes_only(journal: &Journal, far: &Far, in_flight: usize) -> Plan {
+    let mut plan = plan(journal, vec![at_ease(far.kind())]);
+    let choice = &mut plan.destinations[0].choice;
+    choice.only.categories = vec!["permission_change".to_owned()];
+    choice.without_checkpoints = true;
+    choice.in_flight = in_flight;
+    plan
+}
+
 /// Writes one test a case for one destination.
 macro_rules! suite {
     ($destination:ident, $far:expr, [$($case:ident),* $(,)?]) => {
@@ -198,9 +315,9 @@ macro_rules! suite {
     };
 }
 
-/// The cases that need a network.
+/// The cases that need a network, and more.
 macro_rules! network_suite {
-    ($destination:ident, $far:expr) => {
+    ($destination:ident, $far:expr $(, $case:ident)*) => {
         suite!(
             $destination,
             $far,
@@ -217,7 +334,21 @@ macro_rules! network_suite {
                 a_redirect_is_not_followed,
                 a_destination_that_is_down_gets_everything_once_it_is_up,
                 stopping_gives_a_request_up_after_a_grace_and_loses_nothing,
+                a_trail_much_larger_than_a_batch_arrives_and_lines_without_room_are_kept,
+                $($case,)*
             ]
+        );
+    };
+}
+
+/// The same, for those that take lines.
+macro_rules! lines_suite {
+    ($destination:ident, $far:expr) => {
+        network_suite!(
+            $destination,
+            $far,
+            a_filter_that_takes_nothing_sends_nothing_and_holds_nothing_up,
+            a_filter_that_takes_one_line_in_a_thousand_sends_that_one
         );
     };
 }
@@ -237,6 +368,9 @@ macro_rules! connection_suite {
                 a_connection_that_breaks_is_tried_again_and_harmless,
                 a_destination_that_is_down_gets_everything_once_it_is_up,
                 stopping_gives_a_request_up_after_a_grace_and_loses_nothing,
+                a_trail_much_larger_than_a_batch_arrives_and_lines_without_room_are_kept,
+                a_filter_that_takes_nothing_sends_nothing_and_holds_nothing_up,
+                a_filter_that_takes_one_line_in_a_thousand_sends_that_one,
             ]
         );
     };
@@ -249,13 +383,14 @@ suite!(
         everything_is_there_as_it_is_in_the_journal,
         delivery_again_after_a_lost_cursor_is_harmless,
         a_new_run_goes_on_where_the_last_one_was,
+        a_trail_much_larger_than_a_batch_arrives_and_lines_without_room_are_kept,
     ]
 );
-network_suite!(http, Far::http().await);
-network_suite!(loki, Far::receiver(Arc::new(Loki::default()), crate::loki::kind).await);
-network_suite!(datadog, Far::receiver(Arc::new(Datadog::default()), crate::datadog::kind).await);
-network_suite!(sentinel, Far::receiver(Arc::new(Sentinel::new(Endpoint::shared())), crate::sentinel::kind).await);
-network_suite!(secops, Far::receiver(Arc::new(Secops::new(Endpoint::shared())), crate::secops::kind).await);
+lines_suite!(http, Far::http().await);
+lines_suite!(loki, Far::receiver(Arc::new(Loki::default()), crate::loki::kind).await);
+lines_suite!(datadog, Far::receiver(Arc::new(Datadog::default()), crate::datadog::kind).await);
+lines_suite!(sentinel, Far::receiver(Arc::new(Sentinel::new(Endpoint::shared())), crate::sentinel::kind).await);
+lines_suite!(secops, Far::receiver(Arc::new(Secops::new(Endpoint::shared())), crate::secops::kind).await);
 // What asks for a front's own record of requests, or for redirects, is HTTP's.
 suite!(
     kafka,
@@ -271,6 +406,9 @@ suite!(
         a_connection_that_breaks_is_tried_again_and_harmless,
         a_destination_that_is_down_gets_everything_once_it_is_up,
         stopping_gives_a_request_up_after_a_grace_and_loses_nothing,
+        a_trail_much_larger_than_a_batch_arrives_and_lines_without_room_are_kept,
+        a_filter_that_takes_nothing_sends_nothing_and_holds_nothing_up,
+        a_filter_that_takes_one_line_in_a_thousand_sends_that_one,
     ]
 );
 // All but what HTTP lets be tried again: OTLP has a shorter list, which its own tests are about.
@@ -289,20 +427,23 @@ suite!(
         a_redirect_is_not_followed,
         a_destination_that_is_down_gets_everything_once_it_is_up,
         stopping_gives_a_request_up_after_a_grace_and_loses_nothing,
+        a_trail_much_larger_than_a_batch_arrives_and_lines_without_room_are_kept,
+        a_filter_that_takes_nothing_sends_nothing_and_holds_nothing_up,
+        a_filter_that_takes_one_line_in_a_thousand_sends_that_one,
     ]
 );
 network_suite!(s3_s3s, Far::s3(Server::S3s).await);
 network_suite!(s3_moto, Far::s3(Server::Moto).await);
-network_suite!(splunk_hec, Far::receiver(Arc::new(Hec::default()), crate::splunk_hec::plain).await);
-network_suite!(
+lines_suite!(splunk_hec, Far::receiver(Arc::new(Hec::default()), crate::splunk_hec::plain).await);
+lines_suite!(
     splunk_hec_acknowledged,
     Far::receiver(Arc::new(Hec::acknowledging(2)), crate::splunk_hec::acknowledged).await
 );
-network_suite!(
+lines_suite!(
     elasticsearch,
     Far::receiver(Arc::new(Cluster::elasticsearch(BASIC)), crate::elasticsearch::by_password).await
 );
-network_suite!(
+lines_suite!(
     opensearch,
     Far::receiver(Arc::new(Cluster::opensearch(Door::Signed("eu-central-1", "es"))), crate::elasticsearch::signed)
         .await

@@ -253,3 +253,44 @@ fn http_in_large_batches(journal: &Journal, far: &mut Far) -> Plan {
     let url = format!("http://{}/in", far.front().address);
     plan(journal, vec![DestinationKind::Http(Box::new(HttpPlan { batch_max_bytes: 1 << 20, ..http_plan(&url) }))])
 }
+
+#[tokio::test]
+async fn with_several_requests_at_a_time_blocks_are_under_way_together() {
+    let (mut journal, mut far) = (Journal::new(), Far::http().await);
+    far.fail(&[Fault::StallBefore]);
+    // A block each, over two segments.
+    for number in 0..12 {
+        journal.block(1);
+        if number == 5 {
+            journal.close();
+        }
+    }
+    let mut plan = plan(&journal, vec![far.kind()]);
+    plan.destinations[0].choice.in_flight = 8;
+    let run = Run::of(&journal, &plan);
+    let begin = Instant::now();
+    while far.lines().await.len() < 7 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "only {} came", far.lines().await.len());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(run.one().next_line.load(Relaxed), 0, "the first is still under way");
+    run.until_delivered(&far, &journal).await;
+    assert_eq!(run.one().lines_delivered.load(Relaxed), 12);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn with_several_requests_at_a_time_what_stands_before_damage_is_delivered() {
+    let (journal, far) = (Journal::filled(), Far::http().await);
+    let path = journal.folder().join("00000000000000000012.ndjson.zst");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.truncate(bytes.len() - 3);
+    std::fs::write(&path, bytes).unwrap();
+    let mut plan = plan(&journal, vec![far.kind()]);
+    plan.destinations[0].choice.in_flight = 16;
+    let run = Run::of(&journal, &plan);
+    run.until("stopped", |health| health.stopped.load(Relaxed)).await;
+    assert_eq!(run.one().next_line.load(Relaxed), 17);
+    assert_eq!(far.lines().await.len(), 17);
+    run.stop().await;
+}

@@ -15,6 +15,7 @@ use sealtrail::shape::Classify;
 use sealtrail::ship::{self, Pace, Ship};
 use tokio::sync::watch;
 
+use crate::process::Ear;
 use crate::receivers::kafka::{self, Cluster};
 use crate::support::front::{Behind, Fault, Front, Receiver};
 use crate::support::journal::{Journal, lines_of, read};
@@ -60,6 +61,10 @@ pub enum Far {
         front: Front,
         receiver: Arc<dyn Receiver>,
         make: MakeKind,
+    },
+    /// What reads the agent's standard output.
+    Stdout {
+        ear: Arc<Ear>,
     },
 }
 
@@ -139,6 +144,7 @@ impl Far {
             Far::Receiver { front, make, .. } => make(&format!("http://{}", front.address)),
             Far::Syslog { .. } => DestinationKind::Syslog(Box::new(self.syslog_plan())),
             Far::Kafka { cluster } => DestinationKind::Kafka(Box::new(kafka_plan(&cluster.addresses()))),
+            Far::Stdout { .. } => panic!("the program has one standard output: only a process of its own writes to it"),
         }
     }
 
@@ -159,7 +165,9 @@ impl Far {
             Far::Http { front } | Far::S3 { front, .. } | Far::Store { front, .. } | Far::Receiver { front, .. } => {
                 front
             }
-            Far::File { .. } | Far::Syslog { .. } | Far::Kafka { .. } => panic!("this one has no front"),
+            Far::File { .. } | Far::Syslog { .. } | Far::Kafka { .. } | Far::Stdout { .. } => {
+                panic!("this one has no front")
+            }
         }
     }
 
@@ -168,6 +176,15 @@ impl Far {
             Far::Syslog { wire, .. } => wire.fail(faults),
             Far::Kafka { cluster } => cluster.fail(faults.iter().map(kafka::Fault::of)),
             _ => self.front().fail(faults),
+        }
+    }
+
+    /// What happens to everything from now on; `None` when it is well.
+    pub fn be(&mut self, state: Option<Fault>) {
+        match self {
+            Far::Syslog { wire, .. } => wire.be(state),
+            Far::Kafka { cluster } => *cluster.shared.state.lock().unwrap() = state.as_ref().map(kafka::Fault::of),
+            _ => self.front().be(state),
         }
     }
 
@@ -192,19 +209,40 @@ impl Far {
     /// What must be there by now.
     pub fn wanted(&self, journal: &Journal) -> Vec<String> {
         match self {
-            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } | Far::Kafka { .. } => journal.lines.clone(),
+            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } | Far::Kafka { .. } | Far::Stdout { .. } => {
+                journal.lines.clone()
+            }
             _ => journal.closed_lines().to_vec(),
         }
+    }
+
+    /// Whether it takes lines and not segments.
+    pub fn takes_lines(&self) -> bool {
+        matches!(
+            self,
+            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } | Far::Kafka { .. } | Far::Stdout { .. }
+        )
     }
 
     /// The lines it holds, in the order in which it holds them. A protocol that cannot tell a second delivery from a first holds some twice: by
     /// their ids they are one.
     pub async fn lines(&self) -> Vec<String> {
         match self {
+            Far::Receiver { .. } | Far::Syslog { .. } | Far::Kafka { .. } | Far::Stdout { .. } => {
+                first_of_each(self.taken().await)
+            }
+            _ => self.taken().await,
+        }
+    }
+
+    /// The same, with those that it holds twice.
+    pub async fn taken(&self) -> Vec<String> {
+        match self {
             Far::Http { front } => front.shared.lines.lock().unwrap().clone(),
-            Far::Receiver { receiver, .. } => first_of_each(receiver.lines()),
-            Far::Syslog { syslog, .. } => first_of_each(syslog.written()),
-            Far::Kafka { cluster } => first_of_each(cluster.lines()),
+            Far::Receiver { receiver, .. } => receiver.lines(),
+            Far::Syslog { syslog, .. } => syslog.written(),
+            Far::Stdout { ear } => ear.lines(),
+            Far::Kafka { cluster } => cluster.lines(),
             _ => self.segments().await.iter().flat_map(|(_, bytes)| lines_of(bytes)).collect(),
         }
     }
@@ -212,7 +250,9 @@ impl Far {
     /// The segments it holds, by their name or key.
     pub async fn segments(&self) -> Vec<(String, Vec<u8>)> {
         let all: Vec<(String, Vec<u8>)> = match self {
-            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } | Far::Kafka { .. } => Vec::new(),
+            Far::Http { .. } | Far::Receiver { .. } | Far::Syslog { .. } | Far::Kafka { .. } | Far::Stdout { .. } => {
+                Vec::new()
+            }
             Far::S3 { server, bucket, .. } => server.objects(bucket).await.into_iter().collect(),
             Far::Store { store, bucket, .. } => store.objects(bucket).await.into_iter().collect(),
             Far::File { .. } => folder(self.path()),
@@ -234,6 +274,37 @@ impl Far {
         let held: BTreeSet<&String> = held.iter().collect();
         assert_eq!(held, wanted.iter().collect(), "the far side has other lines than the journal");
     }
+}
+
+/// The same destination with batches of a MiB, and with all the time that it needs on a slow machine.
+pub fn at_ease(mut kind: DestinationKind) -> DestinationKind {
+    macro_rules! batches {
+        ($plan:expr) => {{
+            $plan.batch_max_bytes = 1 << 20;
+            $plan.timeout = PATIENCE;
+        }};
+    }
+    match &mut kind {
+        DestinationKind::File(_) => {}
+        DestinationKind::S3(plan) => plan.timeout = PATIENCE,
+        DestinationKind::Gcs(plan) => plan.timeout = PATIENCE,
+        DestinationKind::AzureBlob(plan) => plan.timeout = PATIENCE,
+        DestinationKind::Http(plan) => batches!(plan),
+        DestinationKind::SplunkHec(plan) => {
+            plan.acknowledgement_timeout = PATIENCE;
+            batches!(plan);
+        }
+        DestinationKind::Elasticsearch(plan) => batches!(plan),
+        DestinationKind::Stdout(plan) => batches!(plan),
+        DestinationKind::Syslog(plan) => batches!(plan),
+        DestinationKind::Otlp(plan) => batches!(plan),
+        DestinationKind::Loki(plan) => batches!(plan),
+        DestinationKind::Kafka(plan) => batches!(plan),
+        DestinationKind::Datadog(plan) => batches!(plan),
+        DestinationKind::Sentinel(plan) => batches!(plan),
+        DestinationKind::Secops(plan) => batches!(plan),
+    }
+    kind
 }
 
 fn first_of_each(lines: Vec<String>) -> Vec<String> {

@@ -10,11 +10,10 @@ use rustix::process::{Resource, getrlimit};
 use serde_json::Value;
 
 use crate::collector::{Collector, NEVER};
-use crate::crash::assert_complete;
 use crate::csvlog::{Row, csv, json};
 use crate::host::{Host, text, wait_until};
 use crate::trail::{self, Trail};
-use crate::writer::Writer;
+use crate::writer::{Writer, assert_complete};
 
 pub fn rows(session: &str, count: u64) -> String {
     (1..=count).map(|line| csv(&Row { user: "app", session, line, sql: &format!("SELECT {line}") })).collect()

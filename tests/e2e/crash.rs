@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use crate::host::{Host, seed};
 use crate::trail::{Row, Trail};
-use crate::writer::{Writer, Written};
+use crate::writer::{Writer, Written, assert_complete};
 
 /// Agents killed on one state folder before it is drained and checked.
 const KILLS_PER_TRAIL: usize = 10;
@@ -106,19 +106,4 @@ fn write_until(writer: &Mutex<Writer>, done: &AtomicBool) {
 fn is_sealed(written: &Written, sealed: &std::collections::BTreeMap<String, Vec<Row>>) -> bool {
     let rows = sealed.values().find(|rows| rows[0].session == written.session).map_or(0, Vec::len);
     rows == written.lengths.len()
-}
-
-/// Every row that was written is there once, in its file's order, at its own bytes.
-pub fn assert_complete(trail: &Trail, files: &[Written]) {
-    let mut tiled = trail.tiled().into_values().collect::<Vec<_>>();
-    for written in files.iter().filter(|written| !written.lengths.is_empty()) {
-        let at = tiled.iter().position(|rows| rows[0].session == written.session);
-        let rows = tiled.swap_remove(at.unwrap_or_else(|| panic!("nothing of {written:?}")));
-        let lengths: Vec<u64> = rows.iter().map(|row| row.length).collect();
-        assert_eq!(lengths, written.lengths, "session {}", written.session);
-        let whole =
-            rows.iter().enumerate().all(|(index, row)| row.session == written.session && row.line == index as u64 + 1);
-        assert!(whole, "session {} is not in order", written.session);
-    }
-    assert!(tiled.is_empty(), "rows of files that nobody wrote: {tiled:?}");
 }

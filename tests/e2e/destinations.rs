@@ -10,11 +10,10 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::collector::Collector;
-use crate::crash::assert_complete;
 use crate::host::{Agent, Host, seed};
 use crate::s3::{ACCESS_KEY, BUCKET, Door, Kind, S3, SECRET_KEY};
 use crate::trail::{self, Trail};
-use crate::writer::Writer;
+use crate::writer::{Writer, assert_complete};
 
 /// Rounds of an agent's run with the far side going and coming back; `SEALTRAIL_DESTINATION_ROUNDS` asks for more.
 fn rounds() -> usize {
@@ -38,6 +37,37 @@ fn a_collector_that_comes_and_goes_has_every_line_at_least_once() {
         assert!(taken.contains(&line), "the collector has not got {line}");
     }
     eprintln!("{} lines, {} taken by the collector", trail.lines.len(), collector.lines().len());
+}
+
+#[test]
+fn a_required_destination_whose_filter_takes_no_event_gets_the_agents_own_lines_and_lets_segments_go() {
+    let collector = Collector::start();
+    let host = Host::empty();
+    let http = format!(
+        "[[destination]]\nname = \"collector\"\ntype = \"http\"\nurl = \"{}\"\nonly = {{ users = [\"nobody\"] }}\ncheckpoints = false\n",
+        collector.url()
+    );
+    host.configure_with("interval = \"20ms\"\nsegment_max_bytes = \"8KiB\"", &host.source("pg", "*.csv", ""), &http);
+    let config = fs::read_to_string(host.config()).unwrap();
+    fs::write(host.config(), config.replacen("[agent]\n", "[agent]\njournal_max_bytes = \"64KiB\"\n", 1)).unwrap();
+    let mut agent = host.run();
+    let mut writer = Writer::new(&host.log(), 7);
+    // Rows of four times what the journal may hold.
+    for _ in 0..350 {
+        writer.append_random();
+        thread::sleep(Duration::from_millis(2));
+    }
+    agent.wait_settled();
+    let status = host.status().unwrap();
+    assert_eq!(status["sources"][0]["rows_sealed"], 350);
+    assert!(status["destinations"][0]["lines_left_out"].as_u64().unwrap() >= 350, "{status:#}");
+    let oldest = trail::segments(&host.journal()).remove(0);
+    assert!(!oldest.ends_with("00000000000000000000.ndjson.zst"), "nothing was deleted");
+    let lines = collector.lines();
+    assert!(!lines.is_empty(), "that the agent has started is for everybody");
+    for line in lines {
+        assert!(line.contains("\"type\":\"agent\"") && !line.contains("\"action\":\"SEAL\""), "{line}");
+    }
 }
 
 #[test]

@@ -18,10 +18,9 @@ use sealtrail::run::{RunError, open_trail};
 use sealtrail::tail::watch::Watch;
 use serde_json::Value;
 
-use crate::crash::assert_complete;
 use crate::host::{Host, text, wait_until};
 use crate::trail::Trail;
-use crate::writer::Writer;
+use crate::writer::{Writer, assert_complete};
 
 /// What the agent can find wrong with its folder.
 const FINDINGS: [&str; 4] = ["JOURNAL LOST", "STATE COPIED", "STATE RESTORED", "ANCHOR DAMAGED"];

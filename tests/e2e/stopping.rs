@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::crash::assert_complete;
 use crate::host::{Host, text};
-use crate::writer::Writer;
+use crate::writer::{Writer, assert_complete};
 
 #[test]
 fn sigterm_under_load_seals_and_ends_within_five_seconds() {

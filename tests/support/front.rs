@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,19 @@ use hyper::header::HOST;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+
+use super::place::Place;
 
 /// What happens to one request that carries data.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
+    /// Nothing: it is as if there were no fault.
+    Nothing,
     Status(u16),
     RetryAfter(u16, &'static str),
     Redirect,
@@ -34,6 +39,30 @@ pub enum Fault {
     Reset,
     /// The body is taken, and the connection breaks before the answer.
     ResetAfter,
+    /// The answer takes a while.
+    Slow,
+    /// The body is taken, and who sent it is killed before the answer.
+    KillBeforeAnswer(Pid),
+    /// The body is taken, the answer is given, and who sent it is killed about when he reads it.
+    KillAtAnswer(Pid),
+}
+
+/// How long a slow far side takes for an answer: a few of the suite's batches a second.
+pub const SLOW: Duration = Duration::from_millis(300);
+/// An answer is read within this, more or less.
+const READ_WITHIN_US: u64 = 1_500;
+
+/// SIGKILL. A process that has ended meanwhile is as good as killed.
+pub fn kill9(pid: Pid) {
+    let _ = kill_process(pid, Signal::KILL);
+}
+
+/// SIGKILL about when an answer that is given now is read: before that, or after it.
+pub fn kill9_at_answer(pid: Pid) {
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_micros(fastrand::u64(..READ_WITHIN_US))).await;
+        kill9(pid);
+    });
 }
 
 /// What is behind.
@@ -95,6 +124,8 @@ pub struct Seen {
 #[derive(Default)]
 pub struct Shared {
     pub faults: Mutex<VecDeque<Fault>>,
+    /// What happens to every request, also to those that carry no data, when none of `faults` does.
+    pub state: Mutex<Option<Fault>>,
     pub seen: Mutex<Vec<Seen>>,
     /// Lines in the order in which they came.
     pub lines: Mutex<Vec<String>>,
@@ -113,15 +144,15 @@ pub struct Front {
     pub shared: Arc<Shared>,
     behind: Behind,
     tls: Option<TlsAcceptor>,
+    place: Place,
     task: Option<JoinHandle<()>>,
 }
 
 impl Front {
     pub async fn start(behind: Behind, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut front =
-            Front { address: listener.local_addr().unwrap(), shared: Arc::default(), behind, tls, task: None };
-        front.serve(listener);
+        let place = Place::take(Ipv4Addr::LOCALHOST.into());
+        let mut front = Front { address: place.address, shared: Arc::default(), behind, tls, place, task: None };
+        front.serve();
         front
     }
 
@@ -129,8 +160,20 @@ impl Front {
         self.shared.faults.lock().unwrap().extend(faults);
     }
 
+    /// What happens to every request from now on; `None` when it is well.
+    pub fn be(&self, state: Option<Fault>) {
+        *self.shared.state.lock().unwrap() = state;
+    }
+
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// Speaks TLS from now on, at the same address.
+    pub async fn secure(&mut self, tls: TlsAcceptor) {
+        self.down().await;
+        self.tls = Some(tls);
+        self.up().await;
     }
 
     /// Nobody listens any more; open connections break.
@@ -143,11 +186,11 @@ impl Front {
 
     /// Listens again where it did.
     pub async fn up(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        self.serve(listener);
+        self.serve();
     }
 
-    fn serve(&mut self, listener: TcpListener) {
+    fn serve(&mut self) {
+        let listener = self.place.listen();
         let (shared, behind, tls) = (Arc::clone(&self.shared), self.behind.clone(), self.tls.clone());
         self.task = Some(tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -188,16 +231,14 @@ where
 }
 
 async fn answer(request: Request<Incoming>, shared: Arc<Shared>, behind: Behind) -> Answer {
+    let state = *shared.state.lock().unwrap();
     if request.method() != Method::POST && request.method() != Method::PUT {
-        return pass(request, &shared, &behind).await;
+        return fail(state.unwrap_or(Fault::Nothing), request, &shared, &behind).await;
     }
     let key = header(&request, "idempotency-key");
-    let fault = shared.faults.lock().unwrap().pop_front();
+    let fault = shared.faults.lock().unwrap().pop_front().or(state);
     let at = Instant::now();
-    let answer = match fault {
-        None => pass(request, &shared, &behind).await,
-        Some(fault) => fail(fault, request, &shared, &behind).await,
-    };
+    let answer = fail(fault.unwrap_or(Fault::Nothing), request, &shared, &behind).await;
     let status = answer.as_ref().map_or(0, |response| response.status().as_u16());
     shared.seen.lock().unwrap().push(Seen { at, key, status });
     answer
@@ -205,6 +246,21 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>, behind: Behind)
 
 async fn fail(fault: Fault, mut request: Request<Incoming>, shared: &Shared, behind: &Behind) -> Answer {
     match fault {
+        Fault::Nothing => pass(request, shared, behind).await,
+        Fault::Slow => {
+            tokio::time::sleep(SLOW).await;
+            pass(request, shared, behind).await
+        }
+        Fault::KillBeforeAnswer(pid) => {
+            pass(request, shared, behind).await?;
+            kill9(pid);
+            Err(std::io::Error::other("nobody to answer"))
+        }
+        Fault::KillAtAnswer(pid) => {
+            let answer = pass(request, shared, behind).await;
+            kill9_at_answer(pid);
+            answer
+        }
         Fault::Status(status) => {
             let _ = request.into_body().collect().await;
             text(status, "told to fail")

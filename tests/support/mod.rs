@@ -7,6 +7,7 @@
 pub mod certs;
 pub mod front;
 pub mod journal;
+pub mod place;
 pub mod proxy;
 pub mod s3;
 pub mod syslog;

@@ -96,11 +96,13 @@ impl Server {
     /// All objects of a bucket, by GET.
     pub async fn objects(self, bucket: &str) -> BTreeMap<String, Vec<u8>> {
         let client = self.client();
-        let list = client.list_objects_v2().bucket(bucket).send().await.unwrap();
         let mut objects = BTreeMap::new();
-        for key in list.contents().iter().filter_map(|object| object.key()) {
-            let body = client.get_object().bucket(bucket).key(key).send().await.unwrap().body;
-            objects.insert(key.to_owned(), body.collect().await.unwrap().to_vec());
+        let mut pages = client.list_objects_v2().bucket(bucket).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for key in page.unwrap().contents().iter().filter_map(|object| object.key()) {
+                let body = client.get_object().bucket(bucket).key(key).send().await.unwrap().body;
+                objects.insert(key.to_owned(), body.collect().await.unwrap().to_vec());
+            }
         }
         objects
     }

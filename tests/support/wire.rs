@@ -6,35 +6,47 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::front::Fault;
+use super::front::{Fault, kill9, kill9_at_answer};
+use super::place::Place;
 
 /// So many bytes of a connection get through before it breaks: more than a TLS client's first message, less than any batch of the suite.
 const BROKEN_AFTER_BYTES: u64 = 400;
 
+/// How long a slow wire takes before it passes anything on.
+const SLOW: Duration = Duration::from_millis(300);
+
 pub struct Wire {
     pub address: SocketAddr,
     faults: Arc<Mutex<VecDeque<Fault>>>,
+    /// What happens to every connection when none of `faults` does.
+    state: Arc<Mutex<Option<Fault>>>,
     /// How many connections were made.
     pub connections: Arc<Mutex<usize>>,
     behind: SocketAddr,
+    place: Place,
     task: Option<JoinHandle<()>>,
 }
 
 impl Wire {
     /// Listens on a free port of `ip`.
     pub async fn start(ip: IpAddr, behind: SocketAddr) -> Self {
-        let listener = TcpListener::bind((ip, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut wire = Wire { address, faults: Arc::default(), connections: Arc::default(), behind, task: None };
-        wire.serve(listener);
+        let place = Place::take(ip);
+        let (faults, state, connections) = (Arc::default(), Arc::default(), Arc::default());
+        let mut wire = Wire { address: place.address, faults, state, connections, behind, place, task: None };
+        wire.serve();
         wire
     }
 
     pub fn fail(&self, faults: &[Fault]) {
         self.faults.lock().unwrap().extend(faults);
+    }
+
+    /// What happens to every connection that is made from now on; `None` when it is well.
+    pub fn be(&self, state: Option<Fault>) {
+        *self.state.lock().unwrap() = state;
     }
 
     /// Faults that no connection has met yet.
@@ -52,17 +64,18 @@ impl Wire {
 
     /// Listens again where it did.
     pub async fn up(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        self.serve(listener);
+        self.serve();
     }
 
-    fn serve(&mut self, listener: TcpListener) {
-        let (faults, counted, behind) = (Arc::clone(&self.faults), Arc::clone(&self.connections), self.behind);
+    fn serve(&mut self) {
+        let listener = self.place.listen();
+        let (faults, state) = (Arc::clone(&self.faults), Arc::clone(&self.state));
+        let (counted, behind) = (Arc::clone(&self.connections), self.behind);
         self.task = Some(tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 *counted.lock().unwrap() += 1;
-                let fault = faults.lock().unwrap().pop_front();
+                let fault = faults.lock().unwrap().pop_front().or(*state.lock().unwrap());
                 connections.spawn(pass(stream, behind, fault));
             }
         }));
@@ -84,8 +97,20 @@ async fn pass(mut near: TcpStream, behind: SocketAddr, fault: Option<Fault>) {
     // Nobody behind: the connection ends at once.
     let Ok(mut far) = TcpStream::connect(behind).await else { return };
     match fault {
-        None => {
+        None | Some(Fault::Nothing) => {
             let _ = copy_bidirectional(&mut near, &mut far).await;
+        }
+        Some(Fault::Slow) => {
+            tokio::time::sleep(SLOW).await;
+            let _ = copy_bidirectional(&mut near, &mut far).await;
+        }
+        Some(Fault::KillBeforeAnswer(pid)) => {
+            pass_all(&mut near, &mut far).await;
+            kill9(pid);
+        }
+        Some(Fault::KillAtAnswer(pid)) => {
+            let _ = copy_bidirectional(&mut near, &mut far).await;
+            kill9_at_answer(pid);
         }
         Some(Fault::Reset) => {
             let (mut reading, mut writing) = near.split();

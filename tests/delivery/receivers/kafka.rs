@@ -4,7 +4,7 @@
 //! It is strict: what a broker need not understand is kept in `wrong`, and the connection ends.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -22,11 +22,15 @@ use kafka_protocol::messages::produce_response::{PartitionProduceResponse, Topic
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use kafka_protocol::records::{Compression, RecordBatchDecoder};
+use rustix::process::Pid;
 use sha2::{Digest, Sha256, Sha512};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+
+use crate::support::front::{SLOW, kill9, kill9_at_answer};
+use crate::support::place::Place;
 
 pub const TOPIC: &str = "audit";
 /// A broker remembers so many batches of a producer.
@@ -57,6 +61,14 @@ pub enum Fault {
     Garbage(Vec<u8>),
     /// Taken by the old leader; the next look finds another.
     LeaderMoves(i32),
+    /// As if there were none.
+    Nothing,
+    /// The answer takes a while.
+    Slow,
+    /// Taken, and who sent it is killed before the answer.
+    KillBeforeAnswer(Pid),
+    /// Taken and answered, and who sent it is killed about when he reads it.
+    KillAtAnswer(Pid),
 }
 
 /// How the cluster is.
@@ -123,6 +135,8 @@ type Batches = VecDeque<(i32, i32)>;
 pub struct Shared {
     pub rules: Mutex<Rules>,
     pub faults: Mutex<VecDeque<Fault>>,
+    /// What happens where there is no fault.
+    pub state: Mutex<Option<Fault>>,
     pub kept: Mutex<Vec<Kept>>,
     /// When batches came, and with which code they were answered.
     pub seen: Mutex<Vec<(Instant, i16)>>,
@@ -136,7 +150,7 @@ pub struct Shared {
 }
 
 struct Node {
-    address: SocketAddr,
+    place: Place,
     task: Option<JoinHandle<()>>,
 }
 
@@ -150,20 +164,15 @@ impl Cluster {
     /// Of two brokers.
     pub async fn start(tls: Option<TlsAcceptor>) -> Self {
         let mut cluster = Cluster { shared: Arc::default(), nodes: Vec::new(), tls };
-        let mut listeners = Vec::new();
         for _ in 0..2 {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            cluster.nodes.push(Node { address: listener.local_addr().unwrap(), task: None });
-            listeners.push(listener);
+            cluster.nodes.push(Node { place: Place::take(Ipv4Addr::LOCALHOST.into()), task: None });
         }
-        for (node, listener) in listeners.into_iter().enumerate() {
-            cluster.serve(node, listener);
-        }
+        cluster.up().await;
         cluster
     }
 
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.nodes.iter().map(|node| node.address).collect()
+        self.nodes.iter().map(|node| node.place.address).collect()
     }
 
     pub fn rules(&self, change: impl FnOnce(&mut Rules)) {
@@ -203,8 +212,7 @@ impl Cluster {
 
     pub async fn up(&mut self) {
         for node in 0..self.nodes.len() {
-            let listener = TcpListener::bind(self.nodes[node].address).await.unwrap();
-            self.serve(node, listener);
+            self.serve(node, self.nodes[node].place.listen());
         }
     }
 
@@ -291,8 +299,7 @@ impl Broker {
                 return;
             }
             let Ok(key) = stream.read_i16().await else { return };
-            let fault =
-                if key == ApiKey::Produce as i16 { self.shared.faults.lock().unwrap().pop_front() } else { None };
+            let fault = if key == ApiKey::Produce as i16 { self.shared.fault() } else { None };
             match fault {
                 Some(Fault::StallBefore) => std::future::pending().await,
                 Some(Fault::Reset) => return stream.reset(),
@@ -303,8 +310,14 @@ impl Broker {
             if stream.read_exact(&mut frame[2..]).await.is_err() {
                 return;
             }
-            match self.answer(frame.into(), fault, &mut stand) {
+            match self.answer(frame.into(), fault.clone(), &mut stand) {
                 Ok(Next::Answer(answer)) => {
+                    match fault {
+                        Some(Fault::Slow) => tokio::time::sleep(SLOW).await,
+                        Some(Fault::KillBeforeAnswer(pid)) => return kill9(pid),
+                        Some(Fault::KillAtAnswer(pid)) => kill9_at_answer(pid),
+                        _ => {}
+                    }
                     if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
                         return;
                     }
@@ -637,6 +650,12 @@ fn reply<T: Encodable + HeaderVersion>(number: i32, version: i16, answer: &T) ->
     Ok(Next::Answer(frame))
 }
 
+impl Shared {
+    fn fault(&self) -> Option<Fault> {
+        self.faults.lock().unwrap().pop_front().or_else(|| self.state.lock().unwrap().clone())
+    }
+}
+
 impl Fault {
     /// The nearest to what happens to a request over HTTP.
     pub fn of(fault: &crate::support::front::Fault) -> Self {
@@ -647,7 +666,7 @@ impl Fault {
             Http::Status(403) => Fault::Code(29),
             Http::Status(404) => Fault::Code(17),
             Http::Status(408) => Fault::TakenCode(7),
-            Http::Status(429) => Fault::CodeAndThrottle(89, 20),
+            Http::Status(429) | Http::RetryAfter(429, _) => Fault::CodeAndThrottle(89, 20),
             Http::Status(500) => Fault::Code(-1),
             Http::Status(502) => Fault::Code(6),
             Http::Status(503) => Fault::Code(19),
@@ -656,6 +675,10 @@ impl Fault {
             Http::StallAfter => Fault::StallAfter,
             Http::Reset => Fault::Reset,
             Http::ResetAfter => Fault::ResetAfter,
+            Http::Nothing => Fault::Nothing,
+            Http::Slow => Fault::Slow,
+            Http::KillBeforeAnswer(pid) => Fault::KillBeforeAnswer(*pid),
+            Http::KillAtAnswer(pid) => Fault::KillAtAnswer(*pid),
             other => panic!("Kafka has no {other:?}"),
         }
     }

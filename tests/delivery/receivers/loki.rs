@@ -11,10 +11,12 @@ use crate::support::front::{Got, Receiver, Reply};
 #[derive(Default)]
 pub struct Loki {
     pub entries: Mutex<Vec<Entry>>,
+    /// The same entries, to find a second one by.
+    known: Mutex<BTreeSet<Entry>>,
     pub rules: Mutex<Rules>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     pub labels: BTreeMap<String, String>,
     pub time_ns: u64,
@@ -22,19 +24,32 @@ pub struct Entry {
     pub metadata: BTreeMap<String, String>,
 }
 
-#[derive(Default)]
 pub struct Rules {
     /// Entries before this are too old.
     pub oldest: Option<&'static str>,
     /// Entries that are so much older than the newest of their stream are too far behind.
     pub behind_max_ns: Option<u64>,
-    /// Longer entries are refused.
+    /// Longer entries are refused (`max_line_size`).
     pub line_max_bytes: Option<usize>,
     /// Structured metadata is refused.
     pub is_before_v3: bool,
     /// Wanted of every request.
     pub tenant: Option<&'static str>,
     pub authorization: Option<&'static str>,
+}
+
+impl Default for Rules {
+    /// Loki's own, but for those on age: the suite's lines are of one day.
+    fn default() -> Self {
+        Rules {
+            oldest: None,
+            behind_max_ns: None,
+            line_max_bytes: Some(256 << 10),
+            is_before_v3: false,
+            tenant: None,
+            authorization: None,
+        }
+    }
 }
 
 impl Receiver for Loki {
@@ -100,16 +115,16 @@ impl Loki {
             return Err(format!("Max entry size exceeded for stream '{labels:?}' with length '{}' bytes", line.len()));
         }
         let mut entries = self.entries.lock().unwrap();
-        let newest = entries.iter().filter(|entry| entry.labels == *labels).map(|entry| entry.time_ns).max();
-        if let (Some(newest), Some(most)) = (newest, rules.behind_max_ns)
-            && time_ns + most < newest
+        let of_stream = || entries.iter().filter(|entry| entry.labels == *labels);
+        if let Some(most) = rules.behind_max_ns
+            && of_stream().any(|entry| time_ns + most < entry.time_ns)
         {
             return Err(format!(
                 "entry with timestamp {time} ignored, reason: 'entry too far behind, oldest acceptable timestamp is: 2099-01-01T00:00:00Z',"
             ));
         }
         let entry = Entry { labels: labels.clone(), time_ns, line, metadata: metadata.unwrap_or_default() };
-        if !entries.contains(&entry) {
+        if self.known.lock().unwrap().insert(entry.clone()) {
             entries.push(entry);
         }
         Ok(())
