@@ -214,7 +214,7 @@ async fn a_trail_much_larger_than_a_batch_arrives_and_lines_without_room_are_kep
     journal.lines = with_room;
     far.assert_complete(&journal).await;
     if far.takes_lines() && !matches!(far, Far::Syslog { .. }) {
-        assert!(far.front().seen().len() > 10, "{} requests", far.front().seen().len());
+        assert!(far.requests() > 10, "{} requests", far.requests());
     }
 }
 
@@ -287,7 +287,7 @@ async fn a_filter_that_takes_one_line_in_a_thousand_sends_that_one(mut far: Far)
     match far.kind() {
         DestinationKind::Syslog(_) => {}
         DestinationKind::SplunkHec(plan) if plan.acknowledgement => {}
-        _ => assert_eq!(far.front().seen().len(), 3, "a request for each line, and none without one"),
+        _ => assert_eq!(far.requests(), 3, "a request for each line, and none without one"),
     }
 }
 

@@ -160,6 +160,14 @@ impl Far {
         }
     }
 
+    /// How many requests with lines came, the refused ones with them.
+    pub fn requests(&mut self) -> usize {
+        match self {
+            Far::Kafka { cluster } => cluster.codes().len(),
+            _ => self.front().seen().len(),
+        }
+    }
+
     pub fn front(&mut self) -> &mut Front {
         match self {
             Far::Http { front } | Far::S3 { front, .. } | Far::Store { front, .. } | Far::Receiver { front, .. } => {
