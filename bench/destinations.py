@@ -217,6 +217,8 @@ class Web:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer is two writes: without this the second waits for the other side's delayed acknowledgement.
+    disable_nagle_algorithm = True
     kind = counter = None
 
     def do_POST(self):

@@ -198,7 +198,7 @@ impl Upload {
         let known = Known { digest: Sha256::new() };
         match self.lines_sha256 {
             None => Comparison::Bytes(known, self.sha256),
-            Some(lines) => Comparison::Lines(MultiGzDecoder::new(known), lines),
+            Some(lines) => Comparison::Lines(Box::new(MultiGzDecoder::new(known)), lines),
         }
     }
 
@@ -214,7 +214,7 @@ pub(super) enum Comparison {
     /// The bytes are the same.
     Bytes(Known, [u8; 32]),
     /// The lines that are packed within are the same.
-    Lines(MultiGzDecoder<Known>, [u8; 32]),
+    Lines(Box<MultiGzDecoder<Known>>, [u8; 32]),
 }
 
 /// Keeps a digest of what is written to it, and nothing else.
