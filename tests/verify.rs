@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sealtrail::verify::{Report, VerifyError, VerifyOptions, verify};
@@ -200,11 +201,18 @@ fn a_gzip_segment_that_was_altered_never_verifies() {
         if at >= bytes.len() {
             break;
         }
+        // Behind the end of the packed data, up to the next byte's beginning, are bits that nobody reads. Length and checksum follow.
+        let is_last_of_data = at + 9 == bytes.len();
         bytes[at] ^= 0x10;
+        let class = if is_last_of_data && unpacks(&bytes) { Class::Whole } else { Class::Broken };
         fs::write(&paths[0], bytes).unwrap();
         let report = check(mirror.path());
-        assert_eq!(report.verdict.class, Class::Broken, "byte {at}: {report}");
+        assert_eq!(report.verdict.class, class, "byte {at}: {report}");
     }
+}
+
+fn unpacks(gzip: &[u8]) -> bool {
+    flate2::read::GzDecoder::new(gzip).read_to_end(&mut Vec::new()).is_ok()
 }
 
 #[test]

@@ -53,7 +53,8 @@ impl OtlpSink {
 
     fn request(&self, lines: &Lines<'_>) -> Request {
         let observed = clock::unix_ms().saturating_mul(1_000_000);
-        let log_records = lines.iter().map(|(number, line)| self.record(number, line, observed)).collect();
+        let records = lines.iter().map(|(number, line)| self.record(number, line, observed).encode_to_vec());
+        let log_records = records.collect();
         let attributes = vec![
             KeyValue::new("service.name", text(NAME)),
             KeyValue::new("service.version", text(env!("CARGO_PKG_VERSION"))),

@@ -30,8 +30,9 @@ pub(super) struct Resource {
 pub(super) struct ScopeLogs {
     #[prost(message, optional, tag = "1")]
     pub scope: Option<Scope>,
-    #[prost(message, repeated, tag = "2")]
-    pub log_records: Vec<LogRecord>,
+    /// Each is an encoded [`LogRecord`], which is what a message within a message is: so only one of them is in pieces at a time.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub log_records: Vec<Vec<u8>>,
 }
 
 /// `InstrumentationScope`.
