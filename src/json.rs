@@ -39,9 +39,23 @@ fn escaped_from(out: &mut Vec<u8>, text: &[u8], first: usize) {
         out.extend_from_slice(&rest[..at]);
         escape(out, rest[at]);
         rest = &rest[at + 1..];
-        found = first_to_escape(rest);
+        found = next_to_escape(rest);
     }
     out.extend_from_slice(rest);
+}
+
+/// Where one byte needs an escape the next one mostly stands near: in JSON within JSON there are eight bytes between quotes. The first mark is always true,
+/// since the text is UTF-8 and has no 0xff, from which a bit could be carried.
+#[inline]
+fn next_to_escape(text: &[u8]) -> Option<usize> {
+    let (words, rest) = text.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let marks = marks(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return Some(index * 8 + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|&byte| needs_escape(byte)).map(|at| words.len() * 8 + at)
 }
 
 #[inline]
@@ -77,19 +91,19 @@ fn is_short_and_plain(text: &[u8]) -> bool {
         }
         _ => return false,
     };
-    is_plain(halves[0]) && is_plain(halves[1])
+    marks(halves[0]) | marks(halves[1]) == 0
 }
 
-/// Whether none of eight bytes needs an escape. False of some in which none does: bits are borrowed and carried upwards.
+/// Marks those of eight bytes that need an escape. Above the first, others may be marked as well: bits are borrowed and carried upwards.
 #[inline]
-fn is_plain(word: u64) -> bool {
+fn marks(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
     // With one bit turned, the quote is next to the control bytes.
     let control_or_quote = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
     let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
     let del = word.wrapping_add(ONES);
-    (control_or_quote | backslash | del) & !word & HIGHS == 0
+    (control_or_quote | backslash | del) & !word & HIGHS
 }
 
 /// DEL is legal in JSON, but a terminal should not get it raw.
@@ -163,6 +177,12 @@ mod tests {
         fn any_bytes_become_a_json_string_that_reads_back_as_their_lossy_text(text in proptest::collection::vec(any::<u8>(), 0..64)) {
             let back: String = serde_json::from_str(&written(&text)).unwrap();
             prop_assert_eq!(back, String::from_utf8_lossy(&text).into_owned());
+        }
+
+        #[test]
+        fn what_needs_an_escape_is_found_wherever_it_stands(text in proptest::collection::vec(prop_oneof![any::<char>(), prop::char::range('\0', '"'), Just('\\'), Just('\x7f')], 0..40)) {
+            let text = text.into_iter().collect::<String>().into_bytes();
+            prop_assert_eq!(next_to_escape(&text), text.iter().position(|&byte| needs_escape(byte)));
         }
 
         #[test]
