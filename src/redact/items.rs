@@ -186,8 +186,10 @@ impl Iterator for Loose<'_> {
         self.skip_blanks();
         let (text, start) = (self.text, self.at);
         let first = *text.get(start)?;
-        let found = if let Some((inner, end)) = literal(text, start, self.outer) {
-            Item { inner, ..Item::whole(What::Literal, start, end) }
+        let found = if let Some(((from, to), end)) = literal(text, start, self.outer) {
+            // A quote that is half of a doubled one may be the last byte: then nothing is in it.
+            let to = to.min(text.len());
+            Item { inner: (from.min(to), to), ..Item::whole(What::Literal, start, end.min(text.len())) }
         } else if first.is_ascii_digit() {
             Item::whole(What::Number, start, word_end(text, start))
         } else if is_word(first) {

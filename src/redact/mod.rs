@@ -598,6 +598,20 @@ mod tests {
     }
 
     #[test]
+    fn half_a_doubled_quote_at_the_end_holds_nothing() {
+        let redactor = Redactor::new(&Redact::default(), None);
+        for planted in [" ALTER ROLE a PASSWORD 'Kx9qW0vT7' ", " IDENTIFIED BY 'Kx9qW0vT7' ", " x://u:Kx9qW0vT7@h "] {
+            let text = format!("\\password\\'{planted}\\password\\'");
+            let statement = sealtrail_parsers::Statement { text: Some(text.as_bytes()), ..Default::default() };
+            let record =
+                Record { statement: Some(statement), error_message: Some(text.as_bytes()), ..Record::default() };
+            for statement in [Statement::Unknown, Statement::Suspect] {
+                redactor.record(&record, || Some(Dialect::POSTGRES), statement, false, None);
+            }
+        }
+    }
+
+    #[test]
     fn a_text_that_is_all_announcements_is_gone_through_to_its_end() {
         let redactor = Redactor::new(&Redact::default(), None);
         for piece in [
