@@ -342,7 +342,7 @@ async fn deliver(address: SocketAddr, plan: &SyslogPlan) -> Result<Accepted, Ref
     sink.deliver(&Batch::Lines(lines)).await
 }
 
-fn tcp_plan() -> SyslogPlan {
+pub fn tcp_plan() -> SyslogPlan {
     SyslogPlan {
         host: String::new(),
         port: 0,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use sealtrail::config::plan::{DestinationKind, HttpPlan, SyslogFormat, SyslogPlan, TlsPlan, TlsVersion, Transport};
+use sealtrail::config::plan::{DestinationKind, HttpPlan, SyslogPlan, TlsPlan, TlsVersion, Transport};
 use sealtrail::ship;
 use sealtrail::sink::Step;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,10 +12,11 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
-use crate::far::{Run, TIMEOUT, http_plan, plan};
+use crate::far::{Run, http_plan, plan};
 use crate::support::certs::{Certs, self_signed};
 use crate::support::front::{Behind, Front};
 use crate::support::journal::Journal;
+use crate::syslog::tcp_plan;
 
 /// The far side of either way to speak TLS that the agent has.
 enum Side {
@@ -42,15 +43,7 @@ impl Side {
                 port: address.port(),
                 transport: Transport::Tls,
                 tls: tls.clone(),
-                format: SyslogFormat::Native,
-                facility: 13,
-                app_name: "sealtrail".to_owned(),
-                enterprise_id: 32473,
-                bom: true,
-                confirm: true,
-                message_max_bytes: 8192,
-                batch_max_bytes: 1 << 20,
-                timeout: TIMEOUT,
+                ..tcp_plan()
             })),
         }
     }
