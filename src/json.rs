@@ -25,6 +25,11 @@ pub fn escaped(out: &mut Vec<u8>, text: &[u8]) {
 
 /// The same for text that is known to be UTF-8: copies runs that need no escape.
 pub fn escaped_utf8(out: &mut Vec<u8>, text: &[u8]) {
+    if let Some(short) = Short::of(text)
+        && short.is_plain()
+    {
+        return short.append_to(out);
+    }
     match first_to_escape(text) {
         None => out.extend_from_slice(text),
         Some(first) => escaped_from(out, text, first),
@@ -67,7 +72,7 @@ fn first_to_escape(text: &[u8]) -> Option<usize> {
 /// How many bytes at the start are known to need no escape. Most texts need none: of their last bytes some are looked at twice.
 #[inline]
 fn plain_len(text: &[u8]) -> usize {
-    let Some(last) = text.last_chunk() else { return if is_short_and_plain(text) { text.len() } else { 0 } };
+    let Some(last) = text.last_chunk() else { return 0 };
     let (chunks, _) = text.as_chunks();
     let plain = chunks.iter().take_while(|chunk| !has_to_escape(chunk)).count();
     if plain == chunks.len() && !has_to_escape(last) { text.len() } else { plain * 16 }
@@ -81,17 +86,47 @@ fn has_to_escape(chunk: &[u8; 16]) -> bool {
     any(|byte| byte ^ 2 < 0x21) | any(|byte| byte == b'\\') | any(|byte| byte == 0x7f)
 }
 
-/// The same of less than sixteen bytes.
-#[inline]
-fn is_short_and_plain(text: &[u8]) -> bool {
-    let halves = match (text.first_chunk(), text.last_chunk(), text.first_chunk(), text.last_chunk()) {
-        (Some(first), Some(last), ..) => [u64::from_le_bytes(*first), u64::from_le_bytes(*last)],
-        (_, _, Some(first), Some(last)) => {
-            [u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)); 2]
+/// A text of 4 to 16 bytes in two words that overlap: most names are, and a call to copy so few bytes costs more than the bytes.
+#[derive(Clone, Copy)]
+struct Short {
+    first: u64,
+    last: u64,
+    len: usize,
+    /// Of each word.
+    bytes: usize,
+}
+
+impl Short {
+    #[inline(always)]
+    fn of(text: &[u8]) -> Option<Self> {
+        let len = text.len();
+        let (first, last, bytes) = match (text.first_chunk(), text.last_chunk(), text.first_chunk(), text.last_chunk())
+        {
+            (Some(first), Some(last), ..) if len <= 16 => (u64::from_le_bytes(*first), u64::from_le_bytes(*last), 8),
+            (None, _, Some(first), Some(last)) => {
+                (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)), 4)
+            }
+            _ => return None,
+        };
+        Some(Short { first, last, len, bytes })
+    }
+
+    /// Whether none of its bytes needs an escape.
+    #[inline(always)]
+    fn is_plain(self) -> bool {
+        match self.bytes {
+            8 => marks(self.first) | marks(self.last) == 0,
+            _ => marks(self.first << 32 | self.last) == 0,
         }
-        _ => return false,
-    };
-    marks(halves[0]) | marks(halves[1]) == 0
+    }
+
+    #[inline(always)]
+    fn append_to(self, out: &mut Vec<u8>) {
+        let text = u128::from(self.first) | u128::from(self.last) << (8 * (self.len - self.bytes));
+        let end = out.len() + self.len;
+        out.extend_from_slice(&text.to_le_bytes());
+        out.truncate(end);
+    }
 }
 
 /// Marks those of eight bytes that need an escape. Above the first, others may be marked as well: bits are borrowed and carried upwards.
@@ -168,6 +203,32 @@ mod tests {
                     let plain = text.iter().position(|&byte| needs_escape(byte));
                     assert_eq!(first_to_escape(&text), plain, "{byte:#x} at {at} of {len} among {around:#x}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn texts_of_every_length_are_written_whole() {
+        let all: Vec<u8> = (b'a'..=b'z').chain(b'A'..=b'Z').collect();
+        for text in
+            (0..all.len()).flat_map(|from| (from..all.len()).map(move |to| (from, to))).map(|(from, to)| &all[from..to])
+        {
+            assert_eq!(written(text).as_bytes(), [b"\"", text, b"\""].concat());
+        }
+    }
+
+    #[test]
+    fn every_byte_of_a_short_text_is_looked_at() {
+        for (byte, len) in (0..=0x7f).flat_map(|byte| (1..20).map(move |len| (byte, len))) {
+            for at in 0..len {
+                let mut text = vec![b'a'; len];
+                text[at] = byte;
+                let mut expected = b"\"".to_vec();
+                text.iter().for_each(|&byte| {
+                    if needs_escape(byte) { escape(&mut expected, byte) } else { expected.push(byte) }
+                });
+                expected.push(b'"');
+                assert_eq!(written(&text).as_bytes(), expected, "{byte:#x} at {at} of {len}");
             }
         }
     }

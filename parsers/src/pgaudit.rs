@@ -139,6 +139,7 @@ fn split<'a>(payload: &'a [u8], fields: &mut [Field<'a>; FIELDS_MAX]) -> Option<
 
 /// The field at the start of a line, and the length up to the comma behind it or the line's end. What stands
 /// between a closing quote and the comma is passed over.
+#[inline]
 fn field_at(line: &[u8]) -> (Field<'_>, usize) {
     let comma = |from: usize| near::find(b',', &line[from..]).map_or(line.len(), |len| from + len);
     if line.first() != Some(&b'"') {

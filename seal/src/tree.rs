@@ -14,18 +14,46 @@ pub const SIZE_MAX: u64 = 1 << 62;
 
 /// The leaf of one line: SHA-256(0x00 ‖ SHA-256(line)). `line` is the stored bytes without the newline.
 pub fn leaf_hash(line: &[u8]) -> Hash {
-    let mut leaf = [0u8; 33];
-    leaf[1..].copy_from_slice(&Sha256::digest(line));
-    Sha256::digest(leaf).into()
+    let mut leaf = padded::<1>(33);
+    leaf[0][1..33].copy_from_slice(&Sha256::digest(line));
+    hash_of_padded(&leaf)
 }
 
 /// An inner node: SHA-256(0x01 ‖ left ‖ right).
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let mut node = [1u8; 65];
-    node[1..33].copy_from_slice(left);
-    node[33..].copy_from_slice(right);
-    Sha256::digest(node).into()
+    let mut node = padded::<2>(65);
+    let bytes = node.as_flattened_mut();
+    bytes[0] = 1;
+    bytes[1..33].copy_from_slice(left);
+    bytes[33..65].copy_from_slice(right);
+    hash_of_padded(&node)
 }
+
+/// Blocks for a message of `bytes` bytes, with the padding of FIPS 180-4 (5.1.1) in place. Every line makes one leaf and one node: a padding that is known
+/// beforehand spares a fifth of what a node costs.
+const fn padded<const BLOCKS: usize>(bytes: usize) -> [[u8; 64]; BLOCKS] {
+    assert!(bytes / 64 == BLOCKS - 1 && bytes % 64 < 56, "the length follows in the same block");
+    let mut blocks = [[0; 64]; BLOCKS];
+    blocks[BLOCKS - 1][bytes % 64] = 0x80;
+    let bits = (bytes as u16 * 8).to_be_bytes();
+    blocks[BLOCKS - 1][62] = bits[0];
+    blocks[BLOCKS - 1][63] = bits[1];
+    blocks
+}
+
+fn hash_of_padded<const BLOCKS: usize>(blocks: &[[u8; 64]; BLOCKS]) -> Hash {
+    let mut state = SHA256_START;
+    sha2::block_api::compress256(&mut state, blocks);
+    let mut hash = [0; 32];
+    for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
+        *bytes = word.to_be_bytes();
+    }
+    hash
+}
+
+/// FIPS 180-4, 5.3.3.
+const SHA256_START: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// The root of the tree without leaves: SHA-256 of nothing.
 pub fn empty_root() -> Hash {
@@ -173,6 +201,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn leaves_and_nodes_are_what_the_library_makes_of_their_bytes(line: Vec<u8>, left: Hash, right: Hash) {
+            let leaf = [&[0][..], &Sha256::digest(&line)].concat();
+            prop_assert_eq!(leaf_hash(&line), <Hash>::from(Sha256::digest(leaf)));
+            let node = [&[1][..], &left, &right].concat();
+            prop_assert_eq!(node_hash(&left, &right), <Hash>::from(Sha256::digest(node)));
+        }
+
         #[test]
         fn resumed_tree_equals_the_straight_run(lines in proptest::collection::vec(any::<u64>(), 0..200), cut in 0usize..200) {
             let leaves: Vec<Hash> = lines.iter().map(|l| leaf_hash(&l.to_le_bytes())).collect();

@@ -4,6 +4,7 @@
 //! never become more than `asserted`.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 use sealtrail_parsers::{Record, Value};
@@ -91,6 +92,9 @@ pub struct Carried<'a> {
 /// Longer values are no names.
 const VALUE_BYTES_MAX: usize = 256;
 
+/// Made once: to prepare a search costs more than to search a statement.
+static COMMENT_BEGINS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"/*"));
+
 /// Methods that prove a person, or a program, by a name of its own: the others prove the account.
 const PROVING: [&[u8]; 5] = [b"gss", b"sspi", b"ldap", b"cert", b"oauth"];
 
@@ -135,8 +139,16 @@ impl Carriers {
         self.trust.iter().position(|it| *it == carrier).unwrap_or(usize::MAX)
     }
 
+    /// How early the first of those counts that [`claim`](Self::claim) looks for.
+    pub fn rank_of_claims(&self) -> usize {
+        let ranks = [Carrier::Session, Carrier::Comment, Carrier::Application].map(|carrier| self.rank(carrier));
+        ranks.into_iter().min().unwrap_or(usize::MAX)
+    }
+
     fn in_application<'a>(&self, name: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         self.applications.iter().find_map(|pattern| match pattern {
+            // Most names do not fit, and to say so costs less than to look for groups.
+            Pattern::Regex(expression) if !expression.regex.is_match(name) => None,
             Pattern::Regex(expression) => Some(Cow::Borrowed(expression.regex.captures(name)?.get(1)?.as_bytes())),
             Pattern::Exact(_) | Pattern::Glob(_) => None,
         })
@@ -144,7 +156,7 @@ impl Carriers {
 
     /// Of comments that say two things about one key nobody knows which is meant.
     fn in_comment(&self, text: &[u8], dialect: Dialect) -> Option<Cow<'static, [u8]>> {
-        if self.comment_keys.is_empty() || memmem::find(text, b"/*").is_none() {
+        if self.comment_keys.is_empty() || COMMENT_BEGINS.find(text).is_none() {
             return None;
         }
         let comments: Vec<&[u8]> = Tokens::new(dialect, text)

@@ -35,20 +35,23 @@ pub struct Mapper {
     ranks: Ranks,
     /// What is put together of an answer and of what the row carries.
     line: Vec<u8>,
-    /// By the hash of their key; the next of the same place takes it.
+    /// By the hash of their key; the next of the same place takes it. The last place, [`ALONE`], is for keys too long to be kept.
     slots: Vec<Slot>,
-    /// Of a key too long to be kept.
-    alone: Slot,
     key: Vec<u8>,
     hasher: foldhash::fast::RandomState,
     unmapped: Unmapped,
     mapped: u64,
 }
 
+/// The place of a key too long to be kept.
+const ALONE: usize = IDENTITY_ANSWERS;
+
 #[derive(Debug, Clone, Copy)]
 struct Ranks {
     rule: usize,
     grant: usize,
+    /// Of what the client may claim, the earliest.
+    claim: usize,
 }
 
 #[derive(Debug, Default)]
@@ -116,7 +119,11 @@ pub struct Site<'a> {
 impl Mapper {
     /// Of a directory, and of what counts beside it.
     pub fn new(directory: Arc<Directory>, carriers: Carriers) -> Self {
-        let ranks = Ranks { rule: carriers.rank(Carrier::Rule), grant: carriers.rank(Carrier::Grant) };
+        let ranks = Ranks {
+            rule: carriers.rank(Carrier::Rule),
+            grant: carriers.rank(Carrier::Grant),
+            claim: if carriers.is_empty() { usize::MAX } else { carriers.rank_of_claims() },
+        };
         let counts_access = carriers.rank(Carrier::Access) < usize::MAX;
         let layers = if counts_access { carriers.layers.clone() } else { Vec::new() };
         Mapper {
@@ -125,8 +132,7 @@ impl Mapper {
             access: Access::new(layers),
             ranks,
             line: Vec::new(),
-            slots: std::iter::repeat_with(Slot::default).take(IDENTITY_ANSWERS).collect(),
-            alone: Slot::default(),
+            slots: std::iter::repeat_with(Slot::default).take(IDENTITY_ANSWERS + 1).collect(),
             key: Vec::new(),
             hasher: foldhash::fast::RandomState::default(),
             unmapped: Unmapped::default(),
@@ -167,12 +173,17 @@ impl Mapper {
         site: Site<'_>,
         time: &UtcTime,
     ) -> Who<'_> {
-        let claim = if self.carriers.is_empty() { None } else { self.carriers.claim(record, known, dialect) };
+        // Looked for where a rule asks for it, and otherwise only where it may count.
+        let is_asked = self.ranks.claim < usize::MAX && self.directory.asks(Of::Claim);
+        let early = if is_asked { self.carriers.claim(record, known, dialect) } else { None };
         let proven = Carriers::proven(record, known);
         let behind = if self.access.is_empty() { None } else { self.behind(record, known, site, time) };
         let places = (site.server, site.source);
-        let asked = asked(&self.directory, record, known, claim.as_ref().map(|it| &*it.value), places, time);
-        self.answer(&asked, behind.as_ref(), proven.as_ref(), claim.as_ref())
+        let asked = asked(&self.directory, record, known, early.as_ref().map(|it| &*it.value), places, time);
+        let at = self.place_of(&asked);
+        let counts = !is_asked && self.ranks.claim < self.slots[at].answer.rank;
+        let late = if counts { self.carriers.claim(record, known, dialect) } else { None };
+        self.named(at, &asked, behind.as_ref(), proven.as_ref(), early.as_ref().or(late.as_ref()))
     }
 
     fn behind(&self, record: &Record<'_>, known: &Known<'_>, site: Site<'_>, time: &UtcTime) -> Option<Behind> {
@@ -198,15 +209,35 @@ impl Mapper {
         proven: Option<&Carried<'_>>,
         claim: Option<&Carried<'_>>,
     ) -> Who<'_> {
+        let at = self.place_of(asked);
+        self.named(at, asked, behind, proven, claim)
+    }
+
+    /// Where the answer is to what is asked.
+    fn place_of(&mut self, asked: &Asked<'_>) -> usize {
         self.key(asked);
-        let at = (self.hasher.hash_one(self.key.as_slice()) as usize) % IDENTITY_ANSWERS;
         let may_keep = self.key.len() <= IDENTITY_KEY_BYTES_MAX;
-        let slot = if may_keep { &mut self.slots[at] } else { &mut self.alone };
+        let hash = self.hasher.hash_one(self.key.as_slice()) as usize;
+        let at = if may_keep { hash % IDENTITY_ANSWERS } else { ALONE };
+        let slot = &mut self.slots[at];
         let is_known = slot.key == self.key && (slot.from_ms..slot.to_ms).contains(&asked.time_ms);
         if !is_known {
             slot.count(&mut self.unmapped);
             slot.fill(&self.key, &self.directory, self.ranks, asked);
         }
+        at
+    }
+
+    /// Of the answer at this place and of what else tells.
+    fn named(
+        &mut self,
+        at: usize,
+        asked: &Asked<'_>,
+        behind: Option<&Behind>,
+        proven: Option<&Carried<'_>>,
+        claim: Option<&Carried<'_>>,
+    ) -> Who<'_> {
+        let slot = &mut self.slots[at];
         let answer = &slot.answer;
         let version = self.directory.version.as_bytes();
         // What proves a program is its own.
@@ -262,14 +293,15 @@ impl Mapper {
     }
 
     fn count(&mut self) {
-        let slots = self.slots.iter_mut().chain([&mut self.alone]);
-        slots.filter(|slot| slot.rows > 0).for_each(|slot| slot.count(&mut self.unmapped));
+        self.slots.iter_mut().filter(|slot| slot.rows > 0).for_each(|slot| slot.count(&mut self.unmapped));
     }
 
     fn key(&mut self, asked: &Asked<'_>) {
         self.key.clear();
         self.key.push(u8::from(asked.is_claimed) + 1);
-        for text in asked.texts.iter().copied().chain([asked.address.filter(|_| self.directory.asks_address())]) {
+        let asks = |of: &Of| *of == Of::Account || self.directory.asks(*of);
+        let texts = Of::ALL.into_iter().filter(asks).map(|of| asked.text(of));
+        for text in texts.chain([asked.address.filter(|_| self.directory.asks_address())]) {
             // An empty text is none.
             let text = text.unwrap_or_default();
             self.key.extend_from_slice(&(text.len() as u32).to_le_bytes());

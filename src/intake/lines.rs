@@ -63,7 +63,7 @@ impl Row<'_> {
         self.count(place, record, &time);
         let (dialect, is_cut) = (&self.origin.dialect, oversize.is_some());
         let told = self.readings.told(dialect, record, is_cut);
-        let valid = frame.is_ascii() || std::str::from_utf8(frame).is_ok();
+        let valid = is_ascii(frame) || std::str::from_utf8(frame).is_ok();
         let original = Original { record, frame, valid, oversize };
         let mut out = TakenOut::secrets(self.redactor, dialect, &original, Statement::of(told.as_ref()));
         let clean;
@@ -263,4 +263,30 @@ impl Taken {
 /// As which statements are read, as far as the format alone says it.
 fn by_format(dialect: &Dialect) -> Option<Sql> {
     dialect_of_format(dialect.inside.as_ref().map_or(dialect.format, |inside| inside.format))
+}
+
+/// Sixteen bytes at a time up to the last one: the library's takes those behind the last whole piece one by one.
+fn is_ascii(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk::<16>() else { return text.is_ascii() };
+    let folded =
+        text.as_chunks::<16>().0.iter().fold(*last, |folded, chunk| std::array::from_fn(|at| folded[at] | chunk[at]));
+    folded.is_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ascii;
+
+    #[test]
+    fn one_byte_that_is_not_ascii_is_seen_wherever_it_stands() {
+        for length in 0..70 {
+            let mut text = vec![b'a'; length];
+            assert!(is_ascii(&text));
+            for at in 0..length {
+                text[at] = 0x80;
+                assert!(!is_ascii(&text), "byte {at} of {length}");
+                text[at] = 0x7f;
+            }
+        }
+    }
 }

@@ -26,19 +26,25 @@ use super::told::{How, Told};
 use crate::limits::SESSIONS_MAX;
 use crate::sessions::numbered::RowId;
 
-/// The sessions of one source. Those that were not seen for longest are forgotten: two maps, of which the older one goes when the newer is full.
+/// What is remembered of one source.
 #[derive(Debug, Default)]
 pub struct Memory {
-    newer: Sessions,
-    older: Sessions,
+    sessions: Sessions,
     prepared: Prepared,
     /// By which applications say who their sessions are for.
     pub variables: Arc<Variables>,
 }
 
-/// By id. Every row asks twice, so that the hash is a cheap one. It is seeded anew for each map, and somebody who finds ids that collide all the same
+/// Those that were not seen for longest are forgotten: two maps, of which the older one goes when the newer is full.
+#[derive(Debug, Default)]
+struct Sessions {
+    newer: ById,
+    older: ById,
+}
+
+/// Every row asks twice, so that the hash is a cheap one. It is seeded anew for each map, and somebody who finds ids that collide all the same
 /// gets no more than [`SESSIONS_MAX`] of them in.
-type Sessions = HashMap<Box<[u8]>, Session, foldhash::fast::RandomState>;
+type ById = HashMap<Box<[u8]>, Session, foldhash::fast::RandomState>;
 
 /// What earlier rows of its session tell of a row.
 #[derive(Debug, Clone, Copy, Default)]
@@ -133,10 +139,10 @@ impl Memory {
     /// What is known of the row's session, before the row itself. `session`: its [key](session_key).
     pub fn known(&mut self, session: Option<&[u8]>, record: &Record<'_>) -> Known<'_> {
         let Some(id) = session else { return Known::default() };
-        if self.newer.is_empty() && self.older.is_empty() {
+        if self.sessions.is_empty() {
             return Known::default();
         }
-        match self.session(id) {
+        match self.sessions.get(id) {
             Some(session) => session.known(record),
             None => Known::default(),
         }
@@ -169,7 +175,7 @@ impl Memory {
             // It says something else, whatever that is.
             return None;
         }
-        let group = self.session(session?)?.prepared?;
+        let group = self.sessions.get(session?)?.prepared?;
         let text = prepared::in_place(told.dialect, told.text, statement, self.prepared.text(group, &name?)?);
         Some(Runs { text: text.into_owned().into(), how: How::Session })
     }
@@ -185,26 +191,25 @@ impl Memory {
     ) {
         let Some(id) = session else { return };
         if record.session.line == Some(1) {
-            self.enter(id, |session| *session = Session::new());
+            self.sessions.enter(id, |session| *session = Session::new());
         }
         match record.act {
             Act::ConnectionReceived => {
                 // The number of an earlier session that was given again.
-                self.enter(id, |session| *session = Session { received: Some(row), ..Session::new() });
+                self.sessions.enter(id, |session| *session = Session { received: Some(row), ..Session::new() });
             }
-            Act::Authenticated => self.enter(id, |session| session.authenticated(record, row)),
+            Act::Authenticated => self.sessions.enter(id, |session| session.authenticated(record, row)),
             Act::Login => {
-                let variables = Arc::clone(&self.variables);
-                self.enter(id, |session| {
+                let variables = &self.variables;
+                self.sessions.enter(id, |session| {
                     session.logged_in(time);
                     if !variables.attributes.is_empty() {
-                        session.attribute = claims::of_attributes(&variables, record, row);
+                        session.attribute = claims::of_attributes(variables, record, row);
                     }
                 });
             }
             Act::LoginFailed | Act::Logout => {
-                self.newer.remove(id);
-                self.older.remove(id);
+                self.sessions.remove(id);
             }
             Act::Statement | Act::LoggedStatement => {
                 if record.follows {
@@ -217,7 +222,7 @@ impl Memory {
                 self.follow_names(id, record, told);
             }
             Act::FailedStatement => {
-                if let Some(session) = self.session(id) {
+                if let Some(session) = self.sessions.get(id) {
                     session.failed(record);
                 }
                 self.follow_names(id, record, told);
@@ -236,13 +241,13 @@ impl Memory {
         let is_next = record.act == Act::LoggedStatement;
         if begun.is_none() && told.is_none() {
             // What was under way is over, or another statement is.
-            if let Some(session) = is_next.then(|| self.session(id)).flatten() {
+            if let Some(session) = is_next.then(|| self.sessions.get(id)).flatten() {
                 session.begun = None;
             }
             return;
         }
-        let variables = Arc::clone(&self.variables);
-        self.enter(id, |session| {
+        let variables = &self.variables;
+        self.sessions.enter(id, |session| {
             if is_next {
                 session.begun = None;
             }
@@ -251,36 +256,36 @@ impl Memory {
             }
             if let Some(told) = told {
                 let text = record.statement.and_then(|statement| statement.text).map(hash);
-                session.settings.ran(text, told, settings::Row { record, at: row, variables: &variables });
+                session.settings.ran(text, told, settings::Row { record, at: row, variables });
             }
         });
     }
 
     /// Whom applications say that their sessions are for, behind what [`Settings`] tell of it.
     fn follow_claims(&mut self, id: &[u8], record: &Record<'_>, told: Option<&Told<'_>>, row: RowId) {
-        let variables = Arc::clone(&self.variables);
+        let variables = &self.variables;
         let resets = record.command.is_some_and(|command| command.eq_ignore_ascii_case(b"reset connection"));
         match told {
             Some(told) if told.dialect == Sql::MYSQL => {
                 let sets = told.statements().iter().any(|it| !told.reading().settings(it).is_empty());
                 if sets {
-                    return self.enter(id, |session| {
-                        claims::follow_mysql(&mut session.variables, &variables, record, told, row);
+                    return self.sessions.enter(id, |session| {
+                        claims::follow_mysql(&mut session.variables, variables, record, told, row);
                     });
                 }
-                if let Some(session) = self.session(id).filter(|session| !session.variables.is_empty()) {
-                    claims::follow_mysql(&mut session.variables, &variables, record, told, row);
+                if let Some(session) = self.sessions.get(id).filter(|session| !session.variables.is_empty()) {
+                    claims::follow_mysql(&mut session.variables, variables, record, told, row);
                 }
             }
             Some(told) => {
-                let session = self.session(id).filter(|session| session.settings.claim().is_some());
+                let session = self.sessions.get(id).filter(|session| session.settings.claim().is_some());
                 if let Some(session) = session.filter(|_| claims::may_set_unseen(told)) {
                     session.settings.forget_claims();
                 }
             }
             None => {}
         }
-        if resets && let Some(session) = self.session(id) {
+        if resets && let Some(session) = self.sessions.get(id) {
             session.variables.clear();
         }
     }
@@ -313,7 +318,7 @@ impl Memory {
 
     /// The general query log does not say what failed, but has a row of its own for what was prepared.
     fn prepared_as_asked(&mut self, id: &[u8], record: &Record<'_>) {
-        let Some(session) = self.session(id) else { return };
+        let Some(session) = self.sessions.get(id) else { return };
         let (Some((name, asked)), Some(group)) = (session.asked.take(), session.prepared) else { return };
         let text = record.statement.and_then(|statement| statement.text).filter(|_| record.command == Some(b"Prepare"));
         if let Some(text) = text.filter(|text| hash(text) == asked) {
@@ -334,7 +339,7 @@ impl Memory {
             // MySQL gives the name up before it reads what it shall stand for.
             Effect::Prepares(name, _) if failed && told.dialect == Sql::MYSQL => self.forget_name(id, &name),
             Effect::Prepares(name, _) if failed => {
-                if let Some(group) = self.session(id).and_then(|session| session.prepared) {
+                if let Some(group) = self.sessions.get(id).and_then(|session| session.prepared) {
                     self.prepared.failed(group, &name);
                 }
             }
@@ -344,7 +349,7 @@ impl Memory {
                 if record.follows {
                     self.prepared.set(group, &name, None, false);
                     let asked = text.map(|text| (name, hash(&text)));
-                    return self.enter(id, |session| session.asked = asked);
+                    return self.sessions.enter(id, |session| session.asked = asked);
                 }
                 let may_still_fail = prepared::may_still_fail(record, told.dialect);
                 self.prepared.set(group, &name, text.as_deref(), may_still_fail);
@@ -357,28 +362,34 @@ impl Memory {
     }
 
     fn forget_name(&mut self, id: &[u8], name: &[u8]) {
-        if let Some(group) = self.session(id).and_then(|session| session.prepared) {
+        if let Some(group) = self.sessions.get(id).and_then(|session| session.prepared) {
             self.prepared.forget(group, name);
         }
     }
 
     fn forget_names(&mut self, id: &[u8]) {
-        if let Some(session) = self.session(id) {
+        if let Some(session) = self.sessions.get(id) {
             session.prepared = None;
         }
     }
 
     /// Where the session's prepared statements are.
     fn group(&mut self, id: &[u8]) -> Group {
-        if let Some(group) = self.session(id).and_then(|session| session.prepared) {
+        if let Some(group) = self.sessions.get(id).and_then(|session| session.prepared) {
             return group;
         }
         let group = self.prepared.group();
-        self.enter(id, |session| session.prepared = Some(group));
+        self.sessions.enter(id, |session| session.prepared = Some(group));
         group
     }
+}
 
-    fn session(&mut self, id: &[u8]) -> Option<&mut Session> {
+impl Sessions {
+    fn is_empty(&self) -> bool {
+        self.newer.is_empty() && self.older.is_empty()
+    }
+
+    fn get(&mut self, id: &[u8]) -> Option<&mut Session> {
         if !self.older.is_empty()
             && let Some((id, session)) = self.older.remove_entry(id)
         {
@@ -388,13 +399,18 @@ impl Memory {
     }
 
     fn enter(&mut self, id: &[u8], change: impl FnOnce(&mut Session)) {
-        if let Some(session) = self.session(id) {
+        if let Some(session) = self.get(id) {
             return change(session);
         }
         if self.newer.len() >= SESSIONS_MAX / 2 {
             self.older = std::mem::take(&mut self.newer);
         }
         change(self.newer.entry(id.into()).or_default());
+    }
+
+    fn remove(&mut self, id: &[u8]) {
+        self.newer.remove(id);
+        self.older.remove(id);
     }
 }
 

@@ -432,7 +432,7 @@ fn what_is_remembered_stays_within_its_bound_and_the_sessions_in_use_stay() {
             assert_eq!(told.acting_as().as_deref(), Some("dba"));
         }
     }
-    assert!(told.memory.newer.len() + told.memory.older.len() <= SESSIONS_MAX);
+    assert!(told.memory.sessions.newer.len() + told.memory.sessions.older.len() <= SESSIONS_MAX);
 }
 
 #[test]
