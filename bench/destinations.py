@@ -4,7 +4,7 @@
     destinations.py [TYPE…]          all types without a name; the log is that of `bench.py generate`
 
 The receivers are Python's own servers with the least that each protocol wants for an answer: they show what the agent can send, and take a good part of
-a core themselves. What is printed: events a second by the clock, the agent's CPU seconds and peak memory, and the events that the receiver counted
+a core themselves; for Kafka it is librdkafka's mock cluster, which `make tools` installs. What is printed: events a second by the clock, the agent's CPU seconds and peak memory, and the events that the receiver counted
 in what it was sent, beside the rows of the log (packed segments are not counted). The last line is a run in which another destination is down all the
 time. Nothing but the standard library, and `openssl` for the key of a service account.
 """
@@ -25,6 +25,7 @@ import time
 import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parent / "target")
 MB = 1_000_000
 SECRET = "0123456789abcdef0123456789abcdef"
 TOKEN = b'{"access_token":"bench","token_type":"Bearer","expires_in":3600}'
@@ -59,6 +60,7 @@ KINDS = {
     "gcs": Kind('endpoint = "{url}"\nbucket = "bench"\ncredentials_file = "{account}"', None, b"{}"),
     "azure_blob": Kind('endpoint = "{url}"\naccount = "bench"\ncontainer = "bench"\naccount_key = "${{BENCH_KEY}}"', None),
     "syslog": Kind('address = "{address}"\ntransport = "tcp"\nmessage_max_bytes = "64KiB"', EVENT + b',"id"'),
+    "kafka": Kind('brokers = ["{address}"]\ntopic = "bench"\ntransport = "tcp"', EVENT),
     "stdout": Kind("", EVENT),
     "file": Kind('path = "{folder}/archive"', None),
 }
@@ -83,12 +85,11 @@ def main():
 
 
 def arguments():
-    target = os.environ.get("CARGO_TARGET_DIR") or str(HERE.parent / "target")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("types", nargs="*", choices=[[], *KINDS], help="which; all without a name")
-    parser.add_argument("--folder", default=f"{target}/bench", help="where the log is (default: %(default)s)")
+    parser.add_argument("--folder", default=f"{TARGET}/bench", help="where the log is (default: %(default)s)")
     parser.add_argument("--mb", type=int, default=100, help="so much of it is read (default: %(default)s)")
-    parser.add_argument("--agent", default=f"{target}/release/sealtrail", help="the binary (default: %(default)s)")
+    parser.add_argument("--agent", default=f"{TARGET}/release/sealtrail", help="the binary (default: %(default)s)")
     return parser.parse_args()
 
 
@@ -106,7 +107,7 @@ def measured(agent, log, folder, name, others=""):
     """One run with a receiver of this type."""
     kind = KINDS[name]
     counter = Counter(kind.needle)
-    receiver = (Stream if name == "syslog" else Web)(kind, counter)
+    receiver = {"syslog": Stream, "kafka": Kafka}.get(name, Web)(kind, counter)
     with receiver:
         places = {"url": f"http://{receiver.address}", "address": receiver.address, "folder": folder,
                   "account": service_account(folder, f"http://{receiver.address}/token")}
@@ -281,6 +282,32 @@ class Stream:
                 return  # Closed: the run is over.
             with connection:
                 self.counter.read(connection.fileno())
+
+
+class Kafka:
+    """librdkafka's mock cluster of one broker. What it was sent is counted by where its topic ends: a record a line."""
+
+    def __init__(self, _, counter):
+        self.counter = counter
+        python = TARGET / "tools/kafka/bin/python"
+        if not python.exists():
+            raise SystemExit("no librdkafka\n  hint: run `make tools` first")
+        self.process = subprocess.Popen([python, HERE.parent / "tests/delivery/kafka_peer.py", "mock", "1"], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.address = self.process.stdout.readline().strip()
+
+    def __enter__(self):
+        self.ask("topic bench 1")
+
+    def __exit__(self, *_):
+        self.counter.events = int(self.ask("end bench"))
+        self.process.stdin.close()
+        self.process.wait()
+
+    def ask(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
 
 
 def service_account(folder, token_uri):

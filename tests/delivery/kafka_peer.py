@@ -7,6 +7,7 @@ Prints the brokers' addresses, then answers one command a line with one line, un
 
     topic NAME PARTITIONS    makes the topic; answers how many partitions it has
     partition NAME KEY       which partition librdkafka's murmur2 partitioner puts that key in; writes a record there
+    end NAME                 how many records its partitions have had
     read NAME                all records, as JSON: [[partition, offset, key, value, [[header, value], …]], …]
 """
 
@@ -44,6 +45,14 @@ def partition_of(brokers, name, key):
     [(error, message)] = seen
     assert error is None, error
     return message.partition()
+
+
+def end(brokers, name):
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "judge"})
+    partitions = consumer.list_topics(name, timeout=PATIENCE).topics[name].partitions
+    ends = [consumer.get_watermark_offsets(TopicPartition(name, number), timeout=PATIENCE)[1] for number in partitions]
+    consumer.close()
+    return sum(ends)
 
 
 def read(brokers, name):
@@ -94,6 +103,8 @@ def main():
                 answer = make_topic(brokers, arguments[0], int(arguments[1]))
             elif command == "partition":
                 answer = partition_of(brokers, *arguments)
+            elif command == "end":
+                answer = end(brokers, *arguments)
             else:
                 answer = read(brokers, *arguments)
             print(json.dumps(answer), flush=True)
