@@ -9,9 +9,9 @@
 //! that stand in the blocks themselves, and cuts are counted from the segment's beginning: how long was truly waited decides nothing
 //! but when it goes.
 
+mod closed;
 mod lines;
 mod place;
-mod closed;
 #[cfg(test)]
 mod tests;
 
