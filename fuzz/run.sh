@@ -23,8 +23,10 @@ for target in fuzz/fuzz_targets/*.rs; do
     # Only one target needs all of the agent, which takes long to build.
     features=""
     [ "$target" != redact ] || features="--features agent"
-    # shellcheck disable=SC2086 # no features are no argument
-    cargo fuzz run --sanitizer none $features "$target" "$grown" "fuzz/corpus/$target" -- \
+    words=""
+    [ ! -f "fuzz/dictionaries/$target.dict" ] || words="-dict=fuzz/dictionaries/$target.dict"
+    # shellcheck disable=SC2086 # no features and no words are no arguments
+    cargo fuzz run --sanitizer none $features "$target" "$grown" "fuzz/corpus/$target" -- $words \
         -max_total_time="$seconds" -max_len=8192 -timeout=10 -verbosity=0 -print_final_stats=1 || found=1
 done
 exit "$found"

@@ -107,6 +107,27 @@ async fn a_host_that_is_excepted_is_reached_directly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_is_excepted_is_reached_directly_and_no_other() {
+    let proxy = Proxy::start().await;
+    let through = format!("http://{}", proxy.address);
+    let mut far = Far::http().await;
+    let url = format!("http://{}/in", far.front().address);
+    for (excepted, is_direct) in [
+        ("127.0.0.0/8", true),
+        ("10.0.0.0/8, 127.0.0.1", true),
+        ("::1/128,127.0.0.0/30", true),
+        ("10.0.0.0/8", false),
+        ("127.0.0.2", false),
+    ] {
+        let environment = [("HTTP_PROXY", through.as_str()), ("NO_PROXY", excepted)];
+        let output = sealtrail(&["run", "--drain"], &url, "", &environment).await;
+        assert!(output.status.success(), "{excepted}: {}", said(&output));
+        assert_eq!(proxy.asked().is_empty(), is_direct, "{excepted}");
+    }
+    assert!(!far.lines().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_that_does_not_let_us_through_is_said_to_be_it_and_its_password_is_not_told() {
     let certs = Certs::new();
     let (_far, url, keys) = secured(&certs).await;
