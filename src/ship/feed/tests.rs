@@ -1,3 +1,5 @@
+//! Where batches of lines end, and when they go.
+
 use std::io::Write;
 
 use super::*;
