@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -109,6 +110,35 @@ fn what_a_carrier_holds_is_said_behind_a_plus() {
     assert_eq!(parse("cri", &[])["extra"]["message"], "[7] FATAL:  role \"x\" does not exist");
     let row = parse("cri+postgres-stderr", &["--log-line-prefix", "[%p] "]);
     assert_eq!((&row["session"]["pid"], &row["extra"]["error_severity"]), (&json!(7), &json!("FATAL")), "{row}");
+}
+
+#[test]
+fn a_log_that_is_compressed_reads_as_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = fs::read("tests/captures/pg15-pgaudit.csv").unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&log).unwrap();
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+    xz.write_all(&log).unwrap();
+    let packed = [log.clone(), gzip.finish().unwrap(), zstd::encode_all(&log[..], 1).unwrap(), xz.finish().unwrap()];
+    let records = packed.map(|bytes| {
+        let file = folder.path().join("log");
+        fs::write(&file, bytes).unwrap();
+        let named = sealtrail(["parse", file.to_str().unwrap()]);
+        let piped = command(["parse", "-"]).stdin(fs::File::open(&file).unwrap()).output().unwrap();
+        assert_eq!((named.status.code(), piped.status.code()), (Some(0), Some(0)), "{}", text(&named.stderr));
+        let (named, piped) = (text(&named.stdout), text(&piped.stdout));
+        assert_eq!(named.replace(file.to_str().unwrap(), "-"), piped);
+        named
+    });
+    assert!(records[0].lines().count() > 50 && records.iter().all(|it| *it == records[0]));
+    // Cut off: what is there is printed, and the end is said to be missing.
+    let mut cut = zstd::encode_all(&log[..], 1).unwrap();
+    cut.truncate(cut.len() - 100);
+    fs::write(folder.path().join("log"), cut).unwrap();
+    let output = sealtrail(["parse", folder.path().join("log").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("cannot read"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct ExplainArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// The log; - is stdin.
+    /// The log, compressed with gzip, zstd or xz or not; - is stdin.
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
 }

@@ -10,6 +10,7 @@ use clap::builder::{PossibleValue, TypedValueParser};
 
 use sealtrail::config::format_name::{self, FormatName, Read as Named, Wrong};
 use sealtrail::parse::{ParseError, Request, parse};
+use sealtrail::tail::packed::unpacked;
 use sealtrail_parsers::Format;
 use sealtrail_parsers::postgres_prefix::Prefix;
 
@@ -24,7 +25,7 @@ use super::{CliError, Exit, print, print_json};
 #[command(after_long_help = "Examples:\n  \
     sealtrail parse /var/log/postgresql/postgresql.csv\n  \
     sealtrail parse --timezone Europe/Berlin old.csv | jq 'select(.action == \"GRANT\")'\n  \
-    zcat old.json.gz | sealtrail parse --format postgres-jsonlog -\n  \
+    sealtrail parse postgresql.json.1.gz\n  \
     sealtrail parse --stats server_audit.log\n\n\
     Exit codes:\n  \
     0  every row was understood\n  \
@@ -52,7 +53,7 @@ pub struct ParseArgs {
     #[arg(long, requires = "stats")]
     pub json: bool,
 
-    /// The log; - is stdin.
+    /// The log, compressed with gzip, zstd or xz or not; - is stdin.
     #[arg(value_name = "FILE|-", required_unless_present = "format")]
     pub file: Option<PathBuf>,
 }
@@ -108,16 +109,17 @@ impl Asked {
     }
 }
 
-/// The log, or stdin.
+/// The log, or stdin; unpacked where it is compressed.
 pub(super) fn open(file: &Path) -> Result<Box<dyn Read>, CliError> {
-    if file.as_os_str() == "-" {
-        return Ok(Box::new(io::stdin().lock()));
-    }
-    let opened = File::open(file).map_err(|error| {
+    let opened: io::Result<Box<dyn Read + Send>> = match file.as_os_str() == "-" {
+        true => Ok(Box::new(io::stdin())),
+        false => File::open(file).map(|file| Box::new(file) as _),
+    };
+    let unpacked = opened.and_then(unpacked).map_err(|error| {
         CliError::new(format!("cannot read {}: {error}", file.display()))
             .hint("a file that you may read, or - for stdin")
     })?;
-    Ok(Box::new(opened))
+    Ok(unpacked)
 }
 
 /// What a log that could not be read to its end is to the caller.

@@ -77,7 +77,7 @@ struct TestArgs {
     #[arg(long)]
     json: bool,
 
-    /// The log; - is stdin.
+    /// The log, compressed with gzip, zstd or xz or not; - is stdin.
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
 }

@@ -34,16 +34,35 @@ pub enum Packing {
     Xz,
 }
 
+/// So many first bytes tell.
+const MAGIC_BYTES: usize = 6;
+
 /// By a file's first bytes; `None`: it is no archive.
 pub fn packing_of(file: &dyn OpenFile) -> io::Result<Option<Packing>> {
-    let mut magic = [0; 6];
+    let mut magic = [0; MAGIC_BYTES];
     let read = file.read_at(&mut magic, 0)?;
-    Ok(match &magic[..read] {
-        [0x1f, 0x8b, ..] => Some(Packing::Gzip),
+    Ok(packing(&magic[..read]))
+}
+
+/// gzip knows one method, which is its third byte: a BSON document can begin with the first two.
+fn packing(magic: &[u8]) -> Option<Packing> {
+    match magic {
+        [0x1f, 0x8b, 8, ..] => Some(Packing::Gzip),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Packing::Zstd),
         b"\xfd7zXZ\0" => Some(Packing::Xz),
         _ => None,
-    })
+    }
+}
+
+/// What an input holds, from its start to its end: unpacked where it is an archive, and else as it is.
+pub fn unpacked(mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut magic = [0; MAGIC_BYTES];
+    let read = fill(input.as_mut(), &mut magic)?;
+    let whole = io::Cursor::new(magic).take(read as u64).chain(input);
+    match packing(&magic[..read]) {
+        Some(packing) => unpack_from(whole, packing),
+        None => Ok(Box::new(whole)),
+    }
 }
 
 /// Whether a file begins as an archive does.
@@ -318,7 +337,10 @@ impl Window {
 }
 
 fn unpack(file: &Arc<dyn OpenFile>, packing: Packing) -> io::Result<Box<dyn Read + Send>> {
-    let reader = Reader::new(Arc::clone(file), 0);
+    unpack_from(Reader::new(Arc::clone(file), 0), packing)
+}
+
+fn unpack_from(reader: impl Read + Send + 'static, packing: Packing) -> io::Result<Box<dyn Read + Send>> {
     Ok(match packing {
         Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(SKIP_BYTES, reader))),
         Packing::Zstd => Box::new(zstd::stream::read::Decoder::new(reader)?),
