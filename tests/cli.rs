@@ -142,6 +142,18 @@ fn a_log_that_is_compressed_reads_as_what_it_holds() {
 }
 
 #[test]
+fn an_archive_that_nothing_here_unpacks_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    for (begin, what) in [(&b"BZh91AY"[..], "bzip2"), (b"\x04\x22\x4d\x18aaa", "lz4"), (b"PK\x03\x04aaa", "zip")] {
+        fs::write(&file, begin).unwrap();
+        let output = sealtrail(["parse", file.to_str().unwrap()]);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(what) && said.contains("hint: unpack it"), "{said}");
+    }
+}
+
+#[test]
 fn check_answers_0_and_prints_the_plan() {
     let (folder, path) = config(SOURCE);
     let output = sealtrail(["check", "-c", &path]);

@@ -127,6 +127,10 @@ pub(super) fn failed(error: ParseError) -> Result<Exit, CliError> {
     match error {
         // Whoever reads has seen enough (`| head`).
         ParseError::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Yes),
+        ParseError::Format { ref reason, .. } if reason.starts_with("compressed") || reason.contains("zip archive") => {
+            Err(CliError::caused(&error)
+                .hint("unpack it, and give what it holds to standard input: … | sealtrail parse -"))
+        }
         error @ ParseError::Format { .. } => Err(CliError::caused(&error).hint("say it with --format NAME")),
         error => Err(CliError::caused(&error)),
     }
