@@ -110,16 +110,15 @@ impl Asked {
 }
 
 /// The log, or stdin; unpacked where it is compressed.
-pub(super) fn open(file: &Path) -> Result<Box<dyn Read>, CliError> {
+pub(super) fn open(file: &Path) -> Result<Box<dyn Read + Send>, CliError> {
     let opened: io::Result<Box<dyn Read + Send>> = match file.as_os_str() == "-" {
         true => Ok(Box::new(io::stdin())),
         false => File::open(file).map(|file| Box::new(file) as _),
     };
-    let unpacked = opened.and_then(unpacked).map_err(|error| {
+    opened.and_then(unpacked).map_err(|error| {
         CliError::new(format!("cannot read {}: {error}", file.display()))
             .hint("a file that you may read, or - for stdin")
-    })?;
-    Ok(unpacked)
+    })
 }
 
 /// What a log that could not be read to its end is to the caller.
