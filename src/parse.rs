@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealtrail_parsers::postgres_prefix::Prefix;
-use sealtrail_parsers::{Detection, Format, detect};
+use sealtrail_parsers::{Detection, Format, detect, packed};
 
 use crate::clock::HostClock;
 use crate::config::plan::{AgentPlan, QuietAfter, SourcePlan, StartAt};
@@ -74,6 +74,14 @@ pub enum ParseError {
         path: String,
         /// What it looks like.
         reason: String,
+    },
+    /// It is packed in a way that is not unpacked here.
+    #[error("cannot tell the format of {path}: {how}")]
+    Packed {
+        /// The input's name.
+        path: String,
+        /// How it is packed.
+        how: &'static str,
     },
 }
 
@@ -211,7 +219,11 @@ fn identify(
             Detection::Known(format) => format,
             Detection::NeedMore => return Ok(None),
             Detection::Unknown { reason } => {
-                return Err(ParseError::Format { path: request.path.clone(), reason: reason.to_owned() });
+                let path = request.path.clone();
+                return Err(match packed(head) {
+                    Some(how) => ParseError::Packed { path, how },
+                    None => ParseError::Format { path, reason: reason.to_owned() },
+                });
             }
         },
     };

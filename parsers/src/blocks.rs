@@ -12,7 +12,29 @@ use crate::frame::{DAMAGED_MAX, Frame};
 /// Says of a line, with its line feed or as much of it as there is, whether a record starts there.
 pub trait Starts: std::fmt::Debug + Send + Sync {
     /// `line` ends with a line feed, or is the last one of a file that is over.
-    fn starts(&self, line: &[u8]) -> bool;
+    fn starts(&self, line: &[u8]) -> Opens;
+
+    /// Whether `line` belongs to the record that begins with the line `first`. Both are [`Opens::Perhaps`].
+    fn is_of_same(&self, _first: &[u8], _line: &[u8]) -> bool {
+        false
+    }
+}
+
+/// What a line is to the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opens {
+    /// None begins here.
+    No,
+    /// One begins here.
+    Record,
+    /// One begins here, unless the one before goes on: the line does not tell.
+    Perhaps,
+}
+
+impl From<bool> for Opens {
+    fn from(starts: bool) -> Self {
+        if starts { Opens::Record } else { Opens::No }
+    }
 }
 
 /// Finds where records that begin at certain lines end. Every line is looked at once.
@@ -26,7 +48,17 @@ pub struct BlockFramer {
     /// The buffer begins inside a line.
     half: bool,
     state: State,
+    /// The first line of a record, where it is [`Opens::Perhaps`].
+    first: Option<Box<[u8]>>,
+    /// How many lines like it the record has besides.
+    more: u8,
 }
+
+/// No record has more lines that look like its first one.
+const MORE_MAX: u8 = 7;
+
+/// A first line that is longer is not kept: what comes again is the beginning of one, and no such beginning is as long.
+const FIRST_MAX: usize = 16 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -43,7 +75,7 @@ const NO_RECORD: &str = "no record begins here";
 impl BlockFramer {
     /// A framer that enters the file at a line.
     pub fn new(starts: Arc<dyn Starts>) -> Self {
-        BlockFramer { starts, lines: 0, looked: 0, half: false, state: State::Fresh }
+        BlockFramer { starts, lines: 0, looked: 0, half: false, state: State::Fresh, first: None, more: 0 }
     }
 
     /// A framer that enters the file at an arbitrary byte.
@@ -55,12 +87,16 @@ impl BlockFramer {
     pub fn next(&mut self, buf: &[u8], end: bool) -> Frame {
         while let Some(line) = self.line(buf, end) {
             let from = self.lines;
-            let is_start = !self.half && self.starts.starts(&buf[from..line]);
+            let start = if self.half { Opens::No } else { self.starts.starts(&buf[from..line]) };
+            let is_start = start != Opens::No && !(start == Opens::Perhaps && self.goes_on(&buf[from..line]));
             self.half = false;
             match self.state {
                 State::Inside if is_start => return self.record(from),
                 State::Lost(reason) if is_start => return self.damaged(from, reason, State::Fresh),
-                State::Fresh if is_start => self.state = State::Inside,
+                State::Fresh if is_start => {
+                    self.state = State::Inside;
+                    self.first = (start == Opens::Perhaps && line - from <= FIRST_MAX).then(|| buf[from..line].into());
+                }
                 State::Fresh => self.state = State::Lost(NO_RECORD),
                 State::Inside | State::Lost(_) => {}
             }
@@ -74,9 +110,17 @@ impl BlockFramer {
         self.rest(buf, end)
     }
 
-    /// Whether a record starts at this line.
+    /// Whether a record starts at this line, for all that it tells.
     pub(crate) fn is_start(&self, line: &[u8]) -> bool {
-        self.starts.starts(line)
+        self.starts.starts(line) != Opens::No
+    }
+
+    /// Whether the record has this line too, which looks like a first one. Asked once for a line.
+    fn goes_on(&mut self, line: &[u8]) -> bool {
+        let is_same = |first: &[u8]| self.starts.is_of_same(first, line);
+        let goes_on = self.more < MORE_MAX && self.first.as_deref().is_some_and(is_same);
+        self.more += u8::from(goes_on);
+        goes_on
     }
 
     /// See [`crate::Framer::discard`].

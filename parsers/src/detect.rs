@@ -190,18 +190,25 @@ fn format_within(text: &[u8]) -> Option<Format> {
 }
 
 fn not_text(head: &[u8]) -> Option<&'static str> {
-    const MAGIC: [(&[u8], &str); 9] = [
+    const MAGIC: [(&[u8], &str); 3] = [
+        (b"\xff\xfe", "UTF-16 text (a SQL Server error log?)"),
+        (b"\xfe\xff", "UTF-16 text"),
+        (b"\xef\xbb\xbf", "it begins with a byte order mark, which no database writes: was it edited?"),
+    ];
+    packed(head).or_else(|| MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, reason)| *reason))
+}
+
+/// How the file is packed: no row can be read before it is unpacked. A lower-case fragment, for a person.
+pub fn packed(head: &[u8]) -> Option<&'static str> {
+    const MAGIC: [(&[u8], &str); 6] = [
         (b"\x1f\x8b", "compressed with gzip"),
         (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
         (b"\xfd7zXZ\0", "compressed with xz"),
         (b"BZh", "compressed with bzip2"),
         (b"\x04\x22\x4d\x18", "compressed with lz4"),
         (b"PK\x03\x04", "a zip archive"),
-        (b"\xff\xfe", "UTF-16 text (a SQL Server error log?)"),
-        (b"\xfe\xff", "UTF-16 text"),
-        (b"\xef\xbb\xbf", "it begins with a byte order mark, which no database writes: was it edited?"),
     ];
-    MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, reason)| *reason)
+    MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, how)| *how)
 }
 
 /// Formats that this crate does not read, by their first line.

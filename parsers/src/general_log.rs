@@ -13,7 +13,7 @@
 
 use memchr::{memchr, memmem, memrchr};
 
-use crate::blocks::{BlockFramer, Starts};
+use crate::blocks::{BlockFramer, Opens, Starts};
 use crate::frame::Framer;
 use crate::record::{Act, Client, Parsed, Record, Session, Statement, Status, Value};
 use crate::scratch::{Room, Scratch};
@@ -24,8 +24,8 @@ use crate::times::{self, TIME_MAX, fits};
 struct Start;
 
 impl Starts for Start {
-    fn starts(&self, line: &[u8]) -> bool {
-        Head::of(line).is_some() || is_version(line)
+    fn starts(&self, line: &[u8]) -> Opens {
+        (Head::of(line).is_some() || is_version(line)).into()
     }
 }
 

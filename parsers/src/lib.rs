@@ -55,7 +55,7 @@ pub mod teleport;
 mod times;
 
 pub use cut::Cut;
-pub use detect::{Detection, detect, detect_inside, dialect_of};
+pub use detect::{Detection, detect, detect_inside, dialect_of, packed};
 pub use dialect::Dialect;
 pub use format::Format;
 pub use frame::{Frame, Framer};

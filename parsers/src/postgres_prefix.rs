@@ -258,6 +258,19 @@ impl Prefix {
         self.leads && Walk::over(&self.parts[..self.fixed], line, By::Nothing).run(0, 0).is_some()
     }
 
+    /// Whether two lines that begin as this prefix must, and go no further, can be of one row: only `%l` may differ.
+    pub(crate) fn leads_alike(&self, first: &[u8], line: &[u8]) -> bool {
+        self.leads && self.beyond(first).is_some_and(|first| self.beyond(line) == Some(first))
+    }
+
+    /// What the beginning of the prefix says but for `%l`, and all that stands behind it.
+    fn beyond<'a>(&self, line: &'a [u8]) -> Option<(Fields<'a>, &'a [u8])> {
+        let mut walk = Walk::over(&self.parts[..self.fixed], line, By::Nothing);
+        let (_, at) = walk.run(0, 0)?;
+        walk.fields.values[Escape::Line as usize] = None;
+        Some((walk.fields, &line[at..]))
+    }
+
     /// Reads the prefix and the label behind it.
     pub(crate) fn read<'a>(&self, line: &'a [u8]) -> Option<Head<'a>> {
         let by = |by| {
@@ -303,7 +316,7 @@ pub(crate) struct Head<'a> {
 }
 
 /// What stands in the place of each escape.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Fields<'a> {
     values: [Option<&'a [u8]>; ESCAPES],
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 
 use memchr::memchr;
 
-use crate::blocks::{BlockFramer, Starts};
+use crate::blocks::{BlockFramer, Opens, Starts};
 use crate::postgres::{self, Row};
 use crate::postgres_prefix::{Escape, Fields, Head, PRESETS, Prefix};
 use crate::postgres_words::{self as words, Part};
@@ -44,19 +44,25 @@ struct Rows {
 }
 
 impl Starts for Rows {
-    fn starts(&self, line: &[u8]) -> bool {
-        starts_row(self.prefix.as_deref(), line)
+    fn starts(&self, line: &[u8]) -> Opens {
+        opens(self.prefix.as_deref(), line)
+    }
+
+    /// The entries of a row whose user has a line end in his name all begin with the same line, but for their number.
+    fn is_of_same(&self, first: &[u8], line: &[u8]) -> bool {
+        candidates(self.prefix.as_deref()).iter().any(|prefix| prefix.leads_alike(first, line))
     }
 }
 
 /// A line end in a name hides what would tell for sure: then the beginning of the prefix has to be enough.
-fn starts_row(prefix: Option<&Prefix>, line: &[u8]) -> bool {
+fn opens(prefix: Option<&Prefix>, line: &[u8]) -> Opens {
     if line.first() == Some(&b'\t') {
-        return false;
+        return Opens::No;
     }
     match read(prefix, line) {
-        Some((_, head)) => matches!(head.label.part, Part::Row(_)),
-        None => candidates(prefix).iter().any(|prefix| prefix.leads(line)),
+        Some((_, head)) => matches!(head.label.part, Part::Row(_)).into(),
+        None if candidates(prefix).iter().any(|prefix| prefix.leads(line)) => Opens::Perhaps,
+        None => Opens::No,
     }
 }
 
@@ -115,7 +121,7 @@ pub(crate) fn next_record(dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
     loop {
         at += memchr(b'\n', bytes.get(at..)?)? + 1;
         let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
-        if starts_row(prefix, &rest[..line_len(rest)]) {
+        if opens(prefix, &rest[..line_len(rest)]) != Opens::No {
             return Some(at);
         }
     }

@@ -18,7 +18,7 @@ pub mod syslog;
 use memchr::memrchr;
 
 use crate::Format;
-use crate::blocks::{BlockFramer, Starts};
+use crate::blocks::{BlockFramer, Opens, Starts};
 use crate::digits::number;
 use crate::frame::Framer;
 use crate::near;
@@ -38,8 +38,8 @@ const TAIL_MAX: usize = 8 * 1024;
 struct Start;
 
 impl Starts for Start {
-    fn starts(&self, line: &[u8]) -> bool {
-        time_len(line).is_some()
+    fn starts(&self, line: &[u8]) -> Opens {
+        time_len(line).is_some().into()
     }
 }
 

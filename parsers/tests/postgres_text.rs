@@ -90,6 +90,46 @@ fn stderr_gives_the_same_records_as_csvlog_save_what_it_cannot_carry() {
     assert_eq!(names, expected);
 }
 
+/// The rows of PostgreSQL 15 when a user whose name has a line end is refused, as captured: each is one record, with its DETAIL.
+#[test]
+fn a_refused_user_with_a_line_end_in_his_name_is_one_record_with_its_detail() {
+    let behind = "break@appdb app=[unknown] r=127.0.0.1(53470) h=127.0.0.1 c=6b00ad70.42c8";
+    let last = "s=2026-11-20 20:28:32 UTC v=3/159 x=0 i=authentication e=28P01 b=client backend";
+    let entry = |millis: u32, number: u32, label_and_text: &str| {
+        format!("2026-11-20 20:28:32.{millis} UTC [17096] q=line\n{behind} l={number} {last} {label_and_text}\n")
+    };
+    let fatal = "FATAL:  password authentication failed for user \"line\n\tbreak\"";
+    let detail = "DETAIL:  Role \"line\n\tbreak\" does not exist.";
+    let rows = |entries: &[String]| rows(&stderr(ALL), entries.concat().as_bytes());
+
+    let one = rows(&[entry(862, 2, fatal), entry(862, 3, detail)]);
+    let row = &one[&("17096".to_owned(), 1)];
+    assert_eq!((one.len(), row["user"].as_str()), (1, "`line\\nbreak`"), "{one:#?}");
+    assert_eq!(row["extra.detail"], "`Role \\\"line\\nbreak\\\" does not exist.`");
+
+    // A second row, even in the same millisecond, is a row; so is an entry of another time, or one before which another is missing.
+    assert_eq!(
+        rows(&[entry(862, 2, fatal), entry(862, 3, detail), entry(862, 4, fatal), entry(862, 5, detail)]).len(),
+        2
+    );
+    assert_eq!(rows(&[entry(862, 2, fatal), entry(863, 3, detail)]).len(), 2);
+    assert_eq!(rows(&[entry(862, 2, fatal), entry(862, 4, detail)]).len(), 2);
+    // However many there are, each is told.
+    assert_eq!(rows(&(1..=40).map(|number| entry(862, number, fatal)).collect::<Vec<_>>()).len(), 40);
+}
+
+/// With the number before the name, as CIS has it: only the number differs.
+#[test]
+fn entries_of_a_broken_name_are_told_by_their_number_where_it_stands_before() {
+    let entry = |number: u32, text: &str| {
+        format!("2026-11-20 20:28:32.862 UTC [7]: [{number}-1] db=d,user=line\nbreak,app=a,client=::1 {text}\n")
+    };
+    let file = [entry(2, "FATAL:  no"), entry(3, "DETAIL:  why"), entry(4, "HINT:  how")].concat();
+    let dialect = stderr("%m [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h ");
+    let rows = rows(&dialect, file.as_bytes());
+    assert_eq!(rows.len(), 1, "{rows:#?}");
+}
+
 /// The same run, through a syslog daemon. Besides what stderr cannot carry either:
 ///
 /// - `hostname`, `app_name`, `timestamp`: the daemon's header, which csvlog has not.

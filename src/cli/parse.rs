@@ -126,7 +126,7 @@ pub(super) fn failed(error: ParseError) -> Result<Exit, CliError> {
     match error {
         // Whoever reads has seen enough (`| head`).
         ParseError::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Yes),
-        ParseError::Format { ref reason, .. } if reason.starts_with("compressed") || reason.contains("zip archive") => {
+        error @ ParseError::Packed { .. } => {
             Err(CliError::caused(&error)
                 .hint("unpack it, and give what it holds to standard input: … | sealtrail parse -"))
         }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use memchr::{memchr, memmem, memrchr};
 
 use super::{ADDITIONAL_INFORMATION, COLUMNS, Row, STATEMENT, column, room_len};
-use crate::blocks::{BlockFramer, Starts};
+use crate::blocks::{BlockFramer, Opens, Starts};
 use crate::scratch::Room;
 use crate::{Parsed, Scratch};
 
@@ -32,8 +32,8 @@ const FIRST_OF_2008: &[u8] = b"event_time:";
 struct Begins;
 
 impl Starts for Begins {
-    fn starts(&self, line: &[u8]) -> bool {
-        begin(line).is_some()
+    fn starts(&self, line: &[u8]) -> Opens {
+        begin(line).is_some().into()
     }
 }
 
