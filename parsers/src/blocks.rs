@@ -154,7 +154,8 @@ impl BlockFramer {
 
     /// The caller took what [`Frame::Open`] told of.
     pub fn close(&mut self) {
-        *self = Self::new(Arc::clone(&self.starts));
+        (self.lines, self.looked, self.half) = (0, 0, false);
+        (self.state, self.first, self.more) = (State::Fresh, None, 0);
     }
 
     fn record(&mut self, len: usize) -> Frame {

@@ -159,7 +159,12 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     /// Takes a field; `raw` is all of it.
     fn take(&mut self, name: &[u8], value: &'a [u8], raw: &'a [u8]) {
-        match known(name) {
+        self.take_as(known(name), value, raw);
+    }
+
+    /// Takes a field of which it is known what it is.
+    fn take_as(&mut self, role: Option<(Role, &'static str)>, value: &'a [u8], raw: &'a [u8]) {
+        match role {
             Some((Role::Time, _)) if self.time.is_empty() => self.time = value,
             Some((role, name)) if self.fields.len() < FIELDS_MAX - 2 => {
                 self.fields.push((role, name, value));

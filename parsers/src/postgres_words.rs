@@ -4,6 +4,8 @@
 //! translated word by word, and the server adds a colon and two spaces; the others are translated with all that stands behind the word.
 //! Source: `elog.c` and `src/backend/po` of PostgreSQL.
 
+use crate::near;
+
 /// How severe a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -89,9 +91,9 @@ fn is_debug(word: &[u8]) -> bool {
 }
 
 fn severity(text: &[u8]) -> Option<Label<'_>> {
-    let len = memchr::memchr(b':', &text[..text.len().min(WORD_MAX)])?;
+    let len = near::find(b':', &text[..text.len().min(WORD_MAX)])?;
     let word = &text[..len];
-    if !text[len..].starts_with(COLON) {
+    if !near::begins(&text[len..], COLON) {
         return None;
     }
     level(word).map(|level| Label { part: Part::Row(Some(level)), word, len: len + COLON.len() })
@@ -113,7 +115,12 @@ pub(crate) fn is_unknown(name: &[u8]) -> bool {
 
 /// Takes ` at character 15` from the end of a message, and the number with it.
 pub(crate) fn split_position(message: &[u8]) -> Option<(&[u8], i64)> {
+    let last = message.last()?;
     AT_CHARACTER.iter().find_map(|(before, behind)| {
+        // The last byte alone refuses most.
+        if behind.as_bytes().last().map_or(!last.is_ascii_digit(), |byte| byte != last) {
+            return None;
+        }
         let text = message.strip_suffix(behind.as_bytes())?;
         let digits = text.iter().rev().take(10).take_while(|byte| byte.is_ascii_digit()).count();
         let (text, number) = text.split_at(text.len() - digits);

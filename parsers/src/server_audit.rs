@@ -317,10 +317,10 @@ fn add_outcome<'a>(record: &mut Record<'a>, retcode: Option<&'a [u8]>) {
 
 /// `20261120 20:31:42,` or, from Aurora, `1679569000492494,`: the length without the comma.
 fn time_len(line: &[u8]) -> Option<usize> {
-    if fits(line, b"00000000 00:00:00,") {
-        return Some(17);
+    match line.get(8) {
+        Some(b' ') => fits(line, b"00000000 00:00:00,").then_some(17),
+        _ => fits(line, b"0000000000000000,").then_some(16),
     }
-    fits(line, b"0000000000000000,").then_some(16)
 }
 
 /// The columns before the statement, the statement still escaped, and the code, if the row ends like a statement's: `,'…',0` or `,'…',0,,`.

@@ -115,6 +115,7 @@ fn of_far_year<'a>(day: [i64; 3], clock: [i64; 3], fraction: (i64, usize), room:
 }
 
 /// Does the text begin like the model, in which 0 stands for any digit?
+#[inline]
 pub(crate) fn fits(text: &[u8], model: &[u8]) -> bool {
     let like = |(byte, like): (&u8, &u8)| if *like == b'0' { byte.is_ascii_digit() } else { byte == like };
     text.len() >= model.len() && text.iter().zip(model).all(like)

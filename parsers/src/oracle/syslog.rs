@@ -8,9 +8,11 @@
 //! - Rows are cut at the daemon's longest line. `LENGTH` says how long they were.
 //! - The time is the daemon's, in the old protocol without a year and a zone.
 
+use std::sync::LazyLock;
+
 use memchr::memchr;
 
-use super::{Row, aud};
+use super::{Role, Row, aud, known};
 use crate::lines::Rules;
 use crate::record::{Record, Value};
 use crate::scratch::Room;
@@ -28,6 +30,9 @@ const KEYS: [&str; 13] = [
     "OBJNAME", "PDB_GUID",
 ];
 
+/// What each of them is.
+static ROLES: LazyLock<[Option<(Role, &str)>; KEYS.len()]> = LazyLock::new(|| KEYS.map(|key| known(key.as_bytes())));
+
 /// Is this a line of Oracle's?
 pub(crate) fn opens(line: &[u8]) -> bool {
     tag(line).is_some()
@@ -35,12 +40,11 @@ pub(crate) fn opens(line: &[u8]) -> bool {
 
 /// Where Oracle's name begins, and which of the two it is.
 fn tag(line: &[u8]) -> Option<(usize, bool)> {
-    let unified = near::find_part(UNIFIED, line).map(|at| (at, true));
-    let traditional = near::find_part(TRADITIONAL, line).map(|at| (at, false));
-    match (unified, traditional) {
-        (Some(first), Some(second)) => Some(if first.0 < second.0 { first } else { second }),
-        (one, other) => one.or(other),
-    }
+    let unified = near::find_part(UNIFIED, line);
+    // The earlier one counts, and neither holds the beginning of the other.
+    let before = &line[..unified.unwrap_or(line.len())];
+    let traditional = near::find_part(TRADITIONAL, before);
+    traditional.map(|at| (at, false)).or(unified.map(|at| (at, true)))
 }
 
 /// Says what one frame holds. See [`crate::parse`].
@@ -121,23 +125,28 @@ fn time<'a>(header: &'a [u8], room: &mut Room<'a>) -> (&'a [u8], &'a [u8]) {
 
 /// `KEY:"value" KEY:"value"`, in the fixed order.
 fn unified<'a>(row: &mut Row<'a>, text: &'a [u8]) -> Result<(), &'static str> {
+    let last = last_places(text);
     let (mut rest, mut next) = (text, 0);
     while !rest.is_empty() {
         let colon = key_len(rest).ok_or("no key of Oracle's unified auditing")?;
         let (name, behind) = rest.split_at(colon);
-        let place = KEYS.iter().position(|key| key.as_bytes() == name).filter(|place| *place >= next);
+        let place = KEYS
+            .iter()
+            .position(|key| key.len() == name.len() && near::begins(name, key.as_bytes()))
+            .filter(|place| *place >= next);
         next = place.map_or(next, |place| place + 1);
         let value = behind.get(2..).unwrap_or_default();
-        let (len, readings) = value_len(value, next);
-        if readings > 1 {
+        let (len, key) = value_len(value, next);
+        // The same key once more behind: either may be the true one.
+        let end = text.len() - value.len() + len;
+        if key.is_some_and(|key| last[key] > end) {
             row.flag("forgeable");
         }
         let value = value.get(..len).unwrap_or(value);
         let raw = rest.get(..(colon + 2 + len + 1).min(rest.len())).unwrap_or(rest);
-        if place.is_some() {
-            row.take(name, value, raw)
-        } else {
-            row.other.push(raw)
+        match place {
+            Some(place) => row.take_as(ROLES[place], value, raw),
+            None => row.other.push(raw),
         }
         let is_last = rest.len() <= colon + 2 + len;
         if is_last {
@@ -146,6 +155,28 @@ fn unified<'a>(row: &mut Row<'a>, text: &'a [u8]) -> Result<(), &'static str> {
         rest = rest.get(colon + 2 + len + 1..).unwrap_or_default().trim_ascii_start();
     }
     Ok(())
+}
+
+/// The last quote in front of each key; 0 where there is none.
+fn last_places(text: &[u8]) -> [usize; KEYS.len()] {
+    let mut last = [0; KEYS.len()];
+    for quote in memchr::memchr_iter(b'"', text) {
+        if let Some(key) = key_at(&text[quote + 1..], 0) {
+            last[key] = quote;
+        }
+    }
+    last
+}
+
+/// The key that stands behind a quote, one of those from `next` on.
+fn key_at(text: &[u8], next: usize) -> Option<usize> {
+    let [b' ', first, ..] = text else { return None };
+    let is_there = |key: &str| {
+        key.as_bytes().first() == Some(first)
+            && near::begins(&text[1..], key.as_bytes())
+            && text[1 + key.len()..].starts_with(b":\"")
+    };
+    (next..KEYS.len()).find(|place| is_there(KEYS[*place]))
 }
 
 /// Up to the first colon with a quote behind it.
@@ -160,29 +191,15 @@ fn key_len(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Up to the quote behind which a later key begins, or which is the last byte; and at how many places that could be.
-fn value_len(value: &[u8], next: usize) -> (usize, usize) {
-    let is_key = |rest: &[u8]| {
-        let keys = KEYS.get(next..).unwrap_or_default().iter();
-        rest.strip_prefix(b" ").is_some_and(|rest| {
-            keys.clone().any(|key| rest.strip_prefix(key.as_bytes()).is_some_and(|rest| rest.starts_with(b":\"")))
-        })
-    };
+/// Up to the quote behind which a later key begins, or which is the last byte; and that key.
+fn value_len(value: &[u8], next: usize) -> (usize, Option<usize>) {
     // A row has few quotes, and the names of a hostile one end somewhere.
     const LOOKED_AT_MAX: usize = 256;
-    let last = value.len().checked_sub(1).filter(|last| value.get(*last) == Some(&b'"'));
-    let mut ends = memchr::memchr_iter(b'"', value)
-        .take(LOOKED_AT_MAX)
-        .filter(|at| Some(*at) == last || value.get(at + 1..).is_some_and(is_key));
-    let first = ends.next();
-    let next_key = first.and_then(|first| value.get(first + 2..)).unwrap_or_default();
-    let name = next_key.get(..memchr(b':', next_key).unwrap_or(0)).unwrap_or_default();
-    // The same key once more behind: either may be the true one.
-    let is_name = |rest: &[u8]| {
-        let behind = rest.strip_prefix(b" ").and_then(|rest| rest.strip_prefix(name));
-        behind.is_some_and(|behind| behind.starts_with(b":\""))
-    };
-    let again =
-        !name.is_empty() && memchr::memchr_iter(b'"', next_key).any(|at| next_key.get(at + 1..).is_some_and(is_name));
-    (first.unwrap_or(value.len()), 1 + usize::from(again))
+    for at in memchr::memchr_iter(b'"', value).take(LOOKED_AT_MAX) {
+        let key = key_at(&value[at + 1..], next);
+        if key.is_some() || at + 1 == value.len() {
+            return (at, key);
+        }
+    }
+    (value.len(), None)
 }
