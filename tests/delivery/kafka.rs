@@ -368,12 +368,12 @@ async fn a_login_that_expires_is_made_anew_before_it_does() {
     let cluster = Cluster::start(None).await;
     cluster.rules(|rules| {
         rules.login = Some(("PLAIN", "agent", "secret"));
-        rules.lifetime_ms = 100;
+        rules.lifetime_ms = 1000;
     });
     let login = password(SaslMechanism::Plain, "secret");
     let sink = sink(&KafkaPlan { login, ..kafka_plan(&cluster.addresses()) });
     deliver(&sink, 0, 2).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(1000)).await;
     deliver(&sink, 2, 2).await.unwrap();
     assert_eq!((cluster.shared.logins.load(Relaxed), cluster.lines()), (2, lines(0..4)));
 }
