@@ -17,10 +17,10 @@ MINUTES ?= 30
 # bash has a variable of that name, but make has not.
 SECONDS ?= 120
 
-.PHONY: help demo test lint advisories bench sim sim-mutants oracle live soak chaos limits fuzz tools deny-tool
+.PHONY: help demo test lint advisories bench sim sim-mutants oracle false-positives live soak chaos limits fuzz tools deny-tool
 
 help: ## list the commands
-	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: ## build the agent and run the whole job on bundled real logs, then verify the result
 	@packaging/install-packages.sh build
@@ -28,8 +28,9 @@ demo: ## build the agent and run the whole job on bundled real logs, then verify
 	"$(TARGET)/release/sealtrail" demo
 
 test: tools lint ## all checks and all tests; the test runner's summary comes last
-	cargo test --workspace --locked --doc
 	@rm -f "$(TARGET)/tmp/skipped"
+	cargo test --workspace --locked --doc
+	SEALTRAIL_SKIPPED="$(TARGET)/tmp/skipped" sql/oracle/run.sh
 	@$(MAKE) --no-print-directory runner
 	@! [ -s "$(TARGET)/tmp/skipped" ] || sort -u "$(TARGET)/tmp/skipped"
 
@@ -60,6 +61,12 @@ bench: ## measure on at least 300 MB of a real pgAudit log, made once and kept i
 oracle: deny-tool ## judge the statement reader by PostgreSQL's own parser; precision and recall by kind of statement
 	@packaging/install-packages.sh test
 	sql/oracle/run.sh --nocapture --test-threads 1
+
+false-positives: ## what redaction takes out of PostgreSQL's regression suite, for a person to read
+	@packaging/install-packages.sh test
+	cargo build --release --locked --package sealtrail
+	sql/oracle/run.sh statements >"$(TARGET)/statements.jsonl"
+	bench/false_positives.py "$(TARGET)/statements.jsonl"
 
 live: ## rotate, fill and break a live PostgreSQL's log, a live MariaDB's, and rotate with logrotate, SECONDS each: make live SECONDS=120
 	@packaging/install-packages.sh test

@@ -5,6 +5,8 @@
 //! is judged by what it finds here. A statement that is cut wrongly is one that PostgreSQL's parser refuses; those are counted too.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// A statement of a script.
 #[derive(Debug)]
@@ -32,6 +34,20 @@ pub struct Script {
 
 /// psql's commands that send what was typed so far.
 const SENDING: &[&str] = &["g", "gx", "gset", "gexec", "gdesc", "crosstabview", "watch", "bind", "parse"];
+
+/// The scripts of a folder, by name.
+pub fn all(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "sql"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Reads a script and cuts it into statements. Bytes that are no UTF-8 are replaced.
+pub fn read(path: &Path) -> io::Result<Script> {
+    Ok(cut(&String::from_utf8_lossy(&fs::read(path)?)))
+}
 
 /// Cuts a script into statements.
 pub fn cut(text: &str) -> Script {

@@ -45,7 +45,7 @@ struct Comparison {
 fn what_is_read_is_what_postgresqls_own_parser_says() {
     let suite = suite();
     let mut all = Comparison::default();
-    for path in scripts(&suite) {
+    for path in script::all(&suite).unwrap() {
         all.script(&path);
     }
     fs::write(suite.join("../misses.txt"), &all.misses).unwrap();
@@ -79,8 +79,8 @@ fn what_is_read_is_what_postgresqls_own_parser_says() {
 #[test]
 fn statements_of_one_text_are_read_as_each_alone() {
     let mut compared = 0;
-    for path in scripts(&suite()) {
-        let pieces = pieces(&path).pieces;
+    for path in script::all(&suite()).unwrap() {
+        let pieces = script::read(&path).unwrap().pieces;
         let plain: Vec<&Piece> = pieces.iter().filter(|piece| !piece.backslash && is_one(piece)).collect();
         for some in plain.chunks(TOGETHER) {
             let together: Vec<&str> = some.iter().map(|piece| piece.text.as_str()).collect();
@@ -97,8 +97,8 @@ fn statements_of_one_text_are_read_as_each_alone() {
 #[test]
 fn a_cut_statement_names_no_relation_that_the_whole_does_not() {
     let (mut cuts, mut wrong) = (0, String::new());
-    for path in scripts(&suite()) {
-        for piece in pieces(&path).pieces.iter().filter(|piece| is_one(piece)) {
+    for path in script::all(&suite()).unwrap() {
+        for piece in script::read(&path).unwrap().pieces.iter().filter(|piece| is_one(piece)) {
             let whole = ours::facts(&piece.text, piece.backslash);
             for part in 1..CUTS {
                 let end = piece.text.floor_char_boundary(piece.text.len() * part / CUTS);
@@ -117,7 +117,7 @@ fn a_cut_statement_names_no_relation_that_the_whole_does_not() {
 
 impl Comparison {
     fn script(&mut self, path: &Path) {
-        let script = pieces(path);
+        let script = script::read(path).unwrap();
         self.commands += script.commands;
         self.data_lines += script.data_lines;
         self.with_variables += script.with_variables;
@@ -180,17 +180,6 @@ fn suite() -> PathBuf {
     let status = Command::new("./suite.sh").arg(&suite).status().unwrap();
     assert!(status.success(), "the suite could not be downloaded");
     suite
-}
-
-fn scripts(suite: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(suite).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|end| end == "sql"));
-    paths.sort();
-    paths
-}
-
-fn pieces(path: &Path) -> script::Script {
-    script::cut(&String::from_utf8_lossy(&fs::read(path).unwrap()))
 }
 
 fn is_one(piece: &Piece) -> bool {
