@@ -88,7 +88,11 @@ impl BlockFramer {
         while let Some(line) = self.line(buf, end) {
             let from = self.lines;
             let start = if self.half { Opens::No } else { self.starts.starts(&buf[from..line]) };
-            let is_start = start != Opens::No && !(start == Opens::Perhaps && self.goes_on(&buf[from..line]));
+            let is_start = match start {
+                Opens::No => false,
+                Opens::Record => true,
+                Opens::Perhaps => !self.goes_on(&buf[from..line]),
+            };
             self.half = false;
             match self.state {
                 State::Inside if is_start => return self.record(from),

@@ -260,16 +260,15 @@ impl Prefix {
 
     /// Whether two lines that begin as this prefix must, and go no further, can be of one row: only `%l` may differ.
     pub(crate) fn leads_alike(&self, first: &[u8], line: &[u8]) -> bool {
-        self.leads && self.beside_number(first).is_some_and(|first| self.beside_number(line) == Some(first))
+        self.leads && self.beyond(first).is_some_and(|first| self.beyond(line) == Some(first))
     }
 
-    /// What stands before `%l` in the beginning of the prefix, and all that stands behind it.
-    fn beside_number<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    /// What the beginning of the prefix says but for `%l`, and all that stands behind it.
+    fn beyond<'a>(&self, line: &'a [u8]) -> Option<(Fields<'a>, &'a [u8])> {
         let mut walk = Walk::over(&self.parts[..self.fixed], line, By::Nothing);
-        walk.run(0, 0)?;
-        let (from, len) = walk.fields.spans[Escape::Line as usize];
-        let (before, rest) = line.split_at(from.into());
-        Some((before, &rest[usize::from(len)..]))
+        let (_, at) = walk.run(0, 0)?;
+        walk.fields.values[Escape::Line as usize] = None;
+        Some((walk.fields, &line[at..]))
     }
 
     /// Reads the prefix and the label behind it.
@@ -316,32 +315,16 @@ pub(crate) struct Head<'a> {
     pub is_stopped: bool,
 }
 
-/// What stands in the place of each escape: where in the line, as places are shorter to hand on than texts.
-#[derive(Debug, Clone)]
+/// What stands in the place of each escape.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Fields<'a> {
-    line: &'a [u8],
-    spans: [Span; ESCAPES],
+    values: [Option<&'a [u8]>; ESCAPES],
 }
 
-/// From here, so many bytes. A prefix is no longer than [`PREFIX_MAX`].
-type Span = (u16, u16);
-
 impl<'a> Fields<'a> {
-    fn none(line: &'a [u8]) -> Self {
-        Fields { line, spans: [(0, 0); ESCAPES] }
-    }
-
     /// `None` when the prefix has no such escape, or the line stopped before it, or nothing stands there.
     pub(crate) fn get(&self, kind: Escape) -> Option<&'a [u8]> {
-        let (from, len) = self.spans[kind as usize];
-        self.line.get(usize::from(from)..usize::from(from) + usize::from(len)).filter(|value| !value.is_empty())
-    }
-
-    /// `value` is a part of the line.
-    fn set(&mut self, kind: Escape, value: &[u8]) {
-        let from = value.as_ptr().addr().wrapping_sub(self.line.as_ptr().addr());
-        let span = u16::try_from(from).ok().zip(u16::try_from(value.len()).ok());
-        self.spans[kind as usize] = span.unwrap_or_default();
+        self.values[kind as usize].filter(|value| !value.is_empty())
     }
 }
 
@@ -380,7 +363,7 @@ impl<'p, 'a> Walk<'p, 'a> {
             parts,
             line: &line[..line.len().min(PREFIX_MAX)],
             by,
-            fields: Fields::none(&line[..line.len().min(PREFIX_MAX)]),
+            fields: Fields::default(),
             is_stopped: false,
             tries: TRIES,
         }
@@ -408,7 +391,7 @@ impl<'p, 'a> Walk<'p, 'a> {
                 }
                 &Part::Escape { kind, pad } => {
                     let (value, len) = padded(kind, pad, rest)?;
-                    self.fields.set(kind, value);
+                    self.fields.values[kind as usize] = Some(value);
                     at += len;
                 }
             }
@@ -450,7 +433,7 @@ impl<'p, 'a> Walk<'p, 'a> {
                 continue;
             }
             self.tries -= 1;
-            self.fields.set(kind, trim(&rest[..end], pad));
+            self.fields.values[kind as usize] = Some(trim(&rest[..end], pad));
             if let found @ Some(_) = self.run(part + 1, from + end) {
                 return found;
             }
@@ -481,7 +464,7 @@ impl<'p, 'a> Walk<'p, 'a> {
             held = end;
             if end - from >= least {
                 self.tries -= 1;
-                self.fields.set(kind, trim(line.get(from..end)?, pad));
+                self.fields.values[kind as usize] = line.get(from..end).map(|value| trim(value, pad));
                 if let found @ Some(_) = self.run(part + 1, end) {
                     return found;
                 }
